@@ -1,0 +1,31 @@
+//! The domain of Claviger: what a key is and who may do what.
+//!
+//! Nothing in this crate does I/O, reads a clock or makes randomness of its own: instants and random
+//! bytes are arguments. The way of a request through the house is one line:
+//!
+//! ```text
+//! bytes -> Credential -> Digest -> index entry -> decide -> Verdict -> answer
+//! ```
+//!
+//! Start with [`decide`], which says who may do what, and [`key`], which says what a key is.
+
+pub mod authority;
+pub mod change;
+pub mod decide;
+pub mod history;
+pub mod id;
+pub mod key;
+pub mod lifecycle;
+pub mod limit;
+pub mod name;
+pub mod rate;
+pub mod resource;
+pub mod restriction;
+pub mod scope;
+pub mod selector;
+pub mod subject;
+pub mod time;
+
+pub use authority::{Authority, Kind};
+pub use id::{AccountId, KeyId, ProjectId, TeamId};
+pub use time::{Timestamp, UnixSeconds};

@@ -1,0 +1,226 @@
+//! Restrictions of a key: from where it may be used, and how often.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::limit::{ADDRESSES_MAX, ORIGIN_BYTES_MAX, ORIGINS_MAX, RATE_PERIOD_SECONDS_MAX};
+
+/// Restrictions of a key. A list that is absent restricts nothing; an empty list allows nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Restrictions {
+    /// Address blocks from which the key may be used.
+    pub addresses: Option<Box<[IpNet]>>,
+    /// Web origins from which the key may be used.
+    pub origins: Option<Box<[WebOrigin]>>,
+    /// How often it may be used.
+    pub rate: Option<Rate>,
+}
+
+/// At most `limit` requests in `period_seconds`: a rate, or, with a long period, a quota. What that means to
+/// the instant stands in [`crate::rate`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Rate {
+    /// Requests, at least 1.
+    pub limit: u32,
+    /// Seconds, 1 to [`RATE_PERIOD_SECONDS_MAX`].
+    pub period_seconds: u32,
+}
+
+impl Rate {
+    fn is_valid(self) -> bool {
+        self.limit > 0 && (1..=RATE_PERIOD_SECONDS_MAX).contains(&self.period_seconds)
+    }
+
+    /// Whether `other` is no more generous, in the long run and in one burst.
+    #[must_use]
+    pub fn includes(self, other: Self) -> bool {
+        let (mine, theirs) = (u64::from(self.limit), u64::from(other.limit));
+        theirs <= mine && theirs * u64::from(self.period_seconds) <= mine * u64::from(other.period_seconds)
+    }
+}
+
+/// A web origin as browsers send it: `https://example.org` or `https://example.org:8443`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WebOrigin(Box<str>);
+
+/// Why restrictions cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RestrictionError {
+    /// Not an origin.
+    #[error("an origin is `https://host` or `https://host:port`, in lower case and without a path")]
+    Origin,
+    /// Not an address block.
+    #[error("an address is `192.0.2.7`, `192.0.2.0/24`, `2001:db8::1` or `2001:db8::/32`")]
+    Address,
+    /// Too many entries.
+    #[error("a key has at most {ADDRESSES_MAX} address blocks and {ORIGINS_MAX} origins")]
+    TooMany,
+    /// A rate of nothing or of always.
+    #[error(
+        "a rate has a limit of at least 1 and a period of 1 to {RATE_PERIOD_SECONDS_MAX} seconds (31 days)"
+    )]
+    Rate,
+}
+
+impl WebOrigin {
+    /// Reads an origin: a scheme, `://`, a host in lower case and perhaps a port.
+    ///
+    /// # Errors
+    /// [`RestrictionError::Origin`] on anything else.
+    pub fn parse(text: &str) -> Result<Self, RestrictionError> {
+        let (scheme, host) = text.split_once("://").ok_or(RestrictionError::Origin)?;
+        let host_byte = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b':' | b'[' | b']');
+        let fits = matches!(scheme, "http" | "https")
+            && !host.is_empty()
+            && text.len() <= ORIGIN_BYTES_MAX
+            && host.bytes().all(host_byte);
+        if fits { Ok(Self(text.into())) } else { Err(RestrictionError::Origin) }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Reads an address block; a single address is the block of itself.
+///
+/// # Errors
+/// [`RestrictionError::Address`] on anything else.
+pub fn parse_block(text: &str) -> Result<IpNet, RestrictionError> {
+    text.parse::<IpNet>()
+        .map(|block| block.trunc())
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        .map_err(|_| RestrictionError::Address)
+}
+
+/// Why a key may not be used from where it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Restricted {
+    /// The address is outside the key's blocks, or was not stated.
+    Address,
+    /// The origin is not one of the key's, or was not stated.
+    Origin,
+}
+
+impl Restrictions {
+    /// The same restrictions, if they keep to the limits.
+    ///
+    /// # Errors
+    /// [`RestrictionError::TooMany`] or [`RestrictionError::Rate`].
+    pub fn checked(self) -> Result<Self, RestrictionError> {
+        let too_many = self.addresses.as_ref().is_some_and(|a| a.len() > ADDRESSES_MAX)
+            || self.origins.as_ref().is_some_and(|o| o.len() > ORIGINS_MAX);
+        if too_many {
+            Err(RestrictionError::TooMany)
+        } else if self.rate.is_some_and(|rate| !rate.is_valid()) {
+            Err(RestrictionError::Rate)
+        } else {
+            Ok(self)
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.addresses.is_none() && self.origins.is_none() && self.rate.is_none()
+    }
+
+    /// Whether the key may be used from this address and this origin. What is not stated is outside.
+    ///
+    /// # Errors
+    /// Which restriction does not hold.
+    pub fn admit(&self, address: Option<IpAddr>, origin: Option<&str>) -> Result<(), Restricted> {
+        if let Some(blocks) = &self.addresses {
+            let address = address.ok_or(Restricted::Address)?.to_canonical();
+            if !blocks.iter().any(|block| block.contains(&address)) {
+                return Err(Restricted::Address);
+            }
+        }
+        if let Some(origins) = &self.origins {
+            let origin = origin.ok_or(Restricted::Origin)?;
+            if !origins.iter().any(|allowed| allowed.as_str() == origin) {
+                return Err(Restricted::Origin);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether everything that `other` admits is admitted here, too.
+    #[must_use]
+    pub fn includes(&self, other: &Self) -> bool {
+        let addresses = match (&self.addresses, &other.addresses) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(mine), Some(theirs)) => {
+                theirs.iter().all(|block| mine.iter().any(|wide| wide.contains(block)))
+            }
+        };
+        let origins = match (&self.origins, &other.origins) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(mine), Some(theirs)) => theirs.iter().all(|origin| mine.contains(origin)),
+        };
+        let rate = match (self.rate, other.rate) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(mine), Some(theirs)) => mine.includes(theirs),
+        };
+        addresses && origins && rate
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blocks(texts: &[&str]) -> Restrictions {
+        let addresses = texts.iter().map(|text| parse_block(text).unwrap()).collect();
+        Restrictions { addresses: Some(addresses), ..Restrictions::default() }
+    }
+
+    #[test]
+    fn addresses() {
+        let check = |restrictions: &Restrictions, address: &str, expect: bool| {
+            assert_eq!(restrictions.admit(address.parse().ok(), None).is_ok(), expect, "{address}");
+        };
+        let office = blocks(&["192.0.2.0/24", "2001:db8::1"]);
+        check(&office, "192.0.2.77", true);
+        check(&office, "::ffff:192.0.2.77", true);
+        check(&office, "192.0.3.1", false);
+        check(&office, "2001:db8::1", true);
+        check(&office, "2001:db8::2", false);
+        check(&office, "", false);
+        check(&blocks(&[]), "192.0.2.77", false);
+        check(&Restrictions::default(), "", true);
+    }
+
+    #[test]
+    fn origins() {
+        let site = Restrictions {
+            origins: Some(Box::new([WebOrigin::parse("https://example.org").unwrap()])),
+            ..Restrictions::default()
+        };
+        assert_eq!(site.admit(None, Some("https://example.org")), Ok(()));
+        for other in [None, Some("null"), Some("http://example.org"), Some("https://example.org.evil.test")] {
+            assert_eq!(site.admit(None, other), Err(Restricted::Origin));
+        }
+        for text in ["", "example.org", "https://", "https://a/b", "https://A", "ftp://a", "*"] {
+            assert!(WebOrigin::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn inclusion() {
+        let (wide, narrow) = (blocks(&["192.0.2.0/24"]), blocks(&["192.0.2.16/28"]));
+        assert!(wide.includes(&narrow) && !narrow.includes(&wide));
+        assert!(!wide.includes(&Restrictions::default()) && Restrictions::default().includes(&wide));
+        assert!(wide.includes(&blocks(&[])));
+        let rate = |limit, period_seconds| Rate { limit, period_seconds };
+        assert!(rate(100, 60).includes(rate(100, 60)) && rate(100, 60).includes(rate(50, 30)));
+        assert!(!rate(100, 60).includes(rate(100, 30)), "faster in the long run");
+        assert!(!rate(100, 60).includes(rate(1000, 6000)), "a larger burst");
+    }
+}

@@ -1,0 +1,176 @@
+//! A small world: one of each holder, visibility and role.
+
+use std::collections::BTreeMap;
+
+use claviger_core::authority::ResourceAuthority;
+use claviger_core::decide::{Credential, Snapshot};
+use claviger_core::id::{AccountId, KeyId, ProjectId, TeamId};
+use claviger_core::key::{KeyEntry, Rights};
+use claviger_core::lifecycle::Status;
+use claviger_core::resource::{Holder, References, Resource, ResourceName, ResourceRef, Visibility};
+use claviger_core::restriction::Restrictions;
+use claviger_core::scope::ScopeSet;
+use claviger_core::selector::{Grants, Selector, Version};
+use claviger_core::subject::{Account, Members, Project, ProjectHolder, ProjectRole, Team, TeamRole};
+use claviger_core::{Authority, Timestamp, UnixSeconds};
+
+pub const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+pub const OLGA: AccountId = AccountId::from_bits(1); // owns the team, holds the notebook, holds nothing in the project
+pub const ADA: AccountId = AccountId::from_bits(2); // admin of the team
+pub const MIA: AccountId = AccountId::from_bits(3); // plain member; made one private team notebook
+pub const PAM: AccountId = AccountId::from_bits(4); // admin of the project
+pub const COL: AccountId = AccountId::from_bits(5); // collaborator; made one project notebook
+pub const VIC: AccountId = AccountId::from_bits(6); // viewer
+pub const SAM: AccountId = AccountId::from_bits(7); // stranger
+pub const GONE: AccountId = AccountId::from_bits(8); // closed
+pub const LAB: TeamId = TeamId::from_bits(1);
+pub const ATLAS: ProjectId = ProjectId::from_bits(1); // held by PAM
+pub const LABWORK: ProjectId = ProjectId::from_bits(2); // held by the team
+
+#[derive(Default)]
+pub struct World {
+    pub accounts: BTreeMap<AccountId, Account>,
+    pub teams: BTreeMap<TeamId, Team>,
+    pub projects: BTreeMap<ProjectId, Project>,
+    pub resources: BTreeMap<String, Resource>,
+}
+
+impl Snapshot for World {
+    fn account(&self, id: AccountId) -> Option<&Account> {
+        self.accounts.get(&id)
+    }
+    fn team(&self, id: TeamId) -> Option<&Team> {
+        self.teams.get(&id)
+    }
+    fn project(&self, id: ProjectId) -> Option<&Project> {
+        self.projects.get(&id)
+    }
+    fn resource(&self, name: ResourceName<'_>) -> Option<&Resource> {
+        self.resources.get(name.as_str())
+    }
+}
+
+pub fn version(number: u32) -> Version {
+    Version::new(number).unwrap()
+}
+
+/// The world that the matrices are drawn in. Every notebook has versions 1 to 3.
+pub fn world() -> World {
+    let mut world = World::default();
+    for id in [OLGA, ADA, MIA, PAM, COL, VIC, SAM, GONE] {
+        world.accounts.insert(id, Account { id, closed: id == GONE });
+    }
+    let members = vec![(OLGA, TeamRole::Owner), (ADA, TeamRole::Admin), (MIA, TeamRole::Member)];
+    world.teams.insert(LAB, Team { id: LAB, closed: false, members: Members::new(members) });
+    let members = Members::new(vec![(COL, ProjectRole::Collaborator), (VIC, ProjectRole::Viewer)]);
+    let atlas = Project { id: ATLAS, closed: false, holder: ProjectHolder::Account(PAM), members };
+    world.projects.insert(ATLAS, atlas);
+    let holder = ProjectHolder::Team(LAB);
+    let members = Members::new(vec![(PAM, ProjectRole::Admin)]);
+    world.projects.insert(LABWORK, Project { id: LABWORK, closed: false, holder, members });
+    let mut put = |id: &str, holder, creator, visibility| {
+        let reference = ResourceRef::parse(&format!("notebook:{id}")).unwrap();
+        let references = [References {
+            version: version(2),
+            secrets: Box::new(["TOKEN".into()]),
+            databases: Box::new(["stations".into()]),
+        }];
+        let references = Box::new(references);
+        let latest = version(3);
+        let resource = Resource { reference, holder, creator, visibility, latest, references };
+        world.resources.insert(format!("notebook:{id}"), resource);
+    };
+    let from_two = |before_shared| Visibility::PublicFrom { first: version(2), before_shared };
+    put("own", Holder::Account(OLGA), Some(OLGA), Visibility::Private);
+    put("open", Holder::Account(OLGA), Some(OLGA), Visibility::Public);
+    put("open2", Holder::Account(OLGA), Some(OLGA), from_two(false));
+    put("team", Holder::Team(LAB), Some(OLGA), Visibility::Shared);
+    put("mias", Holder::Team(LAB), Some(MIA), Visibility::Private);
+    put("teamopen2", Holder::Team(LAB), Some(OLGA), from_two(true));
+    put("atlas", Holder::Project(ATLAS), Some(COL), Visibility::Private);
+    put("labwork", Holder::Project(LABWORK), None, Visibility::Private);
+    put("gone", Holder::Account(GONE), Some(GONE), Visibility::Public);
+    world
+}
+
+pub fn key(authority: Authority, scopes: &str) -> KeyEntry {
+    KeyEntry {
+        id: KeyId::from_bits(99),
+        status: Status::Active,
+        rights: Rights {
+            authority,
+            scopes: ScopeSet::parse(scopes.split_whitespace()).unwrap(),
+            expires_at: None,
+            restrictions: Restrictions::default(),
+        },
+    }
+}
+
+pub fn resource_key(id: &str, selector: &str, grants: Grants) -> KeyEntry {
+    let reference = ResourceRef::parse(&format!("notebook:{id}")).unwrap();
+    let selector = if selector.is_empty() { Selector::Any } else { selector.parse().unwrap() };
+    key(Authority::Resource(Box::new(ResourceAuthority { reference, selector, grants })), "*:read")
+}
+
+/// Everyone who asks, by a name for the matrix.
+pub struct Cast {
+    pub keys: Vec<(&'static str, KeyEntry)>,
+    pub people: Vec<(&'static str, AccountId)>,
+}
+
+pub fn cast() -> Cast {
+    const ALL: &str = "*:* key:* account:* team:* project:* resource:* history:*";
+    let mut disabled = key(Authority::Account(OLGA), ALL);
+    disabled.status = Status::Disabled;
+    let mut expired = key(Authority::Account(OLGA), ALL);
+    expired.rights.expires_at = UnixSeconds::new(1_800_000_000);
+    Cast {
+        people: vec![
+            ("olga (owner)", OLGA),
+            ("ada (team admin)", ADA),
+            ("mia (team member)", MIA),
+            ("pam (project admin)", PAM),
+            ("col (collaborator)", COL),
+            ("vic (viewer)", VIC),
+            ("sam (stranger)", SAM),
+            ("gone (closed)", GONE),
+        ],
+        keys: vec![
+            ("key of olga", key(Authority::Account(OLGA), ALL)),
+            ("key of olga, *:read", key(Authority::Account(OLGA), "*:read")),
+            ("key of olga, no scopes", key(Authority::Account(OLGA), "")),
+            ("key of olga, disabled", disabled),
+            ("key of olga, expired", expired),
+            ("key of mia", key(Authority::Account(MIA), ALL)),
+            ("key of pam", key(Authority::Account(PAM), ALL)),
+            ("key of col", key(Authority::Account(COL), ALL)),
+            ("key of vic", key(Authority::Account(VIC), ALL)),
+            ("key of sam", key(Authority::Account(SAM), ALL)),
+            ("key of gone", key(Authority::Account(GONE), ALL)),
+            ("key of the team", key(Authority::Team(LAB), ALL)),
+            ("key of atlas", key(Authority::Project(ATLAS), ALL)),
+            ("key of labwork", key(Authority::Project(LABWORK), ALL)),
+            ("key of notebook own", resource_key("own", "", Grants::BOTH)),
+            ("key of notebook own@2", resource_key("own", "@2", Grants::BOTH)),
+            ("key of notebook own@2...", resource_key("own", "@2...", Grants::default())),
+            ("key of notebook mias", resource_key("mias", "", Grants::BOTH)),
+            ("key of notebook gone", resource_key("gone", "", Grants::BOTH)),
+            ("key of notebook lost", resource_key("lost", "@2", Grants::BOTH)),
+            ("operator key", key(Authority::Operator, ALL)),
+        ],
+    }
+}
+
+impl Cast {
+    /// Every credential by name, nobody first.
+    pub fn credentials(&self) -> Vec<(&'static str, Credential<'_>)> {
+        let people = self.people.iter().map(|(name, id)| (*name, Credential::SignedIn(*id)));
+        let keys = self.keys.iter().map(|(name, key)| (*name, Credential::Key(key.into())));
+        [("nobody", Credential::Anonymous), ("an unknown key", Credential::Unknown)]
+            .into_iter()
+            .chain(people)
+            .chain(keys)
+            .collect()
+    }
+}
