@@ -1,0 +1,144 @@
+//! What goes with a mutation: the history it leaves, the change it makes, and who is told of it.
+
+use claviger_core::change::{Change, ChangeId, Sequence};
+use claviger_core::history::HistoryEntry;
+use claviger_core::key::{Digest, KeyEntry};
+use claviger_core::limit::IDEMPOTENCY_SECONDS;
+use claviger_core::resource::Resource;
+use claviger_core::subject::{Account, Project, Team};
+use claviger_core::time::Timestamp;
+
+/// Overwrites a buffer with random bytes, as often as it is asked. Names of changes are made of it.
+pub type Random = Box<dyn FnMut(&mut [u8]) + Send>;
+
+/// What the history will say of a mutation: at least one row, written in the same transaction; and, where
+/// the mutation must not be made twice, the name of the request.
+#[derive(Debug, Clone)]
+pub struct Audit {
+    entries: Vec<HistoryEntry>,
+    request: Option<Box<Once>>,
+}
+
+/// A request that is carried out once: a repeat within a day is told what the first one made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Once {
+    /// SHA-256 of whoever asks and of the name that it gave the request.
+    pub name: [u8; 32],
+    /// SHA-256 of the request: another one under the same name is a mistake.
+    pub fingerprint: [u8; 32],
+    /// What it makes: an identifier, which a repeat is told.
+    pub reference: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Once {
+    /// Requests of earlier instants are forgotten.
+    pub(crate) fn valid_since(&self) -> Timestamp {
+        let kept = i64::try_from(IDEMPOTENCY_SECONDS * 1_000).unwrap_or(i64::MAX);
+        Timestamp::from_millis(self.at.millis().saturating_sub(kept))
+    }
+}
+
+impl Audit {
+    /// One row.
+    #[must_use]
+    pub fn new(entry: HistoryEntry) -> Self {
+        Self { entries: vec![entry], request: None }
+    }
+
+    /// One more row.
+    #[must_use]
+    pub fn and(mut self, entry: HistoryEntry) -> Self {
+        self.entries.push(entry);
+        self
+    }
+
+    /// Has the mutation made only if this request was not carried out before; it is remembered in the same
+    /// transaction. Otherwise [`StoreError::Replayed`](crate::StoreError::Replayed) or
+    /// [`StoreError::NameReused`](crate::StoreError::NameReused).
+    #[must_use]
+    pub fn once(mut self, request: Option<Once>) -> Self {
+        self.request = request.map(Box::new);
+        self
+    }
+
+    pub(crate) fn request(&self) -> Option<&Once> {
+        self.request.as_deref()
+    }
+
+    pub(crate) fn entries(&self) -> &[HistoryEntry] {
+        &self.entries
+    }
+}
+
+impl From<HistoryEntry> for Audit {
+    fn from(entry: HistoryEntry) -> Self {
+        Self::new(entry)
+    }
+}
+
+/// A mutation that was committed, and that the sink knows of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed<T> {
+    /// Its place in the order of all changes. Where there was nothing to do, that of the latest change: who
+    /// waits for it also waits for the one that left nothing to do.
+    pub sequence: Sequence,
+    /// Its random name.
+    pub id: ChangeId,
+    /// What it came to.
+    pub value: T,
+}
+
+/// Whom the store tells of each committed change: after the commit, before the answer, in order, without
+/// a gap. Runs on the store's writer thread, so it has to be quick; everything it holds is dropped there.
+pub trait ChangeSink: Send {
+    /// Takes note of a change.
+    fn apply(&mut self, change: &Change);
+}
+
+impl<S: ChangeSink + ?Sized> ChangeSink for Box<S> {
+    fn apply(&mut self, change: &Change) {
+        (**self).apply(change);
+    }
+}
+
+/// Whom the store shows everything that verification reads, all of one instant: accounts, teams, projects
+/// and resources, each ordered by identifier, then the keys, ordered by digest.
+pub trait LoadVisitor {
+    /// How many keys will follow, for those who make room beforehand.
+    fn key_count(&mut self, count: u64) {
+        let _ = count;
+    }
+    /// An account.
+    fn account(&mut self, account: Account);
+    /// A team with its members.
+    fn team(&mut self, team: Team);
+    /// A project with its members.
+    fn project(&mut self, project: Project);
+    /// A resource with what it references.
+    fn resource(&mut self, resource: Resource);
+    /// A key.
+    fn key(&mut self, digest: Digest, entry: KeyEntry);
+}
+
+impl<V: LoadVisitor + ?Sized> LoadVisitor for Box<V> {
+    fn key_count(&mut self, count: u64) {
+        (**self).key_count(count);
+    }
+    fn account(&mut self, account: Account) {
+        (**self).account(account);
+    }
+    fn team(&mut self, team: Team) {
+        (**self).team(team);
+    }
+    fn project(&mut self, project: Project) {
+        (**self).project(project);
+    }
+    fn resource(&mut self, resource: Resource) {
+        (**self).resource(resource);
+    }
+    fn key(&mut self, digest: Digest, entry: KeyEntry) {
+        (**self).key(digest, entry);
+    }
+}

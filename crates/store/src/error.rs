@@ -1,0 +1,144 @@
+//! What can go wrong, told once for the log and once for the public.
+
+use std::error::Error;
+use std::sync::Arc;
+
+/// Why the store did not do as it was asked. `Display` is for the log; what the public may read is
+/// [`StoreError::public`].
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such record.
+    #[error("no such record")]
+    NotFound,
+    /// The record was changed by somebody else in the meantime.
+    #[error("the record is at revision {current} by now")]
+    Stale {
+        /// The revision it has now.
+        current: u64,
+    },
+    /// Something that has to be unique is taken.
+    #[error(transparent)]
+    Conflict(Conflict),
+    /// The authority has as many unexpired keys as it may have.
+    #[error("the authority already has {limit} unexpired keys")]
+    Limit {
+        /// How many it may have.
+        limit: u32,
+    },
+    /// The request was carried out before.
+    #[error("the request was carried out before and made {reference}")]
+    Replayed {
+        /// What it made.
+        reference: String,
+    },
+    /// Another request was carried out under this name.
+    #[error("another request was carried out under this name")]
+    NameReused,
+    /// A record that this one depends on does not exist; its reference, such as `account:acct_…`.
+    #[error("{0} does not exist")]
+    Missing(String),
+    /// Another process has the database open.
+    #[error(
+        "another process has this database open: it holds a lock on `{lock}`; stop that process, or give this one a data folder of its own"
+    )]
+    Locked {
+        /// The file that is locked.
+        lock: String,
+    },
+    /// The database was written by a later version of the program.
+    #[error(
+        "the database has schema {found}, this program knows schemas up to {known}: run the version that wrote it or a later one, or restore a backup made before the upgrade"
+    )]
+    Newer {
+        /// The schema of the database.
+        found: u32,
+        /// The latest schema that this program knows.
+        known: u32,
+    },
+    /// The file is not one of ours.
+    #[error("`{path}` is not a database of Claviger; name another path, it was left as it is")]
+    ForeignFile {
+        /// The file.
+        path: String,
+    },
+    /// The store cannot answer. Whether a mutation took place is unknown; reading tells.
+    #[error("the store cannot answer: {0}")]
+    Unavailable(#[source] Arc<dyn Error + Send + Sync>),
+    /// A row is not as it should be.
+    #[error("table {table}, row {row}: {detail}")]
+    Inconsistent {
+        /// The table.
+        table: &'static str,
+        /// The row, by its key.
+        row: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+}
+
+/// What is taken already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Conflict {
+    /// A key whose digest shares its first 128 bits exists: the same text, in practice.
+    #[error("a key with this digest exists already")]
+    Digest,
+    /// The identifier.
+    #[error("this identifier is taken")]
+    Id,
+    /// The e-mail address.
+    #[error("an account with this e-mail address exists already")]
+    Email,
+    /// The host's own identifier.
+    #[error("this external id is taken")]
+    ExternalId,
+    /// The resource, which was said to be new.
+    #[error("this resource exists already")]
+    Resource,
+}
+
+impl StoreError {
+    /// What anybody may read of it: no path, no table, nothing of the machine.
+    #[must_use]
+    pub fn public(&self) -> String {
+        match self {
+            Self::NotFound => "There is no such record.".to_owned(),
+            Self::Stale { .. } => "The record was changed in the meantime; read it again.".to_owned(),
+            Self::Conflict(Conflict::Digest) => "This key exists already.".to_owned(),
+            Self::Conflict(Conflict::Id) => "This identifier is taken.".to_owned(),
+            Self::Conflict(Conflict::Email) => {
+                "An account with this e-mail address exists already.".to_owned()
+            }
+            Self::Conflict(Conflict::ExternalId) => "This external id is taken.".to_owned(),
+            Self::Conflict(Conflict::Resource) => "This resource exists already.".to_owned(),
+            Self::Limit { limit } => {
+                format!("There are already {limit} unexpired keys here, and no more are allowed.")
+            }
+            Self::Replayed { reference } => {
+                format!(
+                    "This request was carried out before: it made {reference}. A secret is shown once only; if it was lost, delete or rotate that key."
+                )
+            }
+            Self::NameReused => {
+                "Another request was sent with this idempotency key; use a new one for each request."
+                    .to_owned()
+            }
+            Self::Missing(what) => format!("{what} does not exist."),
+            Self::Locked { .. }
+            | Self::Newer { .. }
+            | Self::ForeignFile { .. }
+            | Self::Unavailable(_)
+            | Self::Inconsistent { .. } => {
+                "The store cannot answer at the moment; try again later.".to_owned()
+            }
+        }
+    }
+
+    pub(crate) fn unavailable(source: impl Error + Send + Sync + 'static) -> Self {
+        Self::Unavailable(Arc::new(source))
+    }
+
+    pub(crate) fn unavailable_because(text: impl Into<String>) -> Self {
+        let source: Box<dyn Error + Send + Sync> = text.into().into();
+        Self::Unavailable(source.into())
+    }
+}

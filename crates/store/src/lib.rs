@@ -1,0 +1,25 @@
+//! The truth: whole transactions on SQLite, each with its ordered change row and its history row.
+//!
+//! [`Store`] is the only door. Its methods are named after what they mean, and each is one transaction.
+//! A mutation takes the next [`Sequence`](claviger_core::change::Sequence), and its
+//! [`Change`](claviger_core::change::Change) reaches the [`ChangeSink`] after the commit and before the
+//! answer, in order. So whoever was told that a key is revoked can rely on the index knowing it.
+//!
+//! Nothing here reads a clock or makes randomness: instants are in the records, random bytes come through
+//! [`Random`]. Nothing here decides who may do what.
+
+mod commit;
+mod error;
+mod offline;
+mod query;
+mod sqlite;
+mod store;
+
+pub use commit::{Audit, ChangeSink, Committed, LoadVisitor, Once, Random};
+pub use error::{Conflict, StoreError};
+pub use offline::{Inspection, backup_file, inspect_file};
+pub use query::{
+    AccountFilter, HistoryFilter, KeyFilter, LastUsed, PAGE_ROWS_MAX, Page, ProjectFilter, ResourceFilter,
+    Staged, StoredKey, TeamFilter, UsageBucket, UsageCount, UsageStep,
+};
+pub use store::{Restored, SqliteOptions, Store};

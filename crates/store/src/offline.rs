@@ -1,0 +1,28 @@
+//! A database file from outside: what is done to it without being the process that serves it.
+
+use std::path::Path;
+
+use crate::error::StoreError;
+use crate::sqlite;
+
+pub use crate::sqlite::Inspection;
+
+/// Copies the database to a file that must not exist yet, also while another process serves it; the copy has
+/// mode 0600, is of one instant, and is on the disk when this returns. It reads only: SQLite's log lets readers
+/// in beside the one that writes.
+///
+/// # Errors
+/// [`StoreError::ForeignFile`] if there is no database of ours; [`StoreError::Unavailable`] if the file exists or
+/// cannot be written.
+pub fn backup_file(database: &Path, to: &Path) -> Result<(), StoreError> {
+    sqlite::backup_file(database, to)
+}
+
+/// Looks at a database without changing it: whose it is, which schema, whether it is whole, and whether a
+/// process has it open.
+///
+/// # Errors
+/// [`StoreError::ForeignFile`] if it is not one of ours; [`StoreError::Unavailable`] if it cannot be read.
+pub fn inspect_file(database: &Path) -> Result<Inspection, StoreError> {
+    sqlite::inspect(database)
+}

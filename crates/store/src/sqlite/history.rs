@@ -1,0 +1,90 @@
+//! The history. Rows are only ever added.
+
+use claviger_core::history::{HistoryEntry, Origin};
+use claviger_core::key::Actor;
+use claviger_core::time::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::Result;
+use super::list::Select;
+use super::row::{Cells, bytes};
+use crate::query::{HistoryFilter, Page};
+
+const INSERT: &str = "INSERT INTO history
+    (at, actor, key, action, target, authority, origin, address, request_id, outcome, detail)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+const SELECT: &str =
+    "SELECT row, at, actor, key, action, target, authority, origin, address, request_id, outcome, detail
+    FROM history WHERE true";
+/// Looks at the oldest rows only: they were written in the order of time, so where none of them is old
+/// enough, none is.
+const PRUNE: &str = "DELETE FROM history WHERE row IN
+    (SELECT row FROM (SELECT row, at FROM history ORDER BY row LIMIT ?2) WHERE at < ?1)";
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[INSERT, PRUNE];
+
+/// Adds rows.
+pub(crate) fn append(conn: &Connection, entries: &[HistoryEntry]) -> Result<()> {
+    let mut statement = conn.prepare_cached(INSERT)?;
+    for entry in entries {
+        statement.execute(params![
+            entry.at.millis(),
+            entry.actor.to_string(),
+            entry.key.map(bytes),
+            entry.action,
+            entry.target,
+            entry.authority,
+            entry.origin.as_str(),
+            entry.address.map(|address| address.to_string()),
+            entry.request_id,
+            entry.outcome,
+            entry.detail,
+        ])?;
+    }
+    Ok(())
+}
+
+/// Forgets rows from before an instant, looking at the oldest `max`.
+pub(crate) fn prune(conn: &Connection, before: Timestamp, max: u32) -> Result<u64> {
+    Ok(conn.prepare_cached(PRUNE)?.execute(params![before.millis(), max])? as u64)
+}
+
+/// A page, the latest written first.
+pub(crate) fn list(
+    conn: &Connection,
+    filter: &HistoryFilter,
+    page: Page<u64>,
+) -> Result<Vec<(u64, HistoryEntry)>> {
+    let after = page.after.map(|row| i64::try_from(row).unwrap_or(i64::MAX));
+    select(filter, after).page("row DESC", page.rows()).all(conn, "history", decode)
+}
+
+pub(super) fn select(filter: &HistoryFilter, after: Option<i64>) -> Select {
+    Select::new(SELECT)
+        .and("authority = ?", filter.authority.clone())
+        .and("actor = ?", filter.actor.map(|actor| actor.to_string()))
+        .and("key = ?", filter.key.map(|key| bytes(key).to_vec()))
+        .and("target = ?", filter.target.clone())
+        .and("action = ?", filter.action.clone())
+        .and("at >= ?", filter.since.map(claviger_core::Timestamp::millis))
+        .and("at < ?", filter.until.map(claviger_core::Timestamp::millis))
+        .and("origin = ?", filter.origin.map(|origin| origin.as_str().to_owned()))
+        .and("row < ?", after)
+}
+
+fn decode(cells: &Cells<'_>) -> Result<(u64, HistoryEntry)> {
+    let entry = HistoryEntry {
+        at: cells.timestamp(1)?,
+        actor: cells.word(2, Actor::parse)?,
+        key: cells.id_or_none(3)?,
+        action: cells.text(4)?.into(),
+        target: cells.text(5)?.into(),
+        authority: cells.text(6)?.into(),
+        origin: cells.word(7, Origin::from_word)?,
+        address: cells.address_or_none(8)?,
+        request_id: cells.text_or_none(9)?.map(Into::into),
+        outcome: cells.text(10)?.into(),
+        detail: cells.text(11)?.into(),
+    };
+    Ok((cells.count(0)?, entry))
+}

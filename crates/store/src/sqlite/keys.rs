@@ -1,0 +1,335 @@
+//! Keys.
+
+mod decode;
+
+use claviger_core::authority::Authority;
+use claviger_core::change::ChangeItem;
+use claviger_core::id::KeyId;
+use claviger_core::key::{Digest, KeyRecord};
+use claviger_core::time::{Timestamp, UnixSeconds};
+use rusqlite::{Connection, ToSql, params};
+
+pub(super) use self::decode::{
+    Interner, decode_digest, decode_entry, decode_restrictions, decode_stored, encode_restrictions,
+};
+use super::error::Place;
+use super::list::Select;
+use super::row::{Cells, bytes};
+use super::{Result, Write, accounts, projects, resources, settings, teams};
+use crate::error::StoreError;
+use crate::query::{LastUsed, Staged, StoredKey};
+
+/// What verification holds of a key, and its digest.
+macro_rules! entry_columns {
+    () => {
+        "id, kind, authority, selector, grants, scopes, status, expires_at, restrictions, digest_head, digest_tail"
+    };
+}
+
+/// The rest of a key's record.
+macro_rules! record_columns {
+    () => {
+        "preview, name, format, created_at, created_by, created_via, replaces, metadata, revision"
+    };
+}
+
+/// Rows of an open import are seen by nobody.
+macro_rules! visible {
+    () => {
+        "import NOT IN (SELECT number FROM open_imports)"
+    };
+}
+
+const INSERT: &str = concat!(
+    "INSERT INTO keys (",
+    entry_columns!(),
+    ", ",
+    record_columns!(),
+    ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)"
+);
+/// Its text, what it stands for and where it came from never change: they are conditions here.
+const UPDATE: &str = "UPDATE keys
+    SET selector = ?4, grants = ?5, scopes = ?6, status = ?7, expires_at = ?8, restrictions = ?9, preview = ?12,
+        name = ?13, format = ?14, metadata = ?19, revision = ?20
+    WHERE id = ?1 AND kind = ?2 AND authority = ?3 AND digest_head = ?10 AND digest_tail = ?11 AND created_at = ?15
+        AND created_by = ?16 AND created_via = ?17 AND replaces IS ?18 AND revision = ?20 - 1";
+const DELETE: &str =
+    "DELETE FROM keys WHERE id = ?1 AND (?2 IS NULL OR revision = ?2) RETURNING id, digest_head, digest_tail";
+const DELETE_OF: &str = "DELETE FROM keys WHERE authority = ?1 RETURNING id, digest_head, digest_tail";
+pub(super) const PURGE: &str = "DELETE FROM keys WHERE digest_head IN
+    (SELECT digest_head FROM keys WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)
+    RETURNING id, digest_head, digest_tail";
+/// Whether a digest is taken.
+const TAKEN: &str = "SELECT 1 FROM keys WHERE digest_head = ?1";
+const REVISION: &str = "SELECT revision FROM keys WHERE id = ?1";
+/// Stops counting at the limit. A key is unexpired until its second begins.
+pub(super) const UNEXPIRED: &str = "SELECT count(*) FROM (SELECT 1 FROM keys
+    WHERE authority = ?1 AND (expires_at IS NULL OR expires_at > ?2) AND id IS NOT ?3 LIMIT ?4)";
+pub(super) const SELECT_STORED: &str = concat!(
+    "SELECT ",
+    entry_columns!(),
+    ", ",
+    record_columns!(),
+    ", at, address FROM keys LEFT JOIN key_last_used ON key = id WHERE ",
+    visible!()
+);
+pub(super) const LOAD: &str =
+    concat!("SELECT ", entry_columns!(), " FROM keys WHERE ", visible!(), " ORDER BY digest_head");
+pub(super) const COUNT: &str = concat!("SELECT count(*) FROM keys WHERE ", visible!());
+/// The keys of one import, open or not.
+pub(super) const OF_IMPORT: &str =
+    concat!("SELECT ", entry_columns!(), " FROM keys WHERE import = ?1 AND import > 0 ORDER BY digest_head");
+/// A row of an open import; none is inserted if there is such a key.
+const STAGE: &str = concat!(
+    "INSERT INTO keys (",
+    entry_columns!(),
+    ", ",
+    record_columns!(),
+    ", import) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)
+    ON CONFLICT (digest_head) DO NOTHING"
+);
+/// Only a later use counts, and only of a key that still exists.
+const LAST_USED: &str = "INSERT INTO key_last_used (key, at, address)
+    SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM keys WHERE id = ?1)
+    ON CONFLICT (key) DO UPDATE SET at = excluded.at, address = excluded.address WHERE excluded.at > at";
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[
+    INSERT,
+    TAKEN,
+    UPDATE,
+    DELETE,
+    DELETE_OF,
+    PURGE,
+    REVISION,
+    UNEXPIRED,
+    SELECT_STORED,
+    LOAD,
+    COUNT,
+    OF_IMPORT,
+    STAGE,
+    LAST_USED,
+];
+
+/// The setting that says that an operator key was installed once, and which.
+const OPERATOR_INSTALLED: &str = "operator_key_installed";
+
+/// Adds a key.
+pub(crate) fn create(write: &mut Write<'_>, key: KeyRecord, limit: u32) -> Result<()> {
+    check_room(write.conn, &key, key.created_at.seconds(), limit, None)?;
+    insert(write, key)
+}
+
+/// Stages a row of an import.
+pub(super) fn stage(
+    conn: &Connection,
+    import: u64,
+    key: &KeyRecord,
+    limit: Option<u32>,
+    now: UnixSeconds,
+) -> Result<Staged> {
+    match require_authority(conn, &key.entry.rights.authority) {
+        Err(StoreError::Missing(_)) => return Ok(Staged::Missing),
+        other => other?,
+    }
+    if let Some(limit) = limit {
+        match check_room(conn, key, now, limit, None) {
+            Err(StoreError::Limit { .. }) => return Ok(Staged::Limit),
+            other => other?,
+        }
+    }
+    Ok(if execute(conn, STAGE, key, Some(import))? == 1 { Staged::Staged } else { Staged::Duplicate })
+}
+
+/// The first halves of those digests that are taken, by keys or by rows of open imports.
+pub(crate) fn taken(conn: &Connection, digests: &[Digest]) -> Result<Vec<bool>> {
+    let mut statement = conn.prepare_cached(TAKEN)?;
+    digests.iter().map(|digest| Ok(statement.exists(params![&digest.as_bytes()[..16]])?)).collect()
+}
+
+/// Those of these keys that exist.
+pub(crate) fn by_ids(conn: &Connection, ids: &[KeyId]) -> Result<Vec<StoredKey>> {
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        found.extend(by_id(conn, *id)?);
+    }
+    Ok(found)
+}
+
+/// Replaces what may change of a key.
+pub(crate) fn update(write: &mut Write<'_>, next: KeyRecord, expected: u64) -> Result<()> {
+    let place = place(&next.entry.id);
+    place.check_follows(write.conn, next.revision, expected)?;
+    let changed = execute(write.conn, UPDATE, &next, None)?;
+    place.check_one(write.conn, changed, Some(expected))?;
+    write.touch(ChangeItem::Key(next.digest, next.entry));
+    Ok(())
+}
+
+/// Replaces a key by another.
+pub(crate) fn rotate(
+    write: &mut Write<'_>,
+    old: KeyRecord,
+    expected: u64,
+    new: KeyRecord,
+    limit: u32,
+) -> Result<()> {
+    let old_id = old.entry.id;
+    update(write, old, expected)?;
+    check_room(write.conn, &new, new.created_at.seconds(), limit, Some(old_id))?;
+    insert(write, new)
+}
+
+/// Deletes a key.
+pub(crate) fn delete(write: &mut Write<'_>, id: KeyId, expected: Option<u64>) -> Result<()> {
+    let deleted = delete_where(write, DELETE, &[&bytes(id), &expected])?;
+    place(&id).check_one(write.conn, deleted, expected)
+}
+
+/// Deletes those that exist.
+pub(crate) fn delete_many(write: &mut Write<'_>, ids: &[KeyId]) -> Result<u64> {
+    let mut deleted = 0;
+    for id in ids {
+        deleted += delete_where(write, DELETE, &[&bytes(*id), &None::<u64>])?;
+    }
+    Ok(deleted as u64)
+}
+
+/// Deletes all keys of an authority.
+pub(crate) fn delete_of(write: &mut Write<'_>, authority: &str) -> Result<u64> {
+    Ok(delete_where(write, DELETE_OF, &[&authority])? as u64)
+}
+
+/// Deletes keys whose date came long ago.
+pub(crate) fn purge(write: &mut Write<'_>, before: UnixSeconds, max: u32) -> Result<u64> {
+    let purged = delete_where(write, PURGE, &[&before.get(), &max])?;
+    if purged == 0 {
+        write.unchanged();
+    }
+    Ok(purged as u64)
+}
+
+/// Adds the first operator key.
+pub(crate) fn install_operator(write: &mut Write<'_>, key: KeyRecord) -> Result<bool> {
+    if settings::get(write.conn, OPERATOR_INSTALLED)?.is_some() {
+        write.unchanged();
+        return Ok(false);
+    }
+    settings::put(write.conn, OPERATOR_INSTALLED, &key.entry.id.to_string())?;
+    insert(write, key)?;
+    Ok(true)
+}
+
+/// Where a key is.
+fn place(id: &KeyId) -> Place<'_, [u8; 16]> {
+    Place { table: "keys", revision: REVISION, key: bytes(*id), name: id }
+}
+
+/// Refuses a key beyond the limit of its authority.
+fn check_room(
+    conn: &Connection,
+    key: &KeyRecord,
+    now: UnixSeconds,
+    limit: u32,
+    but: Option<KeyId>,
+) -> Result<()> {
+    let authority = key.entry.rights.authority.to_string();
+    let values = params![authority, now.get(), but.map(bytes), limit];
+    let unexpired = conn.prepare_cached(UNEXPIRED)?.query_row(values, |row| row.get::<_, u32>(0))?;
+    if unexpired < limit { Ok(()) } else { Err(StoreError::Limit { limit }) }
+}
+
+fn insert(write: &mut Write<'_>, key: KeyRecord) -> Result<()> {
+    require_authority(write.conn, &key.entry.rights.authority)?;
+    execute(write.conn, INSERT, &key, None)?;
+    write.touch_new(ChangeItem::Key(key.digest, key.entry));
+    Ok(())
+}
+
+/// Refuses a key for what does not exist. Without this a key made while its resource is being deleted would
+/// come to life when a resource is made again under that name.
+fn require_authority(conn: &Connection, authority: &Authority) -> Result<()> {
+    match authority {
+        Authority::Account(id) => accounts::require(conn, *id),
+        Authority::Team(id) => teams::require(conn, *id),
+        Authority::Project(id) => projects::require(conn, *id),
+        Authority::Resource(resource) => resources::require_reference(conn, &resource.reference),
+        Authority::Operator => Ok(()),
+    }
+}
+
+fn delete_where(write: &mut Write<'_>, sql: &str, values: &[&dyn ToSql]) -> Result<usize> {
+    let mut statement = write.conn.prepare_cached(sql)?;
+    let mut rows = statement.query(values)?;
+    let mut deleted = 0;
+    while let Some(row) = rows.next()? {
+        let digest = decode_digest(&Cells { table: "keys", row }, 1)?;
+        write.touch(ChangeItem::KeyGone(digest));
+        deleted += 1;
+    }
+    Ok(deleted)
+}
+
+fn execute(conn: &Connection, sql: &str, key: &KeyRecord, import: Option<u64>) -> Result<usize> {
+    let (entry, rights) = (&key.entry, &key.entry.rights);
+    let resource = rights.authority.as_resource();
+    let (head, tail) = key.digest.as_bytes().split_at(16);
+    let (id, restrictions) = (bytes(entry.id), decode::encode_restrictions(&rights.restrictions)?);
+    let metadata = decode::encode_metadata(&key.metadata)?;
+    let values = params![
+        id,
+        rights.authority.kind().as_str(),
+        rights.authority.to_string(),
+        resource.and_then(|resource| resource.selector.to_text()),
+        resource.map(|resource| resource.grants.words().collect::<Vec<_>>().join(" ")),
+        rights.scopes.to_string(),
+        entry.status.as_str(),
+        rights.expires_at.map(UnixSeconds::get),
+        restrictions,
+        head,
+        tail,
+        key.preview.as_str(),
+        key.name.as_str(),
+        key.format,
+        key.created_at.millis(),
+        key.created_by.to_string(),
+        key.created_via.to_string(),
+        key.replaces.map(bytes),
+        metadata,
+        key.revision,
+        import,
+    ];
+    // Only a staged row has the last one.
+    let count = values.len() - usize::from(import.is_none());
+    Ok(conn.prepare_cached(sql)?.execute(&values[..count])?)
+}
+
+/// A key.
+pub(crate) fn by_id(conn: &Connection, id: KeyId) -> Result<Option<StoredKey>> {
+    one(conn, Select::new(SELECT_STORED).and("id = ?", Some(bytes(id).to_vec())))
+}
+
+/// The key of a digest.
+pub(crate) fn by_digest(conn: &Connection, digest: Digest) -> Result<Option<StoredKey>> {
+    let (head, tail) = digest.as_bytes().split_at(16);
+    one(
+        conn,
+        Select::new(SELECT_STORED)
+            .and("digest_head = ?", Some(head.to_vec()))
+            .and("digest_tail = ?", Some(tail.to_vec())),
+    )
+}
+
+fn one(conn: &Connection, select: Select) -> Result<Option<StoredKey>> {
+    let mut scopes = Interner::default();
+    Ok(select.page("id", 1).all(conn, "keys", |cells| decode_stored(cells, &mut scopes))?.pop())
+}
+
+/// Notes uses of keys.
+pub(crate) fn record_last_used(conn: &Connection, uses: &[LastUsed]) -> Result<()> {
+    let mut statement = conn.prepare_cached(LAST_USED)?;
+    for (key, at, address) in uses {
+        let at: &Timestamp = at;
+        statement.execute(params![bytes(*key), at.millis(), address.map(|address| address.to_string())])?;
+    }
+    Ok(())
+}

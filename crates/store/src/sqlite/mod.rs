@@ -1,0 +1,150 @@
+//! SQLite: one thread that writes, a few that read, and SQL named after what it is for.
+
+pub(crate) mod accounts;
+mod backup;
+pub(crate) mod changes;
+mod error;
+pub(crate) mod history;
+pub(crate) mod imports;
+pub(crate) mod journal;
+pub(crate) mod keys;
+pub(crate) mod list;
+pub(crate) mod load;
+mod members;
+mod offline;
+pub(crate) mod once;
+mod pointer;
+pub(crate) mod projects;
+mod queue;
+mod reader;
+pub(crate) mod resources;
+pub(crate) mod restore;
+mod row;
+mod schema;
+pub(crate) mod settings;
+pub(crate) mod teams;
+#[cfg(test)]
+mod tests;
+pub(crate) mod usage;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::{Mutex, oneshot};
+
+pub(crate) use self::backup::backup;
+pub use self::offline::Inspection;
+pub(crate) use self::offline::{backup_file, inspect};
+use self::queue::Queue;
+use self::reader::ReadJob;
+pub(crate) use self::writer::Write;
+use self::writer::{Mutation, Plain, WriteJob};
+use crate::commit::{Audit, ChangeSink, Committed, Random};
+use crate::error::StoreError;
+use crate::store::SqliteOptions;
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// How long closing waits for each thread: a reader may be in the middle of a long export.
+const CLOSE_SECONDS_MAX: u64 = 30;
+
+/// An open database with its threads. They end when this is dropped or closed.
+pub(crate) struct Sqlite {
+    path: PathBuf,
+    reads: Queue<ReadJob>,
+    writes: Queue<WriteJob>,
+    /// What each reader drops at its end.
+    readers: Mutex<Vec<oneshot::Receiver<()>>>,
+    /// What the writer drops at its end, after the lock.
+    writer: Mutex<Vec<oneshot::Receiver<()>>>,
+}
+
+impl Sqlite {
+    pub(crate) async fn open(
+        options: SqliteOptions,
+        random: Random,
+        sink: Box<dyn ChangeSink>,
+    ) -> Result<Self> {
+        // The writer comes first: it makes the file, migrates it and turns on the write-ahead log.
+        let (writes, jobs) = Queue::new();
+        let writer = writer::start(options.path.clone(), jobs, random, sink).await?;
+        let (reads, jobs) = Queue::new();
+        let jobs = Arc::new(std::sync::Mutex::new(jobs));
+        let mut readers = Vec::new();
+        for _ in 0..options.readers.max(1) {
+            readers.push(reader::start(options.path.clone(), Arc::clone(&jobs)).await?);
+        }
+        Ok(Self {
+            path: options.path,
+            reads,
+            writes,
+            readers: Mutex::new(readers),
+            writer: Mutex::new(vec![writer]),
+        })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs an operation on one snapshot of the database.
+    pub(crate) async fn read<T, F>(&self, operation: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.reads.send(reader::job(operation, reply)).await?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// Runs a mutation: its change row, its history rows and what the operation writes stand or fall together.
+    pub(crate) async fn write<T, F>(&self, audit: Audit, operation: F) -> Result<Committed<T>>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Write<'_>) -> Result<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.writes.send(Box::new(Mutation::new(operation, audit, reply))).await?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// Runs a write that verification does not see: no change row.
+    pub(crate) async fn plain<T, F>(&self, operation: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.writes.send(Box::new(Plain::new(operation, reply))).await?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// Ends the readers, then the writer, which checkpoints when nobody reads any more.
+    pub(crate) async fn close(&self) -> Result<()> {
+        self.reads.close();
+        wait_for(&self.readers).await?;
+        self.writes.close();
+        wait_for(&self.writer).await
+    }
+}
+
+async fn wait_for(threads: &Mutex<Vec<oneshot::Receiver<()>>>) -> Result<()> {
+    let mut threads = threads.lock().await;
+    while let Some(thread) = threads.last_mut() {
+        // A thread never sends: it drops its end when it is done, and that is the error expected here.
+        let _ended = tokio::time::timeout(Duration::from_secs(CLOSE_SECONDS_MAX), thread)
+            .await
+            .map_err(|_| StoreError::unavailable_because("a thread of the store is still busy"))?;
+        threads.pop();
+    }
+    Ok(())
+}
+
+/// A thread went away with the question: it panicked, or the store was closed meanwhile.
+fn stopped() -> StoreError {
+    StoreError::unavailable_because("the store stopped before it answered")
+}

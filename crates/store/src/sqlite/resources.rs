@@ -1,0 +1,245 @@
+//! Resources and what their versions reference.
+
+use std::collections::BTreeMap;
+
+use claviger_core::change::ChangeItem;
+use claviger_core::id::{AccountId, ProjectId, TeamId};
+use claviger_core::resource::{Holder, References, Resource, ResourceRecord, ResourceRef, Visibility};
+use claviger_core::selector::Version;
+use rusqlite::{Connection, params};
+
+use super::error::Place;
+use super::list::Select;
+use super::row::{Cells, bytes};
+use super::{Result, Write, accounts, keys, projects, teams};
+use crate::error::StoreError;
+use crate::query::{Page, ResourceFilter};
+
+/// What decisions see of a resource; the rest of its record follows.
+macro_rules! resource_columns {
+    () => {
+        "reference, holder_account, holder_team, holder_project, creator, visibility, public_from, before_shared, latest"
+    };
+}
+
+const INSERT: &str = concat!(
+    "INSERT INTO resources (",
+    resource_columns!(),
+    ", created_at, updated_at, revision) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+);
+const UPDATE: &str = "UPDATE resources
+    SET holder_account = ?2, holder_team = ?3, holder_project = ?4, creator = ?5, visibility = ?6, public_from = ?7,
+        before_shared = ?8, latest = ?9, updated_at = ?11, revision = ?12
+    WHERE reference = ?1 AND created_at = ?10 AND revision = ?12 - 1";
+const DELETE: &str = "DELETE FROM resources WHERE reference = ?1";
+const REVISION: &str = "SELECT revision FROM resources WHERE reference = ?1";
+const SELECT: &str =
+    concat!("SELECT ", resource_columns!(), ", created_at, updated_at, revision FROM resources WHERE true");
+pub(super) const LOAD: &str = concat!("SELECT ", resource_columns!(), " FROM resources ORDER BY reference");
+const REFERENCES: &str = "SELECT reference, version, secrets, databases FROM resource_references WHERE reference = ?1 ORDER BY version";
+const PUT_REFERENCES: &str = "INSERT INTO resource_references (reference, version, secrets, databases)
+    VALUES (?1, ?2, ?3, ?4)
+    ON CONFLICT (reference, version) DO UPDATE SET secrets = excluded.secrets, databases = excluded.databases";
+const REMOVE_REFERENCES: &str = "DELETE FROM resource_references WHERE reference = ?1 AND version = ?2";
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] =
+    &[INSERT, UPDATE, DELETE, REVISION, LOAD, REFERENCES, PUT_REFERENCES, REMOVE_REFERENCES];
+
+/// Adds a resource, or replaces its record at a revision.
+pub(crate) fn put(write: &mut Write<'_>, next: ResourceRecord, expected: Option<u64>) -> Result<()> {
+    require(write.conn, &next.resource)?;
+    let reference = &next.resource.reference;
+    let key = reference.as_str();
+    let place = Place { table: "resources", revision: REVISION, key, name: reference };
+    match expected {
+        None => {
+            execute(write.conn, INSERT, &next)?;
+        }
+        Some(expected) => {
+            place.check_follows(write.conn, next.revision, expected)?;
+            let changed = execute(write.conn, UPDATE, &next)?;
+            place.check_one(write.conn, changed, Some(expected))?;
+        }
+    }
+    replace_references(write.conn, key, &next.resource.references)?;
+    write.touch(ChangeItem::Resource(next.resource));
+    Ok(())
+}
+
+/// Deletes a resource with its keys and returns how many keys it had.
+pub(crate) fn delete(write: &mut Write<'_>, reference: &ResourceRef) -> Result<u64> {
+    let deleted = write.conn.prepare_cached(DELETE)?.execute(params![reference.as_str()])?;
+    let place = Place { table: "resources", revision: REVISION, key: reference.as_str(), name: reference };
+    place.check_one(write.conn, deleted, None)?;
+    write.touch(ChangeItem::ResourceGone(reference.clone()));
+    keys::delete_of(write, reference.as_str())
+}
+
+fn execute(conn: &Connection, sql: &str, record: &ResourceRecord) -> Result<usize> {
+    let resource = &record.resource;
+    let (account, team, project) = holder_columns(resource.holder);
+    let (public_from, before_shared) = match resource.visibility {
+        Visibility::PublicFrom { first, before_shared } => (Some(first.get()), Some(before_shared)),
+        Visibility::Private | Visibility::Shared | Visibility::Public => (None, None),
+    };
+    Ok(conn.prepare_cached(sql)?.execute(params![
+        resource.reference.as_str(),
+        account.map(bytes),
+        team.map(bytes),
+        project.map(bytes),
+        resource.creator.map(bytes),
+        resource.visibility.as_str(),
+        public_from,
+        before_shared,
+        resource.latest.get(),
+        record.created_at.millis(),
+        record.updated_at.millis(),
+        record.revision,
+    ])?)
+}
+
+fn holder_columns(holder: Holder) -> (Option<AccountId>, Option<TeamId>, Option<ProjectId>) {
+    match holder {
+        Holder::Account(id) => (Some(id), None, None),
+        Holder::Team(id) => (None, Some(id), None),
+        Holder::Project(id) => (None, None, Some(id)),
+    }
+}
+
+/// Refuses a resource whose holder or creator does not exist.
+fn require(conn: &Connection, resource: &Resource) -> Result<()> {
+    match resource.holder {
+        Holder::Account(id) => accounts::require(conn, id)?,
+        Holder::Team(id) => teams::require(conn, id)?,
+        Holder::Project(id) => projects::require(conn, id)?,
+    }
+    resource.creator.map_or(Ok(()), |id| accounts::require(conn, id))
+}
+
+/// Refuses a name under which there is no resource.
+pub(super) fn require_reference(conn: &Connection, reference: &ResourceRef) -> Result<()> {
+    let exists = conn.prepare_cached(REVISION)?.exists(params![reference.as_str()])?;
+    if exists { Ok(()) } else { Err(StoreError::Missing(reference.to_string())) }
+}
+
+/// Writes what differs between the references that are stored and these: a host that mirrors a new version
+/// of a resource sends all the earlier ones again.
+fn replace_references(conn: &Connection, reference: &str, next: &[References]) -> Result<()> {
+    let stored = references_of(conn, reference)?;
+    let mut before = stored.iter().map(|row| (row.version, row)).collect::<BTreeMap<_, _>>();
+    let mut put = conn.prepare_cached(PUT_REFERENCES)?;
+    for row in next {
+        if before.remove(&row.version) != Some(row) {
+            put.execute(params![
+                reference,
+                row.version.get(),
+                encode_names(&row.secrets)?,
+                encode_names(&row.databases)?
+            ])?;
+        }
+    }
+    let mut remove = conn.prepare_cached(REMOVE_REFERENCES)?;
+    for version in before.into_keys() {
+        remove.execute(params![reference, version.get()])?;
+    }
+    Ok(())
+}
+
+fn encode_names(names: &[Box<str>]) -> Result<String> {
+    serde_json::to_string(names).map_err(StoreError::unavailable)
+}
+
+fn references_of(conn: &Connection, reference: &str) -> Result<Vec<References>> {
+    let mut statement = conn.prepare_cached(REFERENCES)?;
+    let mut rows = statement.query(params![reference])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        all.push(decode_references(&Cells { table: "resource_references", row })?);
+    }
+    Ok(all)
+}
+
+/// A resource.
+pub(crate) fn by_reference(conn: &Connection, reference: &str) -> Result<Option<ResourceRecord>> {
+    let select = Select::new(SELECT).and("reference = ?", Some(reference.to_owned())).page("reference", 1);
+    Ok(with_references(conn, select)?.pop())
+}
+
+/// A page, by name.
+pub(crate) fn list(
+    conn: &Connection,
+    filter: &ResourceFilter,
+    page: &Page<ResourceRef>,
+) -> Result<Vec<ResourceRecord>> {
+    with_references(conn, select(filter, page.after.as_ref()).page("reference", page.rows()))
+}
+
+pub(super) fn select(filter: &ResourceFilter, after: Option<&ResourceRef>) -> Select {
+    let (account, team, project) = filter.holder.map(holder_columns).unwrap_or_default();
+    Select::new(SELECT)
+        .and("holder_account = ?", account.map(|id| bytes(id).to_vec()))
+        .and("holder_team = ?", team.map(|id| bytes(id).to_vec()))
+        .and("holder_project = ?", project.map(|id| bytes(id).to_vec()))
+        // All names of a type lie between `type:` and `type;`, the character after the colon.
+        .and("reference >= ?", filter.kind.as_ref().map(|kind| format!("{kind}:")))
+        .and("reference < ?", filter.kind.as_ref().map(|kind| format!("{kind};")))
+        .and("reference > ?", after.map(|reference| reference.as_str().to_owned()))
+}
+
+fn with_references(conn: &Connection, select: Select) -> Result<Vec<ResourceRecord>> {
+    let mut records = select.all(conn, "resources", decode)?;
+    for record in &mut records {
+        record.resource.references = references_of(conn, record.resource.reference.as_str())?.into();
+    }
+    Ok(records)
+}
+
+fn decode(cells: &Cells<'_>) -> Result<ResourceRecord> {
+    Ok(ResourceRecord {
+        resource: decode_resource(cells)?,
+        created_at: cells.timestamp(9)?,
+        updated_at: cells.timestamp(10)?,
+        revision: cells.count(11)?,
+    })
+}
+
+/// A resource, as yet without references.
+pub(super) fn decode_resource(cells: &Cells<'_>) -> Result<Resource> {
+    let holder = match (cells.id_or_none(1)?, cells.id_or_none(2)?, cells.id_or_none(3)?) {
+        (Some(id), None, None) => Holder::Account(id),
+        (None, Some(id), None) => Holder::Team(id),
+        (None, None, Some(id)) => Holder::Project(id),
+        _ => return Err(cells.wrong(1, "has to have exactly one holder")),
+    };
+    Ok(Resource {
+        reference: cells.parsed(0, ResourceRef::parse)?,
+        holder,
+        creator: cells.id_or_none(4)?,
+        visibility: decode_visibility(cells)?,
+        latest: cells.version(8)?,
+        references: Box::default(),
+    })
+}
+
+fn decode_visibility(cells: &Cells<'_>) -> Result<Visibility> {
+    let since = cells.number_or_none(6)?;
+    match (cells.text(5)?, since) {
+        ("private", None) => Ok(Visibility::Private),
+        ("shared", None) => Ok(Visibility::Shared),
+        ("public", None) => Ok(Visibility::Public),
+        ("public", Some(_)) => {
+            Ok(Visibility::PublicFrom { first: cells.version(6)?, before_shared: cells.flag(7)? })
+        }
+        _ => Err(cells.wrong(5, "is not a visibility that is known here")),
+    }
+}
+
+/// What one version references; the version stands in the second column.
+pub(super) fn decode_references(cells: &Cells<'_>) -> Result<References> {
+    let version: Version = cells.version(1)?;
+    Ok(References {
+        version,
+        secrets: cells.parsed(2, serde_json::from_str)?,
+        databases: cells.parsed(3, serde_json::from_str)?,
+    })
+}

@@ -1,0 +1,108 @@
+//! Teams and their members.
+
+use claviger_core::change::ChangeItem;
+use claviger_core::id::TeamId;
+use claviger_core::name::{ExternalId, Name};
+use claviger_core::subject::{Members, Team, TeamRecord};
+use rusqlite::{Connection, params};
+
+use super::error::Place;
+use super::list::Select;
+use super::members::MemberTable;
+use super::row::{Cells, bytes};
+use super::{Result, Write};
+use crate::error::StoreError;
+use crate::query::{Page, TeamFilter};
+
+const INSERT: &str =
+    "INSERT INTO teams (id, closed, name, external_id, created_at, revision) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const UPDATE: &str = "UPDATE teams SET closed = ?2, name = ?3, external_id = ?4, revision = ?6
+    WHERE id = ?1 AND created_at = ?5 AND revision = ?6 - 1";
+const REVISION: &str = "SELECT revision FROM teams WHERE id = ?1";
+const SELECT: &str = "SELECT id, closed, name, external_id, created_at, revision FROM teams WHERE true";
+const MEMBERS: MemberTable = MemberTable {
+    table: "team_members",
+    select: "SELECT account, role FROM team_members WHERE team = ?1",
+    put: "INSERT INTO team_members (team, account, role) VALUES (?1, ?2, ?3)
+        ON CONFLICT (team, account) DO UPDATE SET role = excluded.role",
+    remove: "DELETE FROM team_members WHERE team = ?1 AND account = ?2",
+};
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] =
+    &[INSERT, UPDATE, REVISION, MEMBERS.select, MEMBERS.put, MEMBERS.remove];
+
+/// Adds a team with its members.
+pub(crate) fn create(write: &mut Write<'_>, record: TeamRecord) -> Result<()> {
+    execute(write.conn, INSERT, &record)?;
+    MEMBERS.replace(write.conn, record.team.id, &record.team.members)?;
+    write.touch(ChangeItem::Team(record.team));
+    Ok(())
+}
+
+/// Replaces a team's record, members included.
+pub(crate) fn update(write: &mut Write<'_>, next: TeamRecord, expected: u64) -> Result<()> {
+    let id = next.team.id;
+    let place = Place { table: "teams", revision: REVISION, key: bytes(id), name: &id };
+    place.check_follows(write.conn, next.revision, expected)?;
+    let changed = execute(write.conn, UPDATE, &next)?;
+    place.check_one(write.conn, changed, Some(expected))?;
+    MEMBERS.replace(write.conn, id, &next.team.members)?;
+    write.touch(ChangeItem::Team(next.team));
+    Ok(())
+}
+
+fn execute(conn: &Connection, sql: &str, record: &TeamRecord) -> Result<usize> {
+    Ok(conn.prepare_cached(sql)?.execute(params![
+        bytes(record.team.id),
+        record.team.closed,
+        record.name.as_str(),
+        record.external_id.as_ref().map(ExternalId::as_str),
+        record.created_at.millis(),
+        record.revision,
+    ])?)
+}
+
+/// Refuses a team that does not exist.
+pub(super) fn require(conn: &Connection, id: TeamId) -> Result<()> {
+    let exists = conn.prepare_cached(REVISION)?.exists(params![bytes(id)])?;
+    if exists { Ok(()) } else { Err(StoreError::Missing(format!("team:{id}"))) }
+}
+
+/// A team.
+pub(crate) fn by_id(conn: &Connection, id: TeamId) -> Result<Option<TeamRecord>> {
+    let select = Select::new(SELECT).and("id = ?", Some(bytes(id).to_vec())).page("id", 1);
+    Ok(with_members(conn, select)?.pop())
+}
+
+/// A page, the newest first.
+pub(crate) fn list(conn: &Connection, filter: &TeamFilter, page: Page<TeamId>) -> Result<Vec<TeamRecord>> {
+    with_members(conn, select(filter, page.after).page("id DESC", page.rows()))
+}
+
+pub(super) fn select(filter: &TeamFilter, after: Option<TeamId>) -> Select {
+    Select::new(SELECT)
+        .and(
+            "id IN (SELECT team FROM team_members WHERE account = ?)",
+            filter.member.map(|id| bytes(id).to_vec()),
+        )
+        .and("external_id = ?", filter.external_id.as_ref().map(|id| id.as_str().to_owned()))
+        .and("id < ?", after.map(|id| bytes(id).to_vec()))
+}
+
+fn with_members(conn: &Connection, select: Select) -> Result<Vec<TeamRecord>> {
+    let mut teams = select.all(conn, "teams", decode)?;
+    for record in &mut teams {
+        record.team.members = MEMBERS.of(conn, record.team.id)?;
+    }
+    Ok(teams)
+}
+
+fn decode(cells: &Cells<'_>) -> Result<TeamRecord> {
+    Ok(TeamRecord {
+        team: Team { id: cells.id(0)?, closed: cells.flag(1)?, members: Members::default() },
+        name: cells.parsed(2, Name::parse)?,
+        external_id: cells.parsed_or_none(3, ExternalId::parse)?,
+        created_at: cells.timestamp(4)?,
+        revision: cells.count(5)?,
+    })
+}

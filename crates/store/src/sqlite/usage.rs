@@ -1,0 +1,98 @@
+//! How often keys were used.
+
+use claviger_core::id::KeyId;
+use claviger_core::time::{Timestamp, UnixSeconds};
+use rusqlite::{Connection, params};
+
+use super::row::{Cells, bytes};
+use super::{Result, keys};
+use crate::query::{LastUsed, UsageBucket, UsageCount, UsageStep};
+
+/// A key that is gone has no counters, and gets none.
+macro_rules! add {
+    ($table:literal) => {
+        concat!(
+            "INSERT INTO ",
+            $table,
+            " (key, start, allowed, refused)
+    SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM keys WHERE id = ?1)
+    ON CONFLICT (key, start) DO UPDATE
+    SET allowed = allowed + excluded.allowed, refused = refused + excluded.refused"
+        )
+    };
+}
+macro_rules! prune {
+    ($table:literal) => {
+        concat!(
+            "DELETE FROM ",
+            $table,
+            " WHERE (key, start) IN (SELECT key, start FROM ",
+            $table,
+            " WHERE start < ?1 LIMIT ?2)"
+        )
+    };
+}
+
+const ADD_MINUTE: &str = add!("usage_minutes");
+const ADD_HOUR: &str = add!("usage_hours");
+const PRUNE_MINUTES: &str = prune!("usage_minutes");
+const PRUNE_HOURS: &str = prune!("usage_hours");
+const MINUTES: &str = "SELECT start, allowed, refused FROM usage_minutes
+    WHERE key = ?1 AND start >= ?2 AND start < ?3 ORDER BY start LIMIT ?4";
+const HOURS: &str = "SELECT start, allowed, refused FROM usage_hours
+    WHERE key = ?1 AND start >= ?2 AND start < ?3 ORDER BY start LIMIT ?4";
+const DAYS: &str = "SELECT start - start % 86400 AS day, sum(allowed), sum(refused) FROM usage_hours
+    WHERE key = ?1 AND start >= ?2 AND start < ?3 GROUP BY day ORDER BY day LIMIT ?4";
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] =
+    &[ADD_MINUTE, ADD_HOUR, PRUNE_MINUTES, PRUNE_HOURS, MINUTES, HOURS, DAYS];
+
+/// Adds to the counters and notes last uses.
+pub(crate) fn record(conn: &Connection, counts: &[UsageCount], uses: &[LastUsed]) -> Result<()> {
+    let (mut minutes, mut hours) = (conn.prepare_cached(ADD_MINUTE)?, conn.prepare_cached(ADD_HOUR)?);
+    for count in counts {
+        let (key, start) = (bytes(count.key), count.at.seconds().get());
+        let add = |statement: &mut rusqlite::CachedStatement<'_>, step: UsageStep| {
+            statement.execute(params![key, start - start % step.seconds(), count.allowed, count.refused])
+        };
+        add(&mut minutes, UsageStep::Minute)?;
+        add(&mut hours, UsageStep::Hour)?;
+    }
+    keys::record_last_used(conn, uses)
+}
+
+/// The counters of a key, each of the step that begins there; none where it was not used.
+pub(crate) fn list(
+    conn: &Connection,
+    key: KeyId,
+    (from, until): (UnixSeconds, UnixSeconds),
+    step: UsageStep,
+    max: u32,
+) -> Result<Vec<UsageBucket>> {
+    let (table, sql) = match step {
+        UsageStep::Minute => ("usage_minutes", MINUTES),
+        UsageStep::Hour => ("usage_hours", HOURS),
+        UsageStep::Day => ("usage_hours", DAYS),
+    };
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut rows = statement.query(params![bytes(key), from.get(), until.get(), max])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        let cells = Cells { table, row };
+        let start = Timestamp::from_millis(cells.number(0)?.saturating_mul(1_000));
+        all.push(UsageBucket { start, allowed: cells.count(1)?, refused: cells.count(2)? });
+    }
+    Ok(all)
+}
+
+/// Forgets up to `max` counters of each step that begin before these instants.
+pub(crate) fn prune(
+    conn: &Connection,
+    minutes_before: UnixSeconds,
+    hours_before: UnixSeconds,
+    max: u32,
+) -> Result<u64> {
+    let minutes = conn.prepare_cached(PRUNE_MINUTES)?.execute(params![minutes_before.get(), max])?;
+    let hours = conn.prepare_cached(PRUNE_HOURS)?.execute(params![hours_before.get(), max])?;
+    Ok((minutes + hours) as u64)
+}

@@ -1,0 +1,166 @@
+//! The door to the store. Each method is one whole transaction; what it does on a backend stands there.
+//!
+//! A mutation that was handed to the store completes even if its future is dropped. Errors are those of
+//! [`StoreError`]; every method may also return [`StoreError::Unavailable`] and
+//! [`StoreError::Inconsistent`].
+
+mod history;
+mod imports;
+mod keys;
+mod resources;
+mod subjects;
+mod usage;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use claviger_core::change::{Change, ChangeId, Sequence};
+
+use crate::commit::{Audit, ChangeSink, LoadVisitor, Random};
+use crate::error::StoreError;
+use crate::sqlite::{self, Sqlite, changes, load};
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// Threads that read, by default: listings must not wait for one long export.
+const READERS: usize = 3;
+
+/// Where an SQLite store is, and how it is opened.
+#[derive(Debug, Clone)]
+pub struct SqliteOptions {
+    /// The database file. Its folder has to exist.
+    pub path: PathBuf,
+    /// Threads that read, at least 1.
+    pub readers: usize,
+}
+
+impl SqliteOptions {
+    /// A store at this path, opened as is usual.
+    #[must_use]
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), readers: READERS }
+    }
+}
+
+/// What a restoration came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restored {
+    /// Changes of the journal that were applied to the backup.
+    pub applied: u64,
+    /// Whether the journal knows everything that happened since the backup was made.
+    pub vouched: bool,
+    /// Keys that were disabled, since nobody knows whether they were revoked.
+    pub disabled: u64,
+}
+
+/// The store. Clones are the same store.
+#[derive(Clone)]
+pub struct Store {
+    backend: Arc<Sqlite>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Store")
+    }
+}
+
+impl Store {
+    /// Opens the database, making and migrating it as needed, and locks it against other processes.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`], [`StoreError::Newer`], [`StoreError::ForeignFile`].
+    pub async fn open(options: SqliteOptions, random: Random, sink: Box<dyn ChangeSink>) -> Result<Self> {
+        Ok(Self { backend: Arc::new(Sqlite::open(options, random, sink).await?) })
+    }
+
+    /// Shows the visitor everything that verification reads, and returns it with the sequence of the latest
+    /// change it has seen. All of it is of one instant.
+    ///
+    /// # Errors
+    /// Only those that every method has.
+    pub async fn load<V: LoadVisitor + Send + 'static>(&self, visitor: V) -> Result<(V, Sequence)> {
+        self.backend.read(move |conn| load::everything(conn, visitor)).await
+    }
+
+    /// The latest change.
+    ///
+    /// # Errors
+    /// Only those that every method has.
+    pub async fn sequence(&self) -> Result<Sequence> {
+        self.backend.read(changes::sequence).await
+    }
+
+    /// The place of a change in the order, if it was committed and its row is still kept.
+    ///
+    /// # Errors
+    /// Only those that every method has.
+    pub async fn change(&self, id: ChangeId) -> Result<Option<Sequence>> {
+        self.backend.read(move |conn| changes::find(conn, id)).await
+    }
+
+    /// Up to `limit` changes after this one, each record as it is now (so applying an early one may show the
+    /// effect of a later one, never the reverse). `None` if some of them are no longer kept or if this
+    /// change is not in the store's past: load everything then.
+    ///
+    /// # Errors
+    /// Only those that every method has.
+    pub async fn changes_since(&self, after: Sequence, limit: u32) -> Result<Option<Vec<Change>>> {
+        self.backend.read(move |conn| changes::since(conn, after, limit)).await
+    }
+
+    /// Forgets all but the latest `keep` change rows (at least one stays) and returns how many went.
+    ///
+    /// # Errors
+    /// Only those that every method has.
+    pub async fn prune_changes(&self, keep: u64) -> Result<u64> {
+        self.backend.plain(move |conn| changes::prune(conn, keep)).await
+    }
+
+    /// Copies the store, while it serves, to a file that must not exist yet; the copy has mode 0600 and is
+    /// on the disk when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the file exists or cannot be written.
+    pub async fn backup_to(&self, path: impl Into<PathBuf>) -> Result<()> {
+        sqlite::backup(self.backend.path().to_owned(), path.into()).await
+    }
+
+    /// Puts a backup in the place of a database that nobody has open; what was there is kept beside it, as
+    /// `….before-restore`. Everything that the journal beside the database knows to have happened since the
+    /// backup was made is applied to what is in the backup: keys revoked or narrowed, members removed,
+    /// resources made private. Changes go on counting after the last one known, under a new epoch. If the
+    /// journal is absent, or has a gap, every active key is disabled, unless `trust` says otherwise.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`], [`StoreError::Newer`], [`StoreError::ForeignFile`];
+    /// [`StoreError::Unavailable`] if a file cannot be read or written.
+    pub async fn restore(
+        backup: impl Into<PathBuf>,
+        database: impl Into<PathBuf>,
+        trust: bool,
+        random: Random,
+        audit: Audit,
+    ) -> Result<Restored> {
+        let (backup, database) = (backup.into(), database.into());
+        let work = move || sqlite::restore::restore(&backup, &database, trust, random, &audit);
+        tokio::task::spawn_blocking(work).await.map_err(StoreError::unavailable)?
+    }
+
+    /// The name of the history that this database belongs to; none before the first restoration.
+    ///
+    /// # Errors
+    /// Only those that every method has.
+    pub async fn epoch(&self) -> Result<Option<String>> {
+        self.backend.read(sqlite::restore::epoch).await
+    }
+
+    /// Completes what was handed in, moves the write-ahead log into the database and lets go of the lock.
+    /// Later calls are refused, on clones, too. Closing twice is fine.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if that takes unreasonably long.
+    pub async fn close(&self) -> Result<()> {
+        self.backend.close().await
+    }
+}

@@ -1,0 +1,55 @@
+//! Resources.
+
+use claviger_core::resource::{ResourceRecord, ResourceRef};
+
+use super::{Result, Store};
+use crate::commit::{Audit, Committed};
+use crate::query::{Page, ResourceFilter};
+use crate::sqlite::resources;
+
+impl Store {
+    /// Adds a resource (`None`: it has to be new, and its revision is 1) or replaces it at a revision, which
+    /// `next.revision` has to follow.
+    ///
+    /// # Errors
+    /// [`Conflict::Resource`](crate::Conflict::Resource), [`StoreError::NotFound`](crate::StoreError::NotFound),
+    /// [`StoreError::Stale`](crate::StoreError::Stale), [`StoreError::Missing`](crate::StoreError::Missing)
+    /// for its holder or its creator.
+    pub async fn put_resource(
+        &self,
+        next: ResourceRecord,
+        expected_revision: Option<u64>,
+        audit: Audit,
+    ) -> Result<Committed<()>> {
+        self.backend.write(audit, move |write| resources::put(write, next, expected_revision)).await
+    }
+
+    /// Deletes a resource and, in the same change, its keys, so that a resource made later under the same
+    /// name does not bring them back. Returns how many keys went with it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`](crate::StoreError::NotFound).
+    pub async fn delete_resource(&self, reference: ResourceRef, audit: Audit) -> Result<Committed<u64>> {
+        self.backend.write(audit, move |write| resources::delete(write, &reference)).await
+    }
+
+    /// A resource.
+    ///
+    /// # Errors
+    /// Only those that every method has.
+    pub async fn resource(&self, reference: ResourceRef) -> Result<Option<ResourceRecord>> {
+        self.backend.read(move |conn| resources::by_reference(conn, reference.as_str())).await
+    }
+
+    /// Resources, by name.
+    ///
+    /// # Errors
+    /// Only those that every method has.
+    pub async fn resources(
+        &self,
+        filter: ResourceFilter,
+        page: Page<ResourceRef>,
+    ) -> Result<Vec<ResourceRecord>> {
+        self.backend.read(move |conn| resources::list(conn, &filter, &page)).await
+    }
+}

@@ -1,0 +1,15 @@
+//! What every store does, whatever it stands on. Only `files` knows that it is SQLite here.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod files;
+mod history;
+mod imports;
+mod keys;
+mod once;
+mod order;
+mod resources;
+mod restore;
+mod subjects;
+mod support;
+mod usage;
