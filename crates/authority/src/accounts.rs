@@ -1,0 +1,181 @@
+//! Accounts: made by operators, changed by operators and by themselves.
+
+use claviger_core::AccountId;
+use claviger_core::decide::Target;
+use claviger_core::name::{Email, ExternalId, Name};
+use claviger_core::scope::Action;
+use claviger_core::subject::{Account, AccountRecord};
+use claviger_store::{AccountFilter, Page, StoreError};
+
+use crate::authority::{Authority, Changed, On};
+use crate::caller::Caller;
+use crate::error::{Error, Result};
+use crate::idempotency::Idempotency;
+use crate::keys::{ATTEMPTS_MAX, contended};
+use crate::password::Password;
+
+/// An account to be made.
+#[derive(Debug, Default)]
+pub struct NewAccount {
+    /// What people call it.
+    pub name: Option<Name>,
+    /// With which it signs in.
+    pub email: Option<Email>,
+    /// With which it proves who it is.
+    pub password: Option<Password>,
+    /// The host's own identifier.
+    pub external_id: Option<ExternalId>,
+}
+
+/// What may be changed of an account. What is absent stays; `Some(None)` takes it away.
+#[derive(Debug, Clone, Default)]
+pub struct AccountPatch {
+    /// Another name.
+    pub name: Option<Option<Name>>,
+    /// Another address.
+    pub email: Option<Option<Email>>,
+    /// Another identifier of the host.
+    pub external_id: Option<Option<ExternalId>>,
+    /// Closed, or open again.
+    pub closed: Option<bool>,
+}
+
+const fn action(verb: &'static str) -> Action<'static> {
+    Action::literal("account", verb)
+}
+
+fn on(id: AccountId) -> On {
+    On::new(format_args!("account:{id}"), format_args!("account:{id}"))
+}
+
+impl Authority {
+    /// Makes an account: one that signs in, or one that the host manages under an identifier of its own.
+    ///
+    /// # Errors
+    /// Refused to all but operators; a conflict if the address or the identifier is taken.
+    pub async fn create_account(&self, caller: &Caller, new: NewAccount) -> Result<Changed<AccountRecord>> {
+        self.create_account_once(caller, new, None).await
+    }
+
+    /// Makes an account, unless this very request was carried out before.
+    ///
+    /// # Errors
+    /// As [`Authority::create_account`]; the conflicts `idempotency_replayed`, which tells what was made, and
+    /// `idempotency_mismatch`.
+    pub async fn create_account_once(
+        &self,
+        caller: &Caller,
+        new: NewAccount,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Changed<AccountRecord>> {
+        let since = self.now();
+        let by = self.permit(caller, action("create"), Target::Operator)?;
+        if new.email.is_none() && new.external_id.is_none() {
+            let detail = "an account needs an `email` to sign in with, or an `external_id` of the host's own";
+            return Err(Error::invalid("email", detail));
+        }
+        if new.password.is_some() && new.email.is_none() {
+            return Err(Error::invalid("email", "an account with a password signs in with an `email`"));
+        }
+        let password = match new.password {
+            Some(password) => Some(self.hashed(password).await?),
+            None => None,
+        };
+        let record = AccountRecord {
+            account: Account { id: self.new_id(), closed: false },
+            name: new.name,
+            email: new.email,
+            password,
+            external_id: new.external_id,
+            created_at: since,
+            revision: 1,
+        };
+        let audit = self
+            .audit(caller, by, action("create"), on(record.account.id), String::new())
+            .once(self.once(by, idempotency.as_ref(), record.account.id));
+        let committed = self.shared.store.create_account(record.clone(), audit).await?;
+        let Changed { change, .. } = self.made(committed, since, false);
+        Ok(Changed { value: record, change })
+    }
+
+    async fn hashed(&self, password: Password) -> Result<claviger_core::subject::PasswordHash> {
+        let hashed = self.shared.passwords.hash(password, &self.shared.ports).await;
+        hashed.map_err(|error| Error::Store(StoreError::Unavailable(std::sync::Arc::new(error))))
+    }
+
+    /// An account, for operators and for itself.
+    ///
+    /// # Errors
+    /// Not found for everyone else.
+    pub async fn account(&self, caller: &Caller, id: AccountId) -> Result<AccountRecord> {
+        self.permit(caller, action("read"), Target::Account(id))?;
+        self.shared.store.account(id).await?.ok_or_else(Error::not_found)
+    }
+
+    /// Accounts, the newest first, for operators.
+    ///
+    /// # Errors
+    /// Refused to everyone else.
+    pub async fn accounts(
+        &self,
+        caller: &Caller,
+        filter: AccountFilter,
+        page: Page<AccountId>,
+    ) -> Result<Vec<AccountRecord>> {
+        self.permit(caller, action("read"), Target::Operator)?;
+        Ok(self.shared.store.accounts(filter, page).await?)
+    }
+
+    /// Changes an account. Closing it ends every key that stands for it, at once.
+    ///
+    /// # Errors
+    /// Not found for everyone but operators and itself; only operators open a closed one.
+    pub async fn update_account(
+        &self,
+        caller: &Caller,
+        id: AccountId,
+        patch: AccountPatch,
+        revision: Option<u64>,
+    ) -> Result<Changed<AccountRecord>> {
+        let since = self.now();
+        let verb = if patch.closed == Some(true) { "delete" } else { "update" };
+        let by = self.permit(caller, action(verb), Target::Account(id))?;
+        self.may_name(caller, patch.external_id.is_some())?;
+        for _ in 0..ATTEMPTS_MAX {
+            let before = self.shared.store.account(id).await?.ok_or_else(Error::not_found)?;
+            if revision.is_some_and(|seen| seen != before.revision) {
+                return Err(Error::Stale { current: before.revision });
+            }
+            let mut next = before.clone();
+            let patch = patch.clone();
+            next.name = patch.name.unwrap_or(next.name);
+            next.email = patch.email.unwrap_or(next.email);
+            next.external_id = patch.external_id.unwrap_or(next.external_id);
+            next.account.closed = patch.closed.unwrap_or(next.account.closed);
+            if next.email.is_none() && next.external_id.is_none() {
+                return Err(Error::invalid("email", "an account keeps an `email` or an `external_id`"));
+            }
+            let revokes = next.account.closed;
+            if next == before {
+                return self.nothing_to_do(next, since, revokes).await;
+            }
+            next.revision += 1;
+            let detail = if before.account.closed == next.account.closed {
+                String::new()
+            } else {
+                format!("closed: {}", next.account.closed)
+            };
+            let audit = self.audit(caller, by, action(verb), on(id), detail);
+            match self.shared.store.update_account(next.clone(), before.revision, audit).await {
+                Ok(committed) => {
+                    let Changed { change, .. } =
+                        self.made(committed, since, revokes && !before.account.closed);
+                    return Ok(Changed { value: next, change });
+                }
+                Err(StoreError::Stale { .. }) if revision.is_none() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(contended())
+    }
+}

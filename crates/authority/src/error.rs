@@ -1,0 +1,88 @@
+//! What a use case answers when it does not do as it was asked.
+
+use claviger_core::decide::Refusal;
+use claviger_store::{Conflict, StoreError};
+
+/// Why a use case was not carried out. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller may not.
+    #[error("refused: {}", refusal.code())]
+    Refused {
+        /// Why.
+        refusal: Refusal,
+        /// The action that was asked for.
+        action: String,
+    },
+    /// Something that was given cannot be.
+    #[error("{field}: {detail}")]
+    Invalid {
+        /// The field, as it is named in the request.
+        field: &'static str,
+        /// What is wrong with it, and what to do.
+        detail: String,
+    },
+    /// Somebody changed the record in the meantime, or the caller saw an older one.
+    #[error("the record is at revision {current}")]
+    Stale {
+        /// The revision it has now.
+        current: u64,
+    },
+    /// It cannot be done in the state that things are in.
+    #[error("{code}: {detail}")]
+    Conflict {
+        /// The stable code.
+        code: &'static str,
+        /// What is in the way, and what to do.
+        detail: String,
+    },
+    /// The store cannot answer.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+/// What a use case answers.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    pub(crate) fn refused(refusal: Refusal, action: impl ToString) -> Self {
+        Self::Refused { refusal, action: action.to_string() }
+    }
+
+    pub(crate) fn not_found() -> Self {
+        Self::refused(Refusal::NotFound, "")
+    }
+
+    pub(crate) fn invalid(field: &'static str, detail: impl ToString) -> Self {
+        Self::Invalid { field, detail: detail.to_string() }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        let public = error.public();
+        match error {
+            StoreError::NotFound => Self::not_found(),
+            StoreError::Missing(_) => Self::refused(Refusal::NotFound, ""),
+            StoreError::Stale { current } => Self::Stale { current },
+            StoreError::Replayed { .. } => Self::Conflict { code: "idempotency_replayed", detail: public },
+            StoreError::NameReused => Self::Conflict { code: "idempotency_mismatch", detail: public },
+            StoreError::Limit { .. } => Self::Conflict { code: "key_limit_reached", detail: public },
+            StoreError::Conflict(conflict) => Self::Conflict {
+                code: match conflict {
+                    Conflict::Digest => "key_exists",
+                    Conflict::Id => "id_taken",
+                    Conflict::Email => "email_taken",
+                    Conflict::ExternalId => "external_id_taken",
+                    Conflict::Resource => "resource_exists",
+                },
+                detail: public,
+            },
+            StoreError::Locked { .. }
+            | StoreError::Newer { .. }
+            | StoreError::ForeignFile { .. }
+            | StoreError::Unavailable(_)
+            | StoreError::Inconsistent { .. } => Self::Store(error),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What verification reads: every key, account, team, project and resource, in memory.
+//!
+//! Readers never wait. Keys are in a table of their own ([`table`]), because there are millions of them and
+//! every request looks one up; the rest is in lock-free maps of immutable values that are swapped whole.
+//! [`Index::apply`] is the only thing that alters them; the store calls it in the order of commits, after
+//! the commit and before the answer.
+
+mod entry;
+mod hash;
+mod load;
+#[cfg(all(test, claviger_loom))]
+mod model;
+mod shard;
+mod sync;
+mod table;
+#[cfg(all(test, not(claviger_loom)))]
+mod tests;
+mod word;
+
+use std::cell::OnceCell;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use claviger_core::change::{Change, ChangeItem, Sequence};
+use claviger_core::decide::Snapshot;
+use claviger_core::id::{AccountId, ProjectId, TeamId};
+use claviger_core::key::{Digest, KeyView};
+use claviger_core::resource::{Resource, ResourceName, ResourceRef};
+use claviger_core::subject::{Account, Project, Team};
+use hash::Uniform;
+pub use load::Loader;
+use papaya::{HashMap, LocalGuard};
+use sync::Held;
+use table::{Collision, Directory, KeyTable};
+
+/// Everything that verification reads.
+#[derive(Default)]
+pub struct Index {
+    keys: KeyTable,
+    accounts: HashMap<AccountId, Account, Uniform>,
+    teams: HashMap<TeamId, Team, Uniform>,
+    projects: HashMap<ProjectId, Project, Uniform>,
+    resources: HashMap<ResourceRef, Resource>,
+    applied: AtomicU64,
+}
+
+impl Index {
+    /// Applies one committed change. Applying it again changes nothing.
+    pub fn apply(&self, change: &Change) {
+        for item in &change.items {
+            self.put(item.clone());
+        }
+        self.applied.fetch_max(change.sequence.0, Ordering::Release);
+    }
+
+    /// Takes in the new state of one record.
+    pub fn put(&self, item: ChangeItem) {
+        match item {
+            ChangeItem::Key(digest, entry) => report(self.keys.put(&digest, entry)),
+            ChangeItem::KeyGone(digest) => self.keys.remove(&digest),
+            ChangeItem::Account(account) => {
+                self.accounts.pin().insert(account.id, account);
+            }
+            ChangeItem::Team(team) => {
+                self.teams.pin().insert(team.id, team);
+            }
+            ChangeItem::Project(project) => {
+                self.projects.pin().insert(project.id, project);
+            }
+            ChangeItem::Resource(resource) => {
+                self.resources.pin().insert(resource.reference.clone(), resource);
+            }
+            ChangeItem::ResourceGone(reference) => {
+                self.resources.pin().remove(reference.as_str());
+            }
+        }
+    }
+
+    /// Says up to which change the store had been read.
+    pub fn loaded(&self, sequence: Sequence) {
+        self.applied.fetch_max(sequence.0, Ordering::Release);
+    }
+
+    /// The last change applied.
+    #[must_use]
+    pub fn applied(&self) -> Sequence {
+        Sequence(self.applied.load(Ordering::Acquire))
+    }
+
+    /// A view for one decision. What is seen through it stays readable while it lives, and keys are seen as
+    /// of its first look-up or later, so it is not to be kept.
+    #[must_use]
+    pub fn view(&self) -> View<'_> {
+        View {
+            index: self,
+            keys: OnceCell::new(),
+            accounts: OnceCell::new(),
+            teams: OnceCell::new(),
+            projects: OnceCell::new(),
+            resources: OnceCell::new(),
+        }
+    }
+
+    /// How many keys there are, expired and disabled ones included.
+    #[must_use]
+    pub fn key_count(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Bytes that the keys take, without the texts of scopes and restrictions that they share. Walks over
+    /// all of them.
+    #[must_use]
+    pub fn key_bytes(&self) -> usize {
+        self.keys.bytes()
+    }
+
+    fn adopt(&self, keys: load::Bulk) {
+        report(self.keys.adopt(keys));
+    }
+}
+
+/// The store refuses such a key before, so this means that store and index have parted.
+fn report(taken: Result<(), Collision>) {
+    if let Err(collision) = taken {
+        tracing::error!(%collision, "a key was not taken into the index");
+    }
+}
+
+/// A view of the index for one decision. A map is entered at the first look-up in it, so a look-up of a key
+/// alone pays for nothing else.
+pub struct View<'i> {
+    index: &'i Index,
+    keys: OnceCell<Held<Directory>>,
+    accounts: OnceCell<LocalGuard<'i>>,
+    teams: OnceCell<LocalGuard<'i>>,
+    projects: OnceCell<LocalGuard<'i>>,
+    resources: OnceCell<LocalGuard<'i>>,
+}
+
+impl View<'_> {
+    /// The key with this digest.
+    #[must_use]
+    pub fn key(&self, digest: &Digest) -> Option<KeyView<'_>> {
+        self.directory().key(digest)
+    }
+
+    /// The keys with these digests, in their order, added to `found`. Among many keys this takes about half
+    /// the time of one look-up after the other.
+    pub fn keys<'v>(&'v self, digests: &[Digest], found: &mut Vec<Option<KeyView<'v>>>) {
+        self.directory().keys(digests, found);
+    }
+
+    fn directory(&self) -> &Directory {
+        self.keys.get_or_init(|| self.index.keys.load())
+    }
+}
+
+impl Snapshot for View<'_> {
+    fn account(&self, id: AccountId) -> Option<&Account> {
+        let map = &self.index.accounts;
+        map.get(&id, self.accounts.get_or_init(|| map.guard()))
+    }
+
+    fn team(&self, id: TeamId) -> Option<&Team> {
+        let map = &self.index.teams;
+        map.get(&id, self.teams.get_or_init(|| map.guard()))
+    }
+
+    fn project(&self, id: ProjectId) -> Option<&Project> {
+        let map = &self.index.projects;
+        map.get(&id, self.projects.get_or_init(|| map.guard()))
+    }
+
+    fn resource(&self, name: ResourceName<'_>) -> Option<&Resource> {
+        let map = &self.index.resources;
+        map.get(name.as_str(), self.resources.get_or_init(|| map.guard()))
+    }
+}

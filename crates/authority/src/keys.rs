@@ -1,0 +1,450 @@
+//! The life of a key.
+
+mod revoke;
+mod rotate;
+
+pub use self::revoke::Revocation;
+use claviger_core::decide::{
+    Access, Credential, KeyAction, ManagePermit, Missing, Refusal, authenticate, decide_key,
+};
+use claviger_core::key::{
+    Actor, CreatedVia, Effect, KeyEntry, KeyPatch, KeyRecord, KeySecret, Metadata, Rights,
+};
+use claviger_core::lifecycle::{Standing, Status, is_expired};
+use claviger_core::name::Name;
+use claviger_core::restriction::Restrictions;
+use claviger_core::scope::{Action, ScopeSet};
+use claviger_core::{Authority as KeyAuthority, KeyId, Kind, Timestamp, UnixSeconds};
+use claviger_store::{KeyFilter, Page, StoreError, StoredKey};
+
+use crate::authority::{Authority, Changed, On, Permitted};
+use crate::caller::Caller;
+use crate::error::{Error, Result};
+use crate::idempotency::Idempotency;
+
+/// How often a change is tried again when somebody else changed the record in between.
+pub(crate) const ATTEMPTS_MAX: u32 = 16;
+const ROTATE: Action<'static> = Action::literal("key", "rotate");
+
+/// A key to be made.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    /// What people call it.
+    pub name: Name,
+    /// What it stands for.
+    pub authority: KeyAuthority,
+    /// What it may do; the kind's default if absent.
+    pub scopes: Option<ScopeSet>,
+    /// The second from which it is refused.
+    pub expires_at: Option<UnixSeconds>,
+    /// The name of its format; the kind's default if absent.
+    pub format: Option<String>,
+    /// From where and how often.
+    pub restrictions: Restrictions,
+    /// For the host's own use.
+    pub metadata: Metadata,
+    /// By which door.
+    pub via: CreatedVia,
+}
+
+/// A key that was just made: the only time that its text is at hand.
+#[derive(Debug)]
+pub struct CreatedKey {
+    /// Its text.
+    pub secret: KeySecret,
+    /// Its record.
+    pub key: StoredKey,
+}
+
+/// Which keys to list.
+#[derive(Debug, Clone, Default)]
+pub struct KeyQuery {
+    /// Those of this authority, by its reference.
+    pub authority: Option<KeyAuthority>,
+    /// Those of this kind.
+    pub kind: Option<Kind>,
+    /// Those of this standing now.
+    pub standing: Option<Standing>,
+    /// Those made by.
+    pub created_by: Option<Actor>,
+    /// Those not used since.
+    pub unused_since: Option<Timestamp>,
+}
+
+/// What a credential is and may do.
+#[derive(Debug, Clone)]
+pub enum Whoami {
+    /// A key.
+    Key(Box<StoredKey>),
+    /// A signed-in account.
+    Account(claviger_core::AccountId),
+}
+
+impl From<ManagePermit> for Permitted {
+    fn from(permit: ManagePermit) -> Self {
+        Self { actor: permit.actor(), key: permit.key() }
+    }
+}
+
+fn on_key(id: KeyId, rights: &Rights) -> On {
+    On::new(format_args!("key:{id}"), &rights.authority)
+}
+
+impl Authority {
+    pub(crate) fn decide_key(
+        &self,
+        caller: &Caller,
+        action: KeyAction,
+        id: Option<KeyId>,
+        rights: &Rights,
+    ) -> Result<Permitted> {
+        let view = self.shared.index.view();
+        let credential = caller.credential(&view);
+        decide_key(&view, self.policy(), credential, caller.place(), action, (id, rights), self.now())
+            .map(Permitted::from)
+            .map_err(|refusal| Error::refused(refusal, action.action()))
+    }
+
+    /// Makes a key. Its text is in the answer and nowhere else.
+    ///
+    /// # Errors
+    /// Refused to those who do not manage such keys or would win more than they have; a conflict at the limit.
+    pub async fn create_key(&self, caller: &Caller, new: NewKey) -> Result<Changed<CreatedKey>> {
+        self.create_key_once(caller, new, None).await
+    }
+
+    /// Makes a key, unless this very request was carried out before.
+    ///
+    /// # Errors
+    /// As [`Authority::create_key`]; the conflict `idempotency_replayed`, which tells the identifier of the
+    /// key that was made, never its text; `idempotency_mismatch` if it was another request.
+    pub async fn create_key_once(
+        &self,
+        caller: &Caller,
+        new: NewKey,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Changed<CreatedKey>> {
+        let since = self.now();
+        let kind = new.authority.kind();
+        let rights = Rights {
+            scopes: self.scopes_or_default(caller, kind, new.scopes)?,
+            authority: new.authority,
+            expires_at: new.expires_at,
+            restrictions: new.restrictions,
+        };
+        let by = self.decide_key(caller, KeyAction::Create, None, &rights)?;
+        self.exists(&rights.authority)?;
+        if is_expired(rights.expires_at, since) {
+            return Err(Error::invalid("expires_at", "it has to lie in the future"));
+        }
+        let (format_name, secret, preview) = self.mint(kind, new.format.as_deref())?;
+        let record = KeyRecord {
+            digest: secret.digest(),
+            preview,
+            entry: KeyEntry { id: self.new_id(), status: Status::Active, rights },
+            name: new.name,
+            format: Some(format_name),
+            created_at: since,
+            created_by: by.actor,
+            created_via: new.via,
+            replaces: None,
+            metadata: new.metadata,
+            revision: 1,
+        };
+        let on = on_key(record.entry.id, &record.entry.rights);
+        let detail = format!("name: {}", record.name);
+        let audit = self.audit(caller, by, KeyAction::Create.action(), on, detail).once(self.once(
+            by,
+            idempotency.as_ref(),
+            record.entry.id,
+        ));
+        let limit = self.settings().keys_per_authority_max;
+        let committed = self.shared.store.create_key(record.clone(), limit, audit).await?;
+        let Changed { change, .. } = self.made(committed, since, false);
+        let key = StoredKey { record, last_used_at: None, last_used_from: None };
+        Ok(Changed { value: CreatedKey { secret, key }, change })
+    }
+
+    fn scopes_or_default(&self, caller: &Caller, kind: Kind, scopes: Option<ScopeSet>) -> Result<ScopeSet> {
+        if let Some(scopes) = scopes {
+            return Ok(scopes);
+        }
+        let default = self.settings().defaults_of(kind).and_then(|defaults| defaults.scopes.clone());
+        match default {
+            Some(scopes) => Ok(scopes),
+            None => {
+                // Only those who may make such a key are told what is missing.
+                self.accepts(caller, KeyAction::Create.action())?;
+                Err(Error::invalid("scopes", format_args!("name the scopes of a key of kind {kind}")))
+            }
+        }
+    }
+
+    /// Whether what a key stands for exists and is open.
+    pub(crate) fn exists(&self, authority: &KeyAuthority) -> Result<()> {
+        use claviger_core::decide::Snapshot;
+        let view = self.shared.index.view();
+        let exists = match authority {
+            KeyAuthority::Account(id) => view.account(*id).is_some_and(|account| !account.closed),
+            KeyAuthority::Team(id) => view.team(*id).is_some_and(|team| !team.closed),
+            KeyAuthority::Project(id) => view.project(*id).is_some_and(|project| !project.closed),
+            KeyAuthority::Resource(resource) => view.resource(resource.reference.name()).is_some(),
+            KeyAuthority::Operator => true,
+        };
+        if exists { Ok(()) } else { Err(Error::not_found()) }
+    }
+
+    /// The text of a new key, with the name of its format and its preview.
+    pub(crate) fn mint(
+        &self,
+        kind: Kind,
+        format: Option<&str>,
+    ) -> Result<(Box<str>, KeySecret, claviger_core::key::Preview)> {
+        let default = || self.settings().defaults_of(kind).map(|defaults| defaults.format.clone());
+        let name: Box<str> = match format {
+            Some(name) => name.into(),
+            None => default().unwrap_or_default(),
+        };
+        let formats = self.formats();
+        let Some(format) = formats.get(&name) else {
+            let known = formats.names().collect::<Vec<_>>().join("`, `");
+            return Err(Error::invalid(
+                "format",
+                format_args!("there is no format `{name}`; there are `{known}`"),
+            ));
+        };
+        let secret = format.mint(|buffer| self.shared.ports.random.fill(buffer));
+        let preview = format.preview(&secret);
+        Ok((name, secret, preview))
+    }
+
+    /// A key, for those who manage it and for itself.
+    ///
+    /// # Errors
+    /// Not found for everyone else.
+    pub async fn key(&self, caller: &Caller, id: KeyId) -> Result<StoredKey> {
+        self.accepts(caller, KeyAction::Read.action())?;
+        let stored = self.shared.store.key(id).await?.ok_or_else(Error::not_found)?;
+        self.decide_key(caller, KeyAction::Read, Some(id), &stored.record.entry.rights)?;
+        Ok(stored)
+    }
+
+    /// Keys, the newest first. Whoever is not an operator names an authority that it manages; a key that
+    /// names none means its own.
+    ///
+    /// # Errors
+    /// Refused to those who do not manage keys of that authority.
+    pub async fn keys(&self, caller: &Caller, query: KeyQuery, page: Page<KeyId>) -> Result<Vec<StoredKey>> {
+        let action = KeyAction::Read.action();
+        let authority = match query.authority {
+            Some(authority) => Some(authority),
+            None => self.own_authority(caller, action)?,
+        };
+        // Listing everybody's keys is what reading operators' keys is: for operators.
+        let rights = Rights {
+            authority: authority.clone().unwrap_or(KeyAuthority::Operator),
+            scopes: ScopeSet::default(),
+            expires_at: None,
+            restrictions: Restrictions::default(),
+        };
+        self.decide_key(caller, KeyAction::Read, None, &rights).map_err(|error| {
+            if authority.is_none() { forbidden_unless_refused(error, action) } else { error }
+        })?;
+        let filter = KeyFilter {
+            authorities: authority.map(|authority| vec![authority.to_string()]),
+            kind: query.kind,
+            standing: query.standing.map(|standing| (standing, self.now())),
+            created_by: query.created_by,
+            unused_since: query.unused_since,
+        };
+        Ok(self.shared.store.keys(filter, page).await?)
+    }
+
+    /// The authority that a caller means that names none; nothing for operators, who mean all.
+    pub(crate) fn own_authority(&self, caller: &Caller, action: Action<'_>) -> Result<Option<KeyAuthority>> {
+        self.accepts(caller, action)?;
+        let view = self.shared.index.view();
+        match caller.credential(&view) {
+            Credential::SignedIn(id) => Ok(Some(KeyAuthority::Account(id))),
+            Credential::Key(key) => match key.rights.authority {
+                KeyAuthority::Operator => Ok(None),
+                KeyAuthority::Resource(_) => {
+                    Err(Error::refused(Refusal::Forbidden(Missing::Access(Access::Administer)), action))
+                }
+                other => Ok(Some(other.to_authority())),
+            },
+            Credential::Anonymous | Credential::Unknown => {
+                Err(Error::refused(Refusal::CredentialsRequired, action))
+            }
+        }
+    }
+
+    /// Changes a key. With a revision, only if the key is still at it.
+    ///
+    /// # Errors
+    /// Not found for those who do not manage it; refused if the change would win more than the caller has.
+    pub async fn update_key(
+        &self,
+        caller: &Caller,
+        id: KeyId,
+        patch: KeyPatch,
+        revision: Option<u64>,
+    ) -> Result<Changed<StoredKey>> {
+        let (since, action) = (self.now(), KeyAction::Update.action());
+        self.accepts(caller, action)?;
+        for _ in 0..ATTEMPTS_MAX {
+            let mut stored = self.shared.store.key(id).await?.ok_or_else(Error::not_found)?;
+            let before = stored.record;
+            let mut by = self.decide_key(caller, KeyAction::Update, Some(id), &before.entry.rights)?;
+            if let Some(seen) = revision.filter(|seen| *seen != before.revision) {
+                tracing::debug!(seen, current = before.revision, "stale change of a key");
+                return Err(Error::Stale { current: before.revision });
+            }
+            let (next, effect) =
+                before.patched(patch.clone(), since).map_err(|e| Error::invalid(patch_field(e), e))?;
+            if effect.widens {
+                by = self.decide_key(caller, KeyAction::Widen, Some(id), &next.entry.rights)?;
+            }
+            stored.record = next.clone();
+            if !effect.changes {
+                let revokes = patch.status == Some(Status::Disabled);
+                return self.nothing_to_do(stored, since, revokes).await;
+            }
+            let audit =
+                self.audit(caller, by, action, on_key(id, &next.entry.rights), describe(&before, &next));
+            match self.shared.store.update_key(next, before.revision, audit).await {
+                Ok(committed) => return Ok(self.with(committed, stored, since, effect)),
+                Err(StoreError::Stale { .. }) if revision.is_none() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(contended())
+    }
+
+    fn with<T>(
+        &self,
+        committed: claviger_store::Committed<()>,
+        value: T,
+        since: Timestamp,
+        effect: Effect,
+    ) -> Changed<T> {
+        let Changed { change, .. } = self.made(committed, since, effect.revokes);
+        Changed { value, change }
+    }
+
+    /// Deletes a key. Nothing of it remains but its history.
+    ///
+    /// # Errors
+    /// Not found for those who do not manage it.
+    pub async fn delete_key(&self, caller: &Caller, id: KeyId, revision: Option<u64>) -> Result<Changed<()>> {
+        let (since, action) = (self.now(), KeyAction::Delete.action());
+        self.accepts(caller, action)?;
+        let Some(stored) = self.shared.store.key(id).await? else {
+            // It may be gone from the store and not yet from the index: whoever hears "not found" may rely on it.
+            self.settle().await?;
+            return Err(Error::not_found());
+        };
+        let rights = &stored.record.entry.rights;
+        let by = self.decide_key(caller, KeyAction::Delete, Some(id), rights)?;
+        let detail = format!("name: {}", stored.record.name);
+        let audit = self.audit(caller, by, action, on_key(id, rights), detail);
+        let committed = self.shared.store.delete_key(id, revision, audit).await?;
+        Ok(self.made(committed, since, true))
+    }
+
+    /// Deletes the key that the caller has presented, whatever its scopes, and returns which one it was.
+    ///
+    /// # Errors
+    /// Refused to keys of a resource, which stand in public pages; not found for people.
+    pub async fn delete_own_key(&self, caller: &Caller) -> Result<Changed<KeyId>> {
+        let Whoami::Key(stored) = self.whoami(caller).await? else { return Err(Error::not_found()) };
+        let id = stored.record.entry.id;
+        let Changed { change, .. } = self.delete_key(caller, id, None).await?;
+        Ok(Changed { value: id, change })
+    }
+
+    /// What the caller's credential is.
+    ///
+    /// # Errors
+    /// Whatever keeps the credential from being accepted.
+    pub async fn whoami(&self, caller: &Caller) -> Result<Whoami> {
+        let action = KeyAction::Read.action();
+        let found = {
+            let view = self.shared.index.view();
+            let credential = caller.credential(&view);
+            authenticate(
+                &view,
+                credential,
+                caller.place(),
+                self.now(),
+                &mut claviger_core::decide::Reasons::default(),
+            )
+            .map_err(|refusal| Error::refused(refusal, action))?;
+            match credential {
+                Credential::SignedIn(id) => return Ok(Whoami::Account(id)),
+                Credential::Key(key) => key.id,
+                Credential::Anonymous | Credential::Unknown => {
+                    return Err(Error::refused(Refusal::CredentialsRequired, action));
+                }
+            }
+        };
+        let stored = self.shared.store.key(found).await?;
+        // Deleted between the two look-ups.
+        stored
+            .map(|key| Whoami::Key(Box::new(key)))
+            .ok_or_else(|| Error::refused(Refusal::InvalidKey, action))
+    }
+}
+
+/// A caller that may not list everybody's keys is told so; there is nothing to hide about the list itself.
+fn forbidden_unless_refused(error: Error, action: Action<'_>) -> Error {
+    match error {
+        Error::Refused { refusal: Refusal::NotFound, .. } => {
+            Error::refused(Refusal::Forbidden(Missing::Operator), action)
+        }
+        other => other,
+    }
+}
+
+pub(crate) fn contended() -> Error {
+    Error::Conflict {
+        code: "contended",
+        detail: "Others keep changing this record at the same time; try again.".to_owned(),
+    }
+}
+
+fn patch_field(error: claviger_core::key::PatchError) -> &'static str {
+    use claviger_core::key::PatchError;
+    match error {
+        PatchError::NotAResourceKey => "versions",
+        PatchError::PastExpiry => "expires_at",
+        PatchError::Expired => "status",
+    }
+}
+
+/// What changed, in words without secrets.
+fn describe(before: &KeyRecord, after: &KeyRecord) -> String {
+    let mut parts = Vec::new();
+    let mut note = |what: &str, old: String, new: String| {
+        if old != new {
+            parts.push(format!("{what}: {old} -> {new}"));
+        }
+    };
+    let expiry = |record: &KeyRecord| {
+        record.entry.rights.expires_at.map_or("never".to_owned(), |at| at.get().to_string())
+    };
+    note("name", before.name.to_string(), after.name.to_string());
+    note("status", before.entry.status.as_str().to_owned(), after.entry.status.as_str().to_owned());
+    note("expires_at", expiry(before), expiry(after));
+    note("scopes", before.entry.rights.scopes.to_string(), after.entry.rights.scopes.to_string());
+    if before.entry.rights.authority != after.entry.rights.authority {
+        parts.push("versions or grants".to_owned());
+    }
+    if before.entry.rights.restrictions != after.entry.rights.restrictions {
+        parts.push("restrictions".to_owned());
+    }
+    if before.metadata != after.metadata {
+        parts.push("metadata".to_owned());
+    }
+    parts.join("; ")
+}

@@ -1,0 +1,324 @@
+//! Resources, which a host mirrors here.
+
+use claviger_core::authority::ResourceAuthority;
+use claviger_core::decide::{Credential, Missing, Refusal, Snapshot, Target, manages};
+use claviger_core::limit::{REFERENCE_NAME_BYTES_MAX, REFERENCES_MAX, VERSIONS_MAX};
+use claviger_core::resource::{Holder, References, Resource, ResourceRecord, ResourceRef, Visibility};
+use claviger_core::scope::Action;
+use claviger_core::selector::{Grants, Selector, Version};
+use claviger_core::{AccountId, Authority as KeyAuthority};
+use claviger_store::{Page, ResourceFilter, StoreError};
+
+use crate::authority::{Authority, Changed, On, Permitted};
+use crate::caller::Caller;
+use crate::error::{Error, Result};
+use crate::keys::{ATTEMPTS_MAX, contended};
+use crate::listing::visible;
+
+/// A resource as its host describes it: the whole of it, each time.
+#[derive(Debug, Clone)]
+pub struct ResourceDescription {
+    /// Its name.
+    pub reference: ResourceRef,
+    /// Who holds it.
+    pub holder: Holder,
+    /// Who made it.
+    pub creator: Option<AccountId>,
+    /// Who else sees it.
+    pub audience: Audience,
+    /// Its latest version.
+    pub latest: Version,
+    /// What its versions reference.
+    pub references: Vec<References>,
+}
+
+/// Who else sees a resource, as a host says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Nobody.
+    Private,
+    /// The whole team.
+    Shared,
+    /// Everyone, from this version on if one is named; earlier versions stay as they were.
+    Public(Option<Version>),
+}
+
+const fn action(verb: &'static str) -> Action<'static> {
+    Action::literal("resource", verb)
+}
+
+fn on(resource: &Resource) -> On {
+    On::new(&resource.reference, authority_of(resource.holder))
+}
+
+fn authority_of(holder: Holder) -> String {
+    match holder {
+        Holder::Account(id) => format!("account:{id}"),
+        Holder::Team(id) => format!("team:{id}"),
+        Holder::Project(id) => format!("project:{id}"),
+    }
+}
+
+fn target_of(holder: Holder) -> Target<'static> {
+    match holder {
+        Holder::Account(id) => Target::Account(id),
+        Holder::Team(id) => Target::Team(id),
+        Holder::Project(id) => Target::Project(id),
+    }
+}
+
+impl Authority {
+    /// Makes a resource known, or tells what it is like by now. Only operators make one known; handing one
+    /// over needs the right to administer both who holds it and who shall.
+    ///
+    /// # Errors
+    /// Not found for those who do not administer its holder; invalid if the description contradicts itself.
+    pub async fn put_resource(
+        &self,
+        caller: &Caller,
+        description: ResourceDescription,
+        revision: Option<u64>,
+    ) -> Result<Changed<ResourceRecord>> {
+        let since = self.now();
+        for _ in 0..ATTEMPTS_MAX {
+            let before = self.may_put(caller, &description).await?;
+            let (before, by) = before;
+            if revision.is_some_and(|seen| before.as_ref().is_none_or(|before| before.revision != seen)) {
+                return Err(Error::Stale { current: before.map_or(0, |before| before.revision) });
+            }
+            let next = self.described(&description, before.as_ref())?;
+            let revokes = before.as_ref().is_some_and(|before| takes_away(&before.resource, &next.resource));
+            if before.as_ref().is_some_and(|before| before.resource == next.resource) {
+                return self.nothing_to_do(before.unwrap_or(next), since, false).await;
+            }
+            let verb = if before.is_some() { "update" } else { "create" };
+            let detail = format!("{}, latest: {}", next.resource.visibility.as_str(), next.resource.latest);
+            let audit = self.audit(caller, by, action(verb), on(&next.resource), detail);
+            let expected = before.as_ref().map(|before| before.revision);
+            match self.shared.store.put_resource(next.clone(), expected, audit).await {
+                Ok(committed) => {
+                    let Changed { change, .. } = self.made(committed, since, revokes);
+                    return Ok(Changed { value: next, change });
+                }
+                Err(StoreError::Stale { .. } | StoreError::NotFound | StoreError::Conflict(_))
+                    if revision.is_none() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(contended())
+    }
+
+    /// What is known of the resource, if the caller may put it there.
+    async fn may_put(
+        &self,
+        caller: &Caller,
+        description: &ResourceDescription,
+    ) -> Result<(Option<ResourceRecord>, Permitted)> {
+        // The new holder first: to those who do not administer it nothing is told about the resource.
+        let by = self.permit(caller, action("create"), target_of(description.holder));
+        let by = by.or_else(|_| self.permit(caller, action("update"), target_of(description.holder)))?;
+        let before = self.shared.store.resource(description.reference.clone()).await?;
+        if before.is_some() {
+            self.permit(caller, action("update"), Target::Resource(description.reference.name(), None))?;
+        } else {
+            self.permit(caller, action("create"), target_of(description.holder))?;
+        }
+        if !self.is_operator(caller) {
+            self.keeps_to_its_own(caller, description, before.as_ref())?;
+        }
+        Ok((before, by))
+    }
+
+    /// What only the host's operator key says, because the host believes it: that a name is a resource at all
+    /// (or somebody could hold what the host has not mirrored yet), which secrets and databases its versions
+    /// reference (or somebody could make a key that carries other people's), and who made it.
+    fn keeps_to_its_own(
+        &self,
+        caller: &Caller,
+        description: &ResourceDescription,
+        before: Option<&ResourceRecord>,
+    ) -> Result<()> {
+        let Some(before) = before else {
+            return Err(Error::refused(Refusal::Forbidden(Missing::Operator), action("create")));
+        };
+        if checked_references(description)? != before.resource.references {
+            return Err(Error::invalid("versions", "only operators say what versions reference"));
+        }
+        let creator = description.creator;
+        if creator.is_some() && creator != self.account_of(caller) && creator != before.resource.creator {
+            return Err(Error::invalid("creator", "only operators name another account as the creator"));
+        }
+        Ok(())
+    }
+
+    fn described(
+        &self,
+        description: &ResourceDescription,
+        before: Option<&ResourceRecord>,
+    ) -> Result<ResourceRecord> {
+        let view = self.shared.index.view();
+        if description.creator.is_some_and(|creator| view.account(creator).is_none()) {
+            return Err(Error::invalid("creator", "there is no such account"));
+        }
+        if description.audience == Audience::Shared && !matches!(description.holder, Holder::Team(_)) {
+            return Err(Error::invalid("visibility", "only what a team holds can be `shared`"));
+        }
+        let was_shared = match before.map(|before| before.resource.visibility) {
+            Some(Visibility::Shared) => true,
+            Some(Visibility::PublicFrom { before_shared, .. }) => before_shared,
+            Some(Visibility::Private | Visibility::Public) | None => false,
+        };
+        let before_shared = was_shared && matches!(description.holder, Holder::Team(_));
+        let visibility = match description.audience {
+            Audience::Private => Visibility::Private,
+            Audience::Shared => Visibility::Shared,
+            Audience::Public(None | Some(Version::FIRST)) => Visibility::Public,
+            Audience::Public(Some(first)) => Visibility::PublicFrom { first, before_shared },
+        };
+        let resource = Resource {
+            reference: description.reference.clone(),
+            holder: description.holder,
+            creator: description.creator,
+            visibility,
+            latest: description.latest,
+            references: checked_references(description)?,
+        };
+        let now = self.now();
+        Ok(match before {
+            None => ResourceRecord { resource, created_at: now, updated_at: now, revision: 1 },
+            Some(before) => ResourceRecord {
+                resource,
+                created_at: before.created_at,
+                updated_at: now,
+                revision: before.revision + 1,
+            },
+        })
+    }
+
+    /// A resource, for those who may read it and hold the control scope, and whether the caller administers
+    /// it: what its versions reference is told to no one else, as a public resource has readers everywhere.
+    ///
+    /// # Errors
+    /// Not found for everyone else.
+    pub async fn resource(&self, caller: &Caller, reference: ResourceRef) -> Result<(ResourceRecord, bool)> {
+        self.permit(caller, action("read"), Target::Resource(reference.name(), None))?;
+        let administers = {
+            let resource = ResourceAuthority {
+                reference: reference.clone(),
+                selector: Selector::Any,
+                grants: Grants::default(),
+            };
+            let view = self.shared.index.view();
+            let authority = KeyAuthority::Resource(Box::new(resource));
+            manages(&view, self.policy(), caller.credential(&view), &authority)
+        };
+        let record = self.shared.store.resource(reference).await?.ok_or_else(Error::not_found)?;
+        Ok((record, administers))
+    }
+
+    /// Resources by name: all for operators, those of a holder for whoever reads it.
+    ///
+    /// # Errors
+    /// Refused to everyone else.
+    pub async fn resources(
+        &self,
+        caller: &Caller,
+        mut filter: ResourceFilter,
+        page: Page<ResourceRef>,
+    ) -> Result<Vec<ResourceRecord>> {
+        if !self.is_operator(caller) && filter.holder.is_none() {
+            filter.holder = self.holder_of(caller);
+        }
+        self.permit(caller, action("read"), filter.holder.map_or(Target::Operator, target_of))?;
+        let read = |page| self.shared.store.resources(filter.clone(), page);
+        // What a holder's reader may not see of it (somebody's private team resource) is left out.
+        let may = |record: &ResourceRecord| {
+            let target = Target::Resource(record.resource.reference.name(), None);
+            self.permit(caller, action("read"), target).is_ok()
+        };
+        visible(page, read, |record| record.resource.reference.clone(), may).await
+    }
+
+    /// The container that a key stands for.
+    fn holder_of(&self, caller: &Caller) -> Option<Holder> {
+        let view = self.shared.index.view();
+        match caller.credential(&view) {
+            Credential::SignedIn(id) => Some(Holder::Account(id)),
+            Credential::Key(key) => match key.rights.authority {
+                KeyAuthority::Account(id) => Some(Holder::Account(id)),
+                KeyAuthority::Team(id) => Some(Holder::Team(id)),
+                KeyAuthority::Project(id) => Some(Holder::Project(id)),
+                KeyAuthority::Resource(_) | KeyAuthority::Operator => None,
+            },
+            Credential::Anonymous | Credential::Unknown => None,
+        }
+    }
+
+    /// Forgets a resource, with its keys: one that is made again under the same name does not revive them.
+    ///
+    /// # Errors
+    /// Not found for those who do not administer it.
+    pub async fn delete_resource(&self, caller: &Caller, reference: ResourceRef) -> Result<Changed<u64>> {
+        let since = self.now();
+        let by = match self.permit(caller, action("delete"), Target::Resource(reference.name(), None)) {
+            Ok(by) => by,
+            Err(error) => {
+                // Perhaps somebody else deletes it right now: "not found" has to mean that it is gone.
+                self.settle().await?;
+                return Err(error);
+            }
+        };
+        let before = self.shared.store.resource(reference.clone()).await?.ok_or_else(Error::not_found)?;
+        let audit = self.audit(caller, by, action("delete"), on(&before.resource), String::new());
+        let committed = self.shared.store.delete_resource(reference, audit).await?;
+        Ok(self.made(committed, since, true))
+    }
+}
+
+fn checked_references(description: &ResourceDescription) -> Result<Box<[References]>> {
+    let mut references = description.references.clone();
+    references.sort_by_key(|entry| entry.version);
+    let twice = references.windows(2).any(|pair| pair[0].version == pair[1].version);
+    if references.len() > VERSIONS_MAX || twice {
+        return Err(Error::invalid(
+            "versions",
+            format_args!("name each version once, and at most {VERSIONS_MAX}"),
+        ));
+    }
+    for entry in &mut references {
+        if entry.version > description.latest {
+            return Err(Error::invalid(
+                "versions",
+                format_args!("version {} is later than the latest", entry.version),
+            ));
+        }
+        for names in [&mut entry.secrets, &mut entry.databases] {
+            let mut sorted = std::mem::take(names).into_vec();
+            sorted.sort_unstable();
+            sorted.dedup();
+            // Names travel in a header, separated by spaces.
+            let fits = |name: &str| {
+                (1..=REFERENCE_NAME_BYTES_MAX).contains(&name.len())
+                    && name.bytes().all(|b| b.is_ascii_graphic())
+            };
+            if sorted.len() > REFERENCES_MAX || !sorted.iter().all(|name| fits(name)) {
+                let detail = format!(
+                    "a version references at most {REFERENCES_MAX} secrets and databases, each 1 to {REFERENCE_NAME_BYTES_MAX} printable characters without spaces"
+                );
+                return Err(Error::invalid("versions", detail));
+            }
+            *names = sorted.into();
+        }
+    }
+    references.retain(|entry| !entry.secrets.is_empty() || !entry.databases.is_empty());
+    Ok(references.into())
+}
+
+/// Whether somebody may lose something by the change; when in doubt, yes.
+fn takes_away(before: &Resource, after: &Resource) -> bool {
+    let moved = before.holder != after.holder || before.creator != after.creator;
+    moved
+        || before.visibility != after.visibility
+        || before.latest > after.latest
+        || before.references != after.references
+}

@@ -1,0 +1,308 @@
+//! How often keys are used, and when last.
+//!
+//! Verification counts in memory: each thread has a map of its own, which nobody else touches but the
+//! flush, and that takes it away whole. About once a second the counts are written in small batches, one
+//! after the other, so that at most one of them stands in the way of a mutation. A crash loses what was not
+//! written yet; closing writes it.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError, TryLockError};
+
+use claviger_core::decide::KeyAction;
+use claviger_core::limit::USAGE_ROWS_MAX;
+use claviger_core::{KeyId, Timestamp, UnixSeconds};
+use claviger_store::{StoreError, UsageBucket, UsageCount, UsageStep};
+
+use crate::authority::Authority;
+use crate::caller::Caller;
+use crate::error::{Error, Result};
+
+/// Maps; more than threads that verify, so that each has its own.
+const SHARDS: usize = 64;
+/// Entries of one map at most: as many keys in a second are a scan or a mistake, and are not counted.
+const SHARD_ENTRIES_MAX: usize = 65_536;
+/// Maps that a use is offered to before it goes uncounted.
+const SHARD_ATTEMPTS: usize = 4;
+/// Counters of one transaction: a few milliseconds of the writer.
+const BATCH_COUNTS_MAX: usize = 250;
+const MINUTE_MILLIS: i64 = 60_000;
+
+/// A key and a minute since 1970.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Slot {
+    key: KeyId,
+    minute: i64,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Count {
+    allowed: u64,
+    refused: u64,
+    /// Of the latest use that was let through.
+    address: Option<IpAddr>,
+}
+
+impl Count {
+    fn add(&mut self, other: &Self) {
+        self.allowed += other.allowed;
+        self.refused += other.refused;
+        self.address = other.address.or(self.address);
+    }
+}
+
+type Counts = HashMap<Slot, Count, BuildHasherDefault<SlotHasher>>;
+
+/// One map, on cache lines of its own.
+#[derive(Default)]
+#[repr(align(128))]
+struct Shard(Mutex<Counts>);
+
+/// What was counted and not written yet.
+pub(crate) struct Usage {
+    shards: Box<[Shard]>,
+    uncounted: AtomicU64,
+    /// What the flush holds: emptied maps to give back, and what could not be written yet.
+    flush: tokio::sync::Mutex<Flush>,
+}
+
+#[derive(Default)]
+struct Flush {
+    /// The map that is swapped in for a full one: its room is used again, so counting does not allocate.
+    spare: Counts,
+    pending: HashMap<Slot, Count>,
+}
+
+impl Default for Usage {
+    fn default() -> Self {
+        let shards = (0..SHARDS).map(|_| Shard::default()).collect();
+        Self { shards, uncounted: AtomicU64::new(0), flush: tokio::sync::Mutex::default() }
+    }
+}
+
+static NEXT_HOME: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    /// The map of this thread.
+    static HOME: usize = NEXT_HOME.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Usage {
+    fn record(&self, key: KeyId, address: Option<IpAddr>, now: Timestamp, allowed: bool) {
+        let slot = Slot { key, minute: now.millis().div_euclid(MINUTE_MILLIS) };
+        let count = Count {
+            allowed: u64::from(allowed),
+            refused: u64::from(!allowed),
+            address: address.filter(|_| allowed),
+        };
+        let home = HOME.with(|home| *home);
+        for attempt in 0..SHARD_ATTEMPTS {
+            let shard = &self.shards[(home + attempt) % SHARDS];
+            // Taken by the flush, for as long as two pointers are swapped: never waited for.
+            let mut counts = match shard.0.try_lock() {
+                Ok(counts) => counts,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => continue,
+            };
+            if let Some(known) = counts.get_mut(&slot) {
+                known.add(&count);
+                return;
+            }
+            if counts.len() < SHARD_ENTRIES_MAX {
+                counts.insert(slot, count);
+                return;
+            }
+        }
+        self.uncounted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes everything out of the maps.
+    fn drain(&self, flush: &mut Flush) {
+        for shard in &self.shards {
+            {
+                let mut counts = shard.0.lock().unwrap_or_else(PoisonError::into_inner);
+                if counts.is_empty() {
+                    continue;
+                }
+                std::mem::swap(&mut *counts, &mut flush.spare);
+            }
+            for (slot, count) in flush.spare.drain() {
+                flush.pending.entry(slot).or_default().add(&count);
+            }
+        }
+    }
+}
+
+impl Authority {
+    /// Counts a use of a key: whether it was let through, when and from where. To be called once for each
+    /// request that a known key was presented with, whatever came of it. It never waits, and where a key was
+    /// used within the last second it allocates nothing. Only a use that was let through moves `last_used`.
+    pub fn record_use(&self, key: KeyId, address: Option<IpAddr>, now: Timestamp, allowed: bool) {
+        self.shared.usage.record(key, address, now, allowed);
+    }
+
+    /// Uses that were not counted since the start, because too many keys were used at the same time.
+    #[must_use]
+    pub fn uses_uncounted(&self) -> u64 {
+        self.shared.usage.uncounted.load(Ordering::Relaxed)
+    }
+
+    /// Writes what was counted until now, and returns how many counters that were.
+    ///
+    /// # Errors
+    /// What the store says; what it did not take is kept for the next time.
+    pub async fn flush_usage(&self) -> Result<u64, StoreError> {
+        let mut flush = self.shared.usage.flush.lock().await;
+        self.shared.usage.drain(&mut flush);
+        let mut written = 0;
+        while !flush.pending.is_empty() {
+            let batch = flush.pending.iter().take(BATCH_COUNTS_MAX);
+            let batch = batch.map(|(slot, count)| (*slot, *count)).collect::<Vec<_>>();
+            let at = |slot: &Slot| Timestamp::from_millis(slot.minute * MINUTE_MILLIS);
+            let counts = batch.iter().map(|(slot, count)| UsageCount {
+                key: slot.key,
+                at: at(slot),
+                allowed: count.allowed,
+                refused: count.refused,
+            });
+            let uses = batch
+                .iter()
+                .filter(|(_, count)| count.allowed > 0)
+                .map(|(slot, count)| (slot.key, at(slot), count.address));
+            let (counts, uses) = (counts.collect(), uses.collect());
+            // Not cancelled half way: a batch that was handed in is written, so it must not be kept.
+            for (slot, _) in &batch {
+                flush.pending.remove(slot);
+            }
+            if let Err(error) = self.shared.store.record_usage(counts, uses).await {
+                flush.pending.extend(batch);
+                return Err(error);
+            }
+            written += batch.len() as u64;
+        }
+        Ok(written)
+    }
+
+    /// How often a key was used, in steps from the one that `from` lies in to the one before `until`; steps
+    /// without a use are left out. For those who may read the key (`key:read`), and for the key itself.
+    /// Minutes are kept for a day, hours for as long as the settings say; what was counted in the last
+    /// second may be missing.
+    ///
+    /// # Errors
+    /// Not found for everyone else; [`Error::Invalid`] if there could be more than 10,000 steps.
+    pub async fn usage(
+        &self,
+        caller: &Caller,
+        id: KeyId,
+        from: UnixSeconds,
+        until: UnixSeconds,
+        step: UsageStep,
+    ) -> Result<Vec<UsageBucket>> {
+        self.accepts(caller, KeyAction::Read.action())?;
+        self.key(caller, id).await?;
+        let start = UnixSeconds::new(from.get() - from.get() % step.seconds()).unwrap_or(from);
+        let steps = until.get().saturating_sub(start.get()).div_ceil(step.seconds());
+        if steps == 0 || steps > USAGE_ROWS_MAX {
+            let detail = format!("between `from` and `to` lie 1 to {USAGE_ROWS_MAX} steps");
+            return Err(Error::invalid("to", detail));
+        }
+        let max = u32::try_from(USAGE_ROWS_MAX).unwrap_or(u32::MAX);
+        Ok(self.shared.store.usage(id, start, until, step, max).await?)
+    }
+}
+
+/// Folds the words of a slot: identifiers of ours are random in their low bits already.
+#[derive(Default)]
+struct SlotHasher(u64);
+
+impl Hasher for SlotHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(byte.into());
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_i64(&mut self, word: i64) {
+        self.write_u64(word.cast_unsigned());
+    }
+
+    fn write_u128(&mut self, word: u128) {
+        self.write_u64(word as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    fn total(usage: &Usage, flush: &mut Flush) -> (u64, u64) {
+        usage.drain(flush);
+        let sum = |f: fn(&Count) -> u64| flush.pending.values().map(f).sum();
+        (sum(|c| c.allowed), sum(|c| c.refused))
+    }
+
+    #[test]
+    fn nothing_is_lost_among_threads_and_flushes() {
+        let (usage, mut flush) = (Usage::default(), Flush::default());
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for n in 0..50_000_u32 {
+                        usage.record(KeyId::from_bits(u128::from(n % 10)), None, NOW, n % 2 == 0);
+                    }
+                });
+            }
+            for _ in 0..100 {
+                usage.drain(&mut flush);
+            }
+        });
+        let uncounted = usage.uncounted.load(Ordering::Relaxed);
+        let (allowed, refused) = total(&usage, &mut flush);
+        assert_eq!((allowed + refused + uncounted, flush.pending.len()), (200_000, 10));
+        assert_eq!(uncounted, 0);
+    }
+
+    #[test]
+    fn a_flood_of_keys_is_bounded() {
+        let usage = Usage::default();
+        let flood = (SHARD_ENTRIES_MAX * SHARD_ATTEMPTS + 5) as u128;
+        for n in 0..flood {
+            usage.record(KeyId::from_bits(n), None, NOW, true);
+        }
+        assert_eq!(usage.uncounted.load(Ordering::Relaxed), 5);
+    }
+
+    /// What this thread has had of the processor: other work on the machine does not count.
+    fn processor_nanos() -> u64 {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        text.split(' ').next().unwrap().parse().unwrap()
+    }
+
+    #[test]
+    #[ignore = "prints how long counting takes; run it with --release"]
+    fn how_long_it_takes() {
+        let usage = Usage::default();
+        let address = "192.0.2.1".parse().ok();
+        let keys = (0..10_000_u128)
+            .map(|n| KeyId::from_bits(n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c)))
+            .collect::<Vec<_>>();
+        for count in [1, 100, 10_000] {
+            let start = processor_nanos();
+            for round in 0..1_000_000 {
+                usage.record(keys[round % count], address, NOW, true);
+            }
+            eprintln!("{count} keys: {} ns", (processor_nanos() - start) / 1_000_000);
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Imports.
+
+use claviger_authority::imports::{ImportKey, ImportOptions, ImportOutcome, ImportRow};
+use claviger_authority::keys::KeyQuery;
+use claviger_authority::settings::Settings;
+use claviger_authority::{Caller, Error, Page};
+use claviger_core::key::{CreatedVia, Digest, KeyPatch};
+use claviger_core::lifecycle::Status;
+use claviger_core::restriction::Restrictions;
+use claviger_core::{Authority as KeyAuthority, Timestamp};
+
+use super::support::*;
+
+/// A text with the number in it, as another system may have made it.
+fn text(n: u32) -> String {
+    format!("live_Zr8vQ2mWx7Lk4TnB9cHd3F{n:08}")
+}
+
+fn hex(digest: Digest) -> String {
+    digest.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn row(key: ImportKey, authority: &str) -> ImportRow {
+    ImportRow {
+        key,
+        name: "Old CI".into(),
+        authority: authority.into(),
+        versions: None,
+        grants: None,
+        scopes: Some(vec!["notebook:read".into()]),
+        expires_at: None,
+        created_at: None,
+        preview: None,
+        metadata: Vec::new(),
+        restrictions: Restrictions::default(),
+        status: None,
+    }
+}
+
+fn by_text(n: u32, authority: &str) -> ImportRow {
+    row(ImportKey::Text(text(n).into()), authority)
+}
+
+fn ada(house: &House) -> String {
+    house.of_ada().to_string()
+}
+
+async fn words(
+    house: &House,
+    caller: &Caller,
+    options: ImportOptions,
+    rows: Vec<ImportRow>,
+) -> Vec<&'static str> {
+    let import = house.authority.begin_import(caller, options).await.unwrap();
+    let outcomes = house.authority.stage_rows(caller, import, rows).await.unwrap();
+    house.authority.abandon_import(caller, import).await.unwrap();
+    outcomes.iter().map(ImportOutcome::as_str).collect()
+}
+
+#[tokio::test]
+async fn texts_and_digests_work_after_the_commit_and_not_before() {
+    let house = House::build().await;
+    let by = house.ada();
+    let options = ImportOptions { digests_are_strong: true, ..ImportOptions::default() };
+    let import = house.authority.begin_import(&by, options).await.unwrap();
+    let made = Timestamp::from_millis(START - 86_400_000);
+    let rich = ImportRow {
+        created_at: Some(made),
+        preview: Some("live_...0001".into()),
+        metadata: vec![("tier".into(), "gold".into())],
+        ..by_text(1, &ada(&house))
+    };
+    let digest = row(ImportKey::Sha256(hex(Digest::of(&text(2)))), &ada(&house));
+    let disabled = ImportRow { status: Some(Status::Disabled), ..by_text(3, &ada(&house)) };
+    let outcomes = house.authority.stage_rows(&by, import, vec![rich, digest, disabled]).await.unwrap();
+    assert!(outcomes.iter().all(|outcome| outcome.as_str() == "imported"), "{outcomes:?}");
+    assert_eq!(house.whoami(&text(1)).await, "invalid_key");
+    assert_eq!(house.authority.import_progress(&by, import).unwrap().staged, 3);
+    let again = house.authority.stage_rows(&by, import, vec![by_text(1, &ada(&house))]).await.unwrap();
+    assert_eq!(again, [ImportOutcome::Duplicate]);
+
+    let changed = house.authority.commit_import(&by, import).await.unwrap();
+    assert_eq!((changed.value.staged, changed.value.duplicate), (3, 1));
+    assert!(changed.change.id.is_some() && !changed.change.revokes);
+    assert_eq!(house.whoami(&text(1)).await, "ok");
+    assert_eq!(house.whoami(&text(2)).await, "ok");
+    assert_eq!(house.whoami(&text(3)).await, "key_disabled");
+    let ImportOutcome::Imported(id) = outcomes[0] else { panic!() };
+    let key = house.authority.key(&by, id).await.unwrap().record;
+    assert_eq!(
+        (key.created_at, key.preview.as_str(), key.created_via),
+        (made, "live_...0001", CreatedVia::Import)
+    );
+    assert_eq!(key.metadata.iter().collect::<Vec<_>>(), [("tier", "gold")]);
+    let rows = house.history("key:import").await;
+    assert_eq!((rows.len(), &*rows[0].authority, &*rows[0].detail), (1, &*ada(&house), "keys: 3"));
+    assert_eq!(code(house.authority.commit_import(&by, import).await), "import_closed");
+    assert_eq!(code(house.authority.stage_rows(&by, import, vec![]).await), "import_closed");
+}
+
+#[tokio::test]
+async fn a_dry_run_says_the_same_and_does_nothing() {
+    let house = House::build().await;
+    let taken = house.authority.begin_import(&house.ada(), ImportOptions::default()).await.unwrap();
+    house.authority.stage_rows(&house.ada(), taken, vec![by_text(1, &ada(&house))]).await.unwrap();
+    house.authority.commit_import(&house.ada(), taken).await.unwrap();
+    let rows = || vec![by_text(1, &ada(&house)), by_text(2, &ada(&house)), by_text(2, &ada(&house))];
+    let dry = ImportOptions { dry_run: true, ..ImportOptions::default() };
+    assert_eq!(words(&house, &house.ada(), dry, rows()).await, ["duplicate", "would_import", "duplicate"]);
+    let import = house.authority.begin_import(&house.ada(), dry).await.unwrap();
+    house.authority.stage_rows(&house.ada(), import, rows()).await.unwrap();
+    assert_eq!(house.authority.commit_import(&house.ada(), import).await.unwrap().value.staged, 1);
+    assert_eq!(house.whoami(&text(2)).await, "invalid_key");
+    let wet = words(&house, &house.ada(), ImportOptions::default(), rows()).await;
+    assert_eq!(wet, ["duplicate", "imported", "duplicate"]);
+    assert_eq!(house.whoami(&text(2)).await, "invalid_key", "abandoned");
+}
+
+#[tokio::test]
+async fn each_row_that_cannot_be_says_why() {
+    let house = House::build().await;
+    let own = ada(&house);
+    let check = async |row: ImportRow, expect: &str| {
+        let by = house.ada();
+        let import = house.authority.begin_import(&by, ImportOptions::default()).await.unwrap();
+        let outcome = house.authority.stage_rows(&by, import, vec![row]).await.unwrap().remove(0);
+        house.authority.abandon_import(&by, import).await.unwrap();
+        match outcome {
+            ImportOutcome::Invalid(why) => assert!(why.starts_with(expect), "{why}"),
+            other => panic!("{expect}: {other:?}"),
+        }
+    };
+    let of_text = |text: &str| row(ImportKey::Text(text.to_owned().into()), &own);
+    check(of_text(""), "text").await;
+    check(of_text("password-password"), "text").await;
+    check(of_text(&"a".repeat(64)), "text").await;
+    // It fits a format of ours with a checksum, which it has not.
+    check(of_text(&format!("sk_{}", &text(0)[..26].repeat(2)[..38])), "text: it looks like a key of ours")
+        .await;
+    check(row(ImportKey::Sha256(hex(Digest::of("x"))), &own), "sha256: state that").await;
+    check(ImportRow { name: String::new(), ..by_text(1, &own) }, "name").await;
+    check(by_text(1, "account:nobody"), "authority").await;
+    check(ImportRow { versions: Some("@1".into()), ..by_text(1, &own) }, "versions").await;
+    check(ImportRow { versions: Some("1".into()), ..by_text(1, "notebook:a") }, "versions").await;
+    check(ImportRow { scopes: Some(vec!["x".into()]), ..by_text(1, &own) }, "scopes").await;
+    check(ImportRow { preview: Some(text(1)), ..by_text(1, &own) }, "preview").await;
+    check(ImportRow { metadata: vec![(String::new(), String::new())], ..by_text(1, &own) }, "metadata").await;
+    let late = Timestamp::from_millis(START + 1);
+    check(ImportRow { created_at: Some(late), ..by_text(1, &own) }, "created_at").await;
+}
+
+/// Whoever makes keys valid must hold at least their rights.
+#[tokio::test]
+async fn nobody_imports_more_than_it_could_create() {
+    let house = House::build().await;
+    let own = ada(&house);
+    let strong = ImportOptions { digests_are_strong: true, ..ImportOptions::default() };
+    let wide = || ImportRow { scopes: Some(vec!["*:*".into()]), ..by_text(1, &own) };
+    let rows =
+        || vec![by_text(1, &own), by_text(2, &format!("account:{}", house.bob)), by_text(3, "operator")];
+    assert_eq!(words(&house, &house.ada(), strong, rows()).await, ["imported", "refused", "refused"]);
+    let narrow = house.key(house.of_ada(), "notebook:read key:create").await;
+    let narrow = house.with_key(narrow.secret.expose());
+    assert_eq!(words(&house, &narrow, strong, vec![wide(), by_text(2, &own)]).await, ["refused", "imported"]);
+    // An operator includes everybody's rights, but not those of an operator that it has not.
+    assert_eq!(words(&house, &house.operator(), strong, rows()).await, ["imported", "imported", "refused"]);
+    let like_itself = ImportRow { scopes: Some(vec!["key:read".into()]), ..by_text(3, "operator") };
+    assert_eq!(words(&house, &house.operator(), strong, vec![like_itself]).await, ["imported"]);
+    let gone = words(&house, &house.operator(), strong, vec![by_text(1, "notebook:none")]).await;
+    assert_eq!(gone, ["refused"]);
+    let reader = house.key(house.of_ada(), "notebook:read").await;
+    let reader = house.with_key(reader.secret.expose());
+    assert_eq!(code(house.authority.begin_import(&reader, strong).await), "forbidden");
+}
+
+#[tokio::test]
+async fn an_import_belongs_to_whoever_began_it_and_needs_its_rights_to_the_end() {
+    let house = House::build().await;
+    let key = house.key(house.of_ada(), "notebook:read run:create key:create").await;
+    let by = house.with_key(key.secret.expose());
+    let import = house.authority.begin_import(&by, ImportOptions::default()).await.unwrap();
+    house.authority.stage_rows(&by, import, vec![by_text(1, &ada(&house))]).await.unwrap();
+    for other in [house.bob(), house.operator()] {
+        assert_eq!(code(house.authority.commit_import(&other, import).await), "not_found");
+        assert_eq!(code(house.authority.import_progress(&other, import)), "not_found");
+    }
+    let fewer = KeyPatch { scopes: Some(scopes("key:create")), ..KeyPatch::default() };
+    house.authority.update_key(&house.ada(), key.key.record.entry.id, fewer, None).await.unwrap();
+    assert_eq!(code(house.authority.commit_import(&by, import).await), "import_rights_changed");
+    assert_eq!(house.whoami(&text(1)).await, "invalid_key");
+}
+
+#[tokio::test]
+async fn what_is_left_lying_is_cleared_away() {
+    let house = House::build().await;
+    let by = house.ada();
+    let import = house.authority.begin_import(&by, ImportOptions::default()).await.unwrap();
+    house.authority.stage_rows(&by, import, vec![by_text(1, &ada(&house))]).await.unwrap();
+    house.pass(3_600_001);
+    assert_eq!(house.authority.run_jobs_once(house.authority.now()).await.unwrap().imports_abandoned, 1);
+    assert_eq!(code(house.authority.commit_import(&by, import).await), "import_closed");
+    let import = house.authority.begin_import(&by, ImportOptions::default()).await.unwrap();
+    house.authority.stage_rows(&by, import, vec![by_text(1, &ada(&house))]).await.unwrap();
+    let house = house.reopened().await;
+    assert_eq!(code(house.authority.commit_import(&by, import).await), "import_closed");
+    let one = vec![by_text(1, &ada(&house))];
+    assert_eq!(words(&house, &by, ImportOptions::default(), one).await, ["imported"]);
+}
+
+#[tokio::test]
+async fn limits() {
+    let house = House::with(Settings { keys_per_authority_max: 2, ..Settings::default() }).await;
+    let rows = || (0..3).map(|n| by_text(n, &ada(&house))).collect::<Vec<_>>();
+    let options = ImportOptions::default();
+    assert_eq!(words(&house, &house.ada(), options, rows()).await, ["imported", "imported", "refused"]);
+    assert_eq!(words(&house, &house.operator(), options, rows()).await, ["imported"; 3]);
+    let by = house.ada();
+    let import = house.authority.begin_import(&by, options).await.unwrap();
+    let many = (0..5_001).map(|n| by_text(n, "x")).collect();
+    assert_eq!(code(house.authority.stage_rows(&by, import, many).await), "rows");
+    for _ in 1..8 {
+        house.authority.begin_import(&by, options).await.unwrap();
+    }
+    assert_eq!(code(house.authority.begin_import(&by, options).await), "too_many_imports");
+}
+
+/// Others go on while rows are staged, and the commit is over at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn others_hardly_wait_for_a_large_import() {
+    const ROWS: u32 = 20_000;
+    let house = std::sync::Arc::new(House::build().await);
+    let by = house.operator();
+    let import = house.authority.begin_import(&by, ImportOptions::default()).await.unwrap();
+    let others = tokio::spawn({
+        let house = std::sync::Arc::clone(&house);
+        async move {
+            let mut made = 0;
+            while house.whoami(&text(0)).await != "ok" {
+                let new = house.new_key(KeyAuthority::Account(house.bob), "a:read");
+                house.authority.create_key(&house.bob(), new).await.unwrap();
+                made += 1;
+            }
+            made
+        }
+    });
+    for start in (0..ROWS).step_by(5_000) {
+        let rows = (start..start + 5_000).map(|n| by_text(n, &ada(&house))).collect();
+        let outcomes = house.authority.stage_rows(&by, import, rows).await.unwrap();
+        assert!(outcomes.iter().all(|outcome| outcome.as_str() == "imported"));
+    }
+    assert_eq!(
+        house.authority.keys(&house.ada(), KeyQuery::default(), Page::first(9)).await.unwrap().len(),
+        0
+    );
+    let changed = house.authority.commit_import(&by, import).await.unwrap();
+    assert_eq!(changed.value.staged, u64::from(ROWS));
+    assert_eq!(house.whoami(&text(ROWS - 1)).await, "ok");
+    assert!(others.await.unwrap() > 20, "others were held up");
+    let result: Result<_, Error> =
+        house.authority.keys(&house.ada(), KeyQuery::default(), Page::first(9)).await;
+    assert_eq!(result.unwrap().len(), 9);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "prints how long a million rows take, and how long others wait; run it with --release"]
+async fn a_million_rows() {
+    use std::time::Instant;
+    let rows = std::env::var("ROWS").map_or(1_000_000, |rows| rows.parse::<u32>().unwrap());
+    let house = std::sync::Arc::new(House::build().await);
+    let by = house.operator();
+    let import = house.authority.begin_import(&by, ImportOptions::default()).await.unwrap();
+    let others = tokio::spawn({
+        let house = std::sync::Arc::clone(&house);
+        async move {
+            let (mut waits, mut key) =
+                (Vec::new(), house.key(KeyAuthority::Account(house.bob), "a:read").await);
+            while house.whoami(&text(0)).await != "ok" {
+                let start = Instant::now();
+                let id = key.key.record.entry.id;
+                key = house.authority.rotate_key(&house.operator(), id, 0, None, None).await.unwrap().value;
+                waits.push(start.elapsed());
+            }
+            waits.sort();
+            (waits.len(), waits[waits.len() / 2], waits[waits.len() * 99 / 100], waits[waits.len() - 1])
+        }
+    });
+    let start = Instant::now();
+    for from in (0..rows).step_by(5_000) {
+        let rows = (from..from + 5_000).map(|n| by_text(n, &ada(&house))).collect();
+        house.authority.stage_rows(&by, import, rows).await.unwrap();
+    }
+    let staged = start.elapsed();
+    let start = Instant::now();
+    house.authority.commit_import(&by, import).await.unwrap();
+    eprintln!("staged in {staged:?}, committed in {:?}", start.elapsed());
+    eprintln!("others: count, median, 99 %, longest: {:?}", others.await.unwrap());
+}

@@ -1,0 +1,12 @@
+//! The use cases against a real store, with a clock that the tests move and randomness from a seed.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod history;
+mod idempotency;
+mod imports;
+mod jobs;
+mod recovery;
+mod revoke;
+mod rotate;
+mod support;
+mod usage;

@@ -1,0 +1,64 @@
+//! Counting uses, and rates.
+
+use claviger_authority::UsageStep;
+use claviger_core::Timestamp;
+use claviger_core::restriction::Rate;
+
+use super::support::*;
+
+#[tokio::test]
+async fn uses_are_counted_and_written_at_the_latest_when_closing() {
+    let house = House::build().await;
+    let key = house.key(house.of_ada(), "a:read").await;
+    let (id, address) = (key.key.record.entry.id, "2001:db8::1".parse().ok());
+    let now = house.authority.now();
+    house.authority.record_use(id, address, now, true);
+    house.authority.record_use(id, address, now, true);
+    house.authority.record_use(id, None, now, false);
+    assert_eq!(house.authority.flush_usage().await.unwrap(), 1);
+    assert_eq!(house.authority.flush_usage().await.unwrap(), 0);
+    house.pass(60_000);
+    house.authority.record_use(id, None, house.authority.now(), false);
+    let house = house.reopened().await;
+    let usage = async |caller: &claviger_authority::Caller, step: UsageStep| {
+        let from = now.seconds();
+        house.authority.usage(caller, id, from, from.plus(7_200), step).await
+    };
+    let minutes = usage(&house.ada(), UsageStep::Minute).await.unwrap();
+    let counts = minutes.iter().map(|b| (b.allowed, b.refused)).collect::<Vec<_>>();
+    assert_eq!(counts, [(2, 1), (0, 1)]);
+    assert_eq!(minutes[0].start, Timestamp::from_millis(now.millis() - now.millis() % 60_000));
+    let hours = usage(&house.with_key(key.secret.expose()), UsageStep::Hour).await.unwrap();
+    assert_eq!(hours.iter().map(|b| (b.allowed, b.refused)).collect::<Vec<_>>(), [(2, 2)]);
+    assert_eq!(code(usage(&house.bob(), UsageStep::Hour).await), "not_found");
+    let stored = house.authority.key(&house.ada(), id).await.unwrap();
+    assert_eq!((stored.last_used_at, stored.last_used_from), (Some(minutes[0].start), address));
+    let from = now.seconds();
+    let wide = house.authority.usage(&house.ada(), id, from, from.plus(1_000_000), UsageStep::Minute).await;
+    assert_eq!(code(wide), "to");
+    assert_eq!(
+        code(house.authority.usage(&house.ada(), id, from, from, UsageStep::Day).await),
+        "ok",
+        "its own day"
+    );
+}
+
+#[tokio::test]
+async fn a_rate_is_kept_per_key() {
+    let house = House::build().await;
+    let mut new = house.new_key(house.of_ada(), "a:read");
+    new.restrictions.rate = Some(Rate { limit: 2, period_seconds: 10 });
+    let limited = house.authority.create_key(&house.ada(), new).await.unwrap().value.key.record.entry;
+    let free = house.key(house.of_ada(), "a:read").await.key.record.entry;
+    let check = |entry| house.authority.check_rate(entry, house.authority.now());
+    assert_eq!(check(&free), None);
+    let decisions = [(); 3].map(|()| check(&limited).unwrap());
+    assert_eq!(decisions.map(|d| (d.allowed, d.remaining)), [(true, 1), (true, 0), (false, 0)]);
+    assert_eq!(decisions[2].retry_after.as_secs(), 5);
+    house.pass(5_000);
+    assert!(check(&limited).unwrap().allowed);
+    assert_eq!(house.authority.limited_keys(), 1);
+    house.pass(10_000);
+    assert_eq!(house.authority.run_jobs_once(house.authority.now()).await.unwrap().rates_dropped, 1);
+    assert_eq!(house.authority.limited_keys(), 0);
+}
