@@ -1,0 +1,39 @@
+//! `DELETE /v1/accounts/{id}`
+
+use axum::Json;
+use axum::extract::State;
+use claviger_authority::accounts::AccountPatch;
+use claviger_core::AccountId;
+
+use super::wire::AccountAnswer;
+use crate::extract::{By, Named, Revision, Tagged};
+use crate::problem::{Problem, ProblemDocument};
+use crate::state::AppState;
+use crate::wire::{AfterChange, Revocation};
+
+/// Close an account
+///
+/// Its record stays, for the history. When this has answered, no node accepts any key that stands for it.
+#[utoipa::path(
+    delete, path = "/v1/accounts/{id}", operation_id = "delete_account", tag = "accounts",
+    params(
+        ("id" = String, Path, description = "The account: `acct_…`"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state that shall be changed"),
+    ),
+    responses(
+        (status = 200, description = "The account is closed", body = AfterChange<AccountAnswer>),
+        (status = "4XX", description = "A problem", body = ProblemDocument<'static>, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn delete(
+    State(state): State<AppState>,
+    By(caller): By,
+    Named(id): Named<AccountId>,
+    Revision(revision): Revision,
+) -> Result<Tagged<Json<AfterChange<AccountAnswer>>>, Problem> {
+    let patch = AccountPatch { closed: Some(true), ..AccountPatch::default() };
+    let changed = state.authority.update_account(&caller, id, patch, revision).await?;
+    let record = AccountAnswer::of(&changed.value);
+    let revocation = Revocation::of(&changed.change);
+    Ok(Tagged(changed.value.revision, Json(AfterChange { record, revocation })))
+}

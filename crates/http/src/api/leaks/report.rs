@@ -1,0 +1,170 @@
+//! `POST /v1/leaks`
+
+use axum::Extension;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use claviger_authority::Caller;
+use claviger_authority::leaks::{LeakOutcome, LeakReport};
+use claviger_core::key::Digest;
+use http::{HeaderMap, StatusCode};
+use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::github::{self, Label};
+use crate::extract::from_slice;
+use crate::problem::{Problem, ProblemDocument};
+use crate::state::AppState;
+use crate::wire::Object;
+
+/// Keys in one report of our own form.
+const REPORTED_MAX: usize = 1_000;
+/// Keys in one report of GitHub's, which sends large batches.
+const GITHUB_REPORTED_MAX: usize = 10_000;
+/// Characters of what a reporter calls itself.
+const SOURCE_CHARACTERS_MAX: usize = 64;
+
+/// Keys that were found where they should not be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReportLeaks {
+    /// Up to 1,000 of them.
+    #[schema(value_type = Vec<Leak>)]
+    leaks: Vec<Object<Leak>>,
+}
+
+/// A key that was found.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Leak {
+    /// The key.
+    key: String,
+    /// Where it was found.
+    #[schema(example = "https://example.org/page")]
+    url: Option<String>,
+    /// What the reporter calls itself.
+    source: Option<String>,
+}
+
+/// What became of a report, in the order of the keys that were reported.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ReportedLeaks {
+    /// `disabled`, `told` (its managers are told in the history), `ended` (it was refused already) or `unknown`.
+    outcomes: Vec<&'static str>,
+}
+
+fn word(outcome: LeakOutcome) -> &'static str {
+    match outcome {
+        LeakOutcome::Unknown => "unknown",
+        LeakOutcome::Disabled => "disabled",
+        LeakOutcome::Told => "told",
+        LeakOutcome::Ended => "ended",
+    }
+}
+
+/// Report leaked keys
+///
+/// Whoever reports a key holds it, so no other credential is asked for. A report disables the key, or tells
+/// its managers, as is set for its kind; a key of one resource is never disabled by a report. With the header
+/// `Github-Public-Key-Signature` the body is GitHub's secret-scanning partner format.
+#[utoipa::path(
+    post, path = "/v1/leaks", tag = "leaks", request_body = ReportLeaks, security(()),
+    responses(
+        (status = 200, description = "What became of each", body = ReportedLeaks),
+        (status = "4XX", description = "A problem", body = ProblemDocument<'static>, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn report(
+    State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+) -> Result<Response, Problem> {
+    let body = body.map_err(|_| too_many(REPORTED_MAX))?;
+    if headers.contains_key(github::SIGNATURE) {
+        return from_github(&state, &caller, &headers, &body).await;
+    }
+    let report: ReportLeaks = from_slice(&body)?;
+    if report.leaks.len() > REPORTED_MAX {
+        return Err(too_many(REPORTED_MAX));
+    }
+    let reports = report.leaks.into_iter().map(|Object(leak)| LeakReport {
+        digest: Digest::of(leak.key.trim()),
+        source: leak
+            .source
+            .as_deref()
+            .map_or("a finder".to_owned(), |source| name(&without(source, &leak.key))),
+        place: without(&leak.url.unwrap_or_default(), &leak.key),
+    });
+    let outcomes = state.authority.report_leaks(&caller, reports.collect()).await?;
+    Ok(Json(ReportedLeaks { outcomes: outcomes.into_iter().map(word).collect() }).into_response())
+}
+
+/// What a reporter calls itself, as one short word for a line of the history.
+fn name(source: &str) -> String {
+    source.chars().filter(|c| !c.is_control()).take(SOURCE_CHARACTERS_MAX).collect()
+}
+
+/// The text as it may be kept: keys are found in addresses, too (`?api_key=…`), and an address goes into the
+/// history. What comes before the query is kept if the key is not in that.
+fn without(text: &str, key: &str) -> String {
+    let key = key.trim();
+    let holds = |text: &str| text.contains(key) || percent_decode_str(text).decode_utf8_lossy().contains(key);
+    let head = text.split(['?', '#']).next().unwrap_or_default();
+    match (key.is_empty(), holds(text), holds(head)) {
+        (true, ..) | (_, false, _) => text.to_owned(),
+        (_, true, false) => format!("{head} (the key is in what follows)"),
+        (_, true, true) => "an address that has the key in it".to_owned(),
+    }
+}
+
+fn too_many(most: usize) -> Problem {
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "too_large",
+        format!("A report has at most {most} keys; send several."),
+    )
+}
+
+async fn from_github(
+    state: &AppState,
+    caller: &Caller,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Response, Problem> {
+    let found = github::read(headers, body, &state.edge.github_keys)?;
+    if found.len() > GITHUB_REPORTED_MAX {
+        return Err(too_many(GITHUB_REPORTED_MAX));
+    }
+    let reports = found.iter().map(|found| LeakReport {
+        digest: Digest::of(&found.token),
+        source: format!("GitHub ({})", found.source.as_deref().map_or("content".to_owned(), name)),
+        place: without(found.url.as_deref().unwrap_or_default(), &found.token),
+    });
+    let outcomes = state.authority.report_leaks(caller, reports.collect()).await?;
+    let labels = found.iter().zip(outcomes).map(|(found, outcome)| Label {
+        token_hash: BASE64.encode(Digest::of(&found.token).as_bytes()),
+        token_type: name(&found.kind),
+        label: if outcome == LeakOutcome::Unknown { "false_positive" } else { "true_positive" },
+    });
+    Ok(Json(labels.collect::<Vec<_>>()).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without;
+
+    #[test]
+    fn an_address_is_kept_without_the_key() {
+        let check = |text: &str, expect: &str| assert_eq!(without(text, "sk_abc"), expect, "{text}");
+        check("https://example.org/a?b=c#d", "https://example.org/a?b=c#d");
+        check("https://example.org/a?api_key=sk_abc", "https://example.org/a (the key is in what follows)");
+        check("https://example.org/a#%73k_abc", "https://example.org/a (the key is in what follows)");
+        check("https://example.org/sk_abc/?x", "an address that has the key in it");
+        assert_eq!(without("https://example.org/", ""), "https://example.org/");
+    }
+}

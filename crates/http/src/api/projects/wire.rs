@@ -1,0 +1,57 @@
+//! How a project looks on the wire.
+
+use claviger_core::authority::Reference;
+use claviger_core::subject::{ProjectHolder, ProjectRecord};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::problem::Problem;
+use crate::wire::{invalid, time};
+
+/// What is known of a project.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProjectAnswer {
+    /// Its identifier.
+    #[schema(example = "proj_01jd3m0q7w8r9t2v4x6y8z0a1b")]
+    id: String,
+    /// What people call it.
+    name: String,
+    /// Who holds it.
+    #[schema(example = "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b")]
+    holder: String,
+    /// The host's own identifier.
+    external_id: Option<String>,
+    /// Whether it was closed: nothing that hangs on it is accepted any more.
+    closed: bool,
+    /// When it was made.
+    #[schema(format = DateTime)]
+    created_at: String,
+}
+
+impl ProjectAnswer {
+    /// A project as it is shown.
+    pub(super) fn of(record: &ProjectRecord) -> Self {
+        Self {
+            id: record.project.id.to_string(),
+            name: record.name.to_string(),
+            holder: match record.project.holder {
+                ProjectHolder::Account(id) => format!("account:{id}"),
+                ProjectHolder::Team(id) => format!("team:{id}"),
+            },
+            external_id: record.external_id.as_ref().map(|id| id.as_str().to_owned()),
+            closed: record.project.closed,
+            created_at: time(record.created_at),
+        }
+    }
+}
+
+/// Who holds a project.
+pub(super) fn holder_of(text: &str) -> Result<ProjectHolder, Problem> {
+    match Reference::parse(text).map_err(|e| invalid("holder", e))? {
+        Reference::Account(id) => Ok(ProjectHolder::Account(id)),
+        Reference::Team(id) => Ok(ProjectHolder::Team(id)),
+        Reference::Project(_) | Reference::Resource(_) | Reference::Operator => {
+            Err(invalid("holder", "a project is held by `account:acct_…` or `team:team_…`"))
+        }
+    }
+}

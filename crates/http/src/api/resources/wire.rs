@@ -1,0 +1,180 @@
+//! How a resource looks on the wire.
+
+use claviger_authority::resources::{Audience, ResourceDescription};
+use claviger_core::authority::Reference;
+use claviger_core::resource::{Holder, References, ResourceRecord, ResourceRef, Visibility};
+use claviger_core::selector::Version;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::problem::Problem;
+use crate::wire::{Object, invalid, time};
+
+/// Bytes of a description at most: ten thousand versions that reference a little each.
+pub(super) const RESOURCE_BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// A resource as your application describes it: the whole of it, each time.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PutResource {
+    /// Who holds it: `account:acct_…`, `team:team_…` or `project:proj_…`.
+    #[schema(example = "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b")]
+    holder: String,
+    /// Who made it: `acct_…`.
+    creator: Option<String>,
+    /// `private`, `shared` (with the team that holds it) or `public`.
+    #[schema(example = "private")]
+    visibility: String,
+    /// The first public version; earlier ones stay as they were. Only where it is `public`.
+    #[schema(minimum = 1)]
+    public_from: Option<u32>,
+    /// Its latest version; versions 1 to this one exist.
+    #[schema(minimum = 1)]
+    latest_version: u32,
+    /// What its versions reference. A version that is missing references nothing.
+    #[schema(value_type = Vec<VersionWire>)]
+    versions: Vec<Object<VersionWire>>,
+}
+
+/// What one version references: by name, never the things themselves.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VersionWire {
+    /// The version.
+    #[schema(minimum = 1)]
+    version: u32,
+    /// Names of secrets.
+    #[serde(default)]
+    secrets: Vec<String>,
+    /// Names of databases.
+    #[serde(default)]
+    databases: Vec<String>,
+}
+
+/// What is known of a resource.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ResourceAnswer {
+    /// Its name: `type:id`.
+    #[schema(example = "notebook:5e1f0c3a9b7d2468")]
+    reference: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    #[schema(example = "notebook")]
+    kind: String,
+    /// Who holds it.
+    #[schema(example = "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b")]
+    holder: String,
+    /// Who made it: `acct_…`.
+    creator: Option<String>,
+    /// `private`, `shared` or `public`.
+    visibility: &'static str,
+    /// The first public version, if only later ones are.
+    public_from: Option<u32>,
+    /// Its latest version.
+    latest_version: u32,
+    /// What its versions reference. Told to those who administer it, and not in listings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    versions: Option<Vec<VersionWire>>,
+    /// When it was first described.
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// When it last changed.
+    #[schema(format = DateTime)]
+    updated_at: String,
+}
+
+impl PutResource {
+    /// The description.
+    pub(super) fn read(self, reference: ResourceRef) -> Result<ResourceDescription, Problem> {
+        let from = self.public_from.map(|n| version_of("public_from", n)).transpose()?;
+        let audience = match self.visibility.as_str() {
+            "public" => Audience::Public(from),
+            _ if from.is_some() => return Err(invalid("public_from", "only what is `public` has it")),
+            "private" => Audience::Private,
+            "shared" => Audience::Shared,
+            _ => return Err(invalid("visibility", "it is `private`, `shared` or `public`")),
+        };
+        Ok(ResourceDescription {
+            reference,
+            holder: holder_of(&self.holder)?,
+            creator: self
+                .creator
+                .as_deref()
+                .map(str::parse)
+                .transpose()
+                .map_err(|e| invalid("creator", e))?,
+            audience,
+            latest: version_of("latest_version", self.latest_version)?,
+            references: self.versions.into_iter().map(|Object(v)| v.read()).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl VersionWire {
+    fn read(self) -> Result<References, Problem> {
+        let names = |names: Vec<String>| names.into_iter().map(String::into_boxed_str).collect();
+        Ok(References {
+            version: version_of("versions", self.version)?,
+            secrets: names(self.secrets),
+            databases: names(self.databases),
+        })
+    }
+
+    fn of(references: &References) -> Self {
+        let names = |names: &[Box<str>]| names.iter().map(ToString::to_string).collect();
+        Self {
+            version: references.version.get(),
+            secrets: names(&references.secrets),
+            databases: names(&references.databases),
+        }
+    }
+}
+
+impl ResourceAnswer {
+    /// A resource as it is listed.
+    pub(super) fn brief(record: &ResourceRecord) -> Self {
+        let resource = &record.resource;
+        Self {
+            reference: resource.reference.to_string(),
+            kind: resource.reference.name().kind().to_owned(),
+            holder: match resource.holder {
+                Holder::Account(id) => format!("account:{id}"),
+                Holder::Team(id) => format!("team:{id}"),
+                Holder::Project(id) => format!("project:{id}"),
+            },
+            creator: resource.creator.map(|id| id.to_string()),
+            visibility: resource.visibility.as_str(),
+            public_from: match resource.visibility {
+                Visibility::PublicFrom { first, .. } => Some(first.get()),
+                Visibility::Private | Visibility::Shared | Visibility::Public => None,
+            },
+            latest_version: resource.latest.get(),
+            versions: None,
+            created_at: time(record.created_at),
+            updated_at: time(record.updated_at),
+        }
+    }
+
+    /// The same, with what its versions reference.
+    pub(super) fn whole(record: &ResourceRecord) -> Self {
+        let versions = record.resource.references.iter().map(VersionWire::of).collect();
+        Self { versions: Some(versions), ..Self::brief(record) }
+    }
+}
+
+fn version_of(field: &str, number: u32) -> Result<Version, Problem> {
+    Version::new(number).ok_or_else(|| invalid(field, "a version is a whole number from 1"))
+}
+
+/// Who holds a resource.
+pub(super) fn holder_of(text: &str) -> Result<Holder, Problem> {
+    match Reference::parse(text).map_err(|e| invalid("holder", e))? {
+        Reference::Account(id) => Ok(Holder::Account(id)),
+        Reference::Team(id) => Ok(Holder::Team(id)),
+        Reference::Project(id) => Ok(Holder::Project(id)),
+        Reference::Resource(_) | Reference::Operator => Err(invalid(
+            "holder",
+            "a resource is held by `account:acct_…`, `team:team_…` or `project:proj_…`",
+        )),
+    }
+}

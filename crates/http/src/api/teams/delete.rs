@@ -1,0 +1,39 @@
+//! `DELETE /v1/teams/{id}`
+
+use axum::Json;
+use axum::extract::State;
+use claviger_authority::groups::GroupPatch;
+use claviger_core::TeamId;
+
+use super::wire::TeamAnswer;
+use crate::extract::{By, Named, Revision, Tagged};
+use crate::problem::{Problem, ProblemDocument};
+use crate::state::AppState;
+use crate::wire::{AfterChange, Revocation};
+
+/// Close a team
+///
+/// Its record stays, for the history. When this has answered, no node accepts any key that stands for it.
+#[utoipa::path(
+    delete, path = "/v1/teams/{id}", operation_id = "delete_team", tag = "teams",
+    params(
+        ("id" = String, Path, description = "The team: `team_…`"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state that shall be changed"),
+    ),
+    responses(
+        (status = 200, description = "The team is closed", body = AfterChange<TeamAnswer>),
+        (status = "4XX", description = "A problem", body = ProblemDocument<'static>, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn delete(
+    State(state): State<AppState>,
+    By(caller): By,
+    Named(id): Named<TeamId>,
+    Revision(revision): Revision,
+) -> Result<Tagged<Json<AfterChange<TeamAnswer>>>, Problem> {
+    let patch = GroupPatch { closed: Some(true), ..GroupPatch::default() };
+    let changed = state.authority.update_team(&caller, id, patch, revision).await?;
+    let record = TeamAnswer::of(&changed.value);
+    let revocation = Revocation::of(&changed.change);
+    Ok(Tagged(changed.value.revision, Json(AfterChange { record, revocation })))
+}

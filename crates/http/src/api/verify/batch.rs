@@ -1,0 +1,61 @@
+//! `POST /v1/verify/batch`
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::wire::{BATCH_REQUESTS_MAX, VerifyAnswer, VerifyRequest};
+use crate::extract::{By, JsonText};
+use crate::problem::{Problem, ProblemDocument};
+use crate::state::AppState;
+use crate::wire::{Object, invalid};
+
+/// Several questions.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyBatch<'b> {
+    /// The questions, at most 1,000.
+    #[serde(borrow)]
+    #[schema(value_type = Vec<VerifyRequest>, max_items = 1000)]
+    requests: Vec<Object<VerifyRequest<'b>>>,
+}
+
+/// Their answers.
+#[derive(Serialize, ToSchema)]
+pub struct VerifyResults<'v> {
+    /// The answers, in the order of the questions.
+    results: Vec<VerifyAnswer<'v>>,
+}
+
+/// Verify many keys
+///
+/// The same as one by one, with one round trip. One question that cannot be read refuses the batch.
+#[utoipa::path(
+    post, path = "/v1/verify/batch", operation_id = "verify_batch", tag = "verify", request_body = VerifyBatch,
+    responses(
+        (status = 200, description = "What each key is worth", body = VerifyResults<'static>),
+        (status = "4XX", description = "A problem", body = ProblemDocument<'static>, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn batch(
+    State(state): State<AppState>,
+    By(caller): By,
+    body: JsonText,
+) -> Result<Response, Problem> {
+    state.authority.may_verify(&caller)?;
+    let asked: VerifyBatch<'_> = body.read()?;
+    if asked.requests.len() > BATCH_REQUESTS_MAX {
+        return Err(invalid("requests", format_args!("at most {BATCH_REQUESTS_MAX} in one batch")));
+    }
+    let questions = asked.requests.iter().enumerate().map(|(n, Object(request))| {
+        let place =
+            |problem: Problem| Problem { detail: format!("`requests[{n}]`: {}", problem.detail), ..problem };
+        request.read().map_err(place)
+    });
+    let questions = questions.collect::<Result<Vec<_>, _>>()?;
+    let view = state.authority.index().view();
+    let results = questions.iter().map(|question| question.answer(&state, &view)).collect();
+    Ok(Json(VerifyResults { results }).into_response())
+}

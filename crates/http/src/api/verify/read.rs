@@ -1,0 +1,69 @@
+//! `GET /v1/verify`
+
+use std::borrow::Cow;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::wire::{VerifyAnswer, VerifyRequest};
+use crate::extract::{By, QueryOf};
+use crate::problem::{Problem, ProblemDocument};
+use crate::state::AppState;
+
+/// What is asked about the key itself.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct VerifySelf {
+    /// What it shall do, `type:action`. Absent: only whether it reaches the target.
+    #[param(example = "notebook:read")]
+    pub(super) action: Option<String>,
+    /// To what: `type:id` of a resource, `account:acct_…`, `team:team_…`, `project:proj_…` or `operator`.
+    pub(super) target: Option<String>,
+    /// At which version; absent: the latest.
+    #[param(minimum = 1)]
+    pub(super) version: Option<u32>,
+    /// `api`, or `embed` for a page of somebody else's; absent: `api`.
+    pub(super) context: Option<String>,
+    /// Whether to say step by step what led to the answer.
+    #[serde(default)]
+    pub(super) explain: bool,
+}
+
+/// Verify the key itself
+///
+/// For whoever holds a key: is it good for this action on this target, now? No scope is needed. The answer is
+/// that of `POST /v1/verify`; a key that is not accepted at all is refused, here as everywhere.
+#[utoipa::path(
+    get, path = "/v1/verify", operation_id = "verify_own_key", tag = "verify", params(VerifySelf),
+    responses(
+        (status = 200, description = "What the key is worth", body = VerifyAnswer<'static>),
+        (status = "4XX", description = "A problem", body = ProblemDocument<'static>, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn read(
+    State(state): State<AppState>,
+    By(caller): By,
+    QueryOf(query): QueryOf<VerifySelf>,
+) -> Result<Response, Problem> {
+    let asked = VerifyRequest::about_itself(&query);
+    let question = asked.read()?.asked_from(caller.place());
+    let view = state.authority.index().view();
+    let answer = question.answer_for(&state, &view, caller.credential(&view));
+    Ok(Json(answer).into_response())
+}
+
+impl<'q> VerifyRequest<'q> {
+    /// The same question as that of an application, about whoever asks.
+    fn about_itself(query: &'q VerifySelf) -> Self {
+        Self::of(
+            Cow::Borrowed(""),
+            [query.action.as_deref(), query.target.as_deref(), query.context.as_deref()],
+            query.version,
+            query.explain,
+        )
+    }
+}

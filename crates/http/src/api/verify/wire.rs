@@ -1,0 +1,280 @@
+//! What a verification is asked, and what it says. Both borrow: from the body, and from the index.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use claviger_authority::CallerCredential;
+use claviger_authority::index::View;
+use claviger_core::authority::{AuthorityView, Reference};
+use claviger_core::decide::{Context, Credential, Permit, Place, Reason, Reasons, Refusal, Request, Target};
+use claviger_core::key::{KeyView, PresentedKey};
+use claviger_core::rate::RateDecision;
+use claviger_core::scope::{Action, Scope};
+use claviger_core::selector::Version;
+use claviger_core::{KeyId, UnixSeconds};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::problem::Problem;
+use crate::rate::retry_after;
+use crate::state::AppState;
+use crate::wire::{Shown, invalid, second};
+
+/// Requests of a batch at most: they are decided in one go, and others wait meanwhile.
+pub(super) const BATCH_REQUESTS_MAX: usize = 1_000;
+/// Bytes of a batch at most: a thousand requests with long keys and long targets.
+pub(super) const BATCH_BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// What is asked about a key.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyRequest<'b> {
+    /// The key as it was presented to you.
+    #[serde(borrow)]
+    #[schema(value_type = String, example = "sk_…")]
+    key: Cow<'b, str>,
+    /// What it shall do, `type:action`. Absent: only whether the key is good and reaches the target.
+    #[serde(borrow)]
+    #[schema(value_type = Option<String>, example = "notebook:read")]
+    action: Option<Text<'b>>,
+    /// To what: `type:id` of a resource, `account:acct_…`, `team:team_…`, `project:proj_…` or `operator`.
+    #[serde(borrow)]
+    #[schema(value_type = Option<String>, example = "notebook:5e1f0c3a9b7d2468")]
+    target: Option<Text<'b>>,
+    /// At which version; absent: the latest.
+    #[schema(minimum = 1)]
+    version: Option<u32>,
+    /// `api`, or `embed` for a page of somebody else's; absent: `api`.
+    #[serde(borrow)]
+    #[schema(value_type = Option<String>, example = "api")]
+    context: Option<Text<'b>>,
+    /// From which address the key came to you, for keys that are restricted.
+    #[serde(borrow)]
+    #[schema(value_type = Option<String>, example = "192.0.2.7")]
+    ip: Option<Text<'b>>,
+    /// The `Origin` that the browser stated, for keys that are restricted.
+    #[serde(borrow)]
+    #[schema(value_type = Option<String>, example = "https://example.org")]
+    origin: Option<Text<'b>>,
+    /// Whether to say step by step what led to the answer.
+    #[serde(default)]
+    explain: bool,
+}
+
+/// A text that borrows from the body where it can.
+#[derive(Deserialize)]
+pub(super) struct Text<'b>(#[serde(borrow)] Cow<'b, str>);
+
+impl Text<'_> {
+    fn of<'t>(text: &'t Option<Text<'_>>) -> Option<&'t str> {
+        text.as_ref().map(|Text(text)| &**text)
+    }
+}
+
+/// What a key is worth for what was asked.
+#[derive(Serialize, ToSchema)]
+pub struct VerifyAnswer<'v> {
+    /// Whether to let it through.
+    valid: bool,
+    /// `valid`, or why not: `invalid_key`, `key_disabled`, `key_expired`, `restricted`, `forbidden`,
+    /// `target_required`, `not_found`, `rate_limited`.
+    #[schema(example = "valid")]
+    code: &'static str,
+    /// The key; null if it is not known. So are the next four.
+    #[schema(value_type = Option<String>)]
+    key_id: Option<Shown<KeyId>>,
+    /// `account`, `team`, `project`, `resource` or `operator`.
+    kind: Option<&'static str>,
+    /// What it stands for.
+    #[schema(value_type = Option<String>, example = "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b")]
+    authority: Option<Shown<AuthorityView<'v>>>,
+    /// What it may do.
+    #[schema(value_type = Option<Vec<String>>)]
+    scopes: Option<Vec<Shown<&'v Scope>>>,
+    /// The second from which it is refused; null for never.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<String>,
+    /// What the answer may use: in embeds, and if it is valid.
+    grants: GrantsAnswer<'v>,
+    /// The version to serve: the one asked for, else the latest. Null unless it is valid and about a resource.
+    version: Option<u32>,
+    /// If it is `rate_limited`: seconds after which it is worth trying again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, required = false)]
+    retry_after_seconds: Option<u64>,
+    /// What led to the answer, in order, if `explain` was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasons: Option<Vec<ReasonAnswer>>,
+}
+
+/// Names of what an embed may use.
+#[derive(Default, Serialize, ToSchema)]
+pub struct GrantsAnswer<'v> {
+    /// Names of secrets.
+    secrets: Vec<&'v str>,
+    /// Names of databases.
+    databases: Vec<&'v str>,
+}
+
+/// One finding.
+#[derive(Serialize, ToSchema)]
+pub struct ReasonAnswer {
+    /// Its stable code.
+    #[schema(example = "key_active")]
+    code: &'static str,
+    /// In words.
+    #[schema(value_type = String)]
+    text: Shown<Reason>,
+}
+
+/// A verification that was read.
+pub(super) struct Question<'q> {
+    key: Option<PresentedKey<'q>>,
+    request: Request<'q>,
+    explain: bool,
+}
+
+impl<'b> VerifyRequest<'b> {
+    /// A question without a place: action, target and context.
+    pub(super) fn of(
+        key: Cow<'b, str>,
+        [action, target, context]: [Option<&'b str>; 3],
+        version: Option<u32>,
+        explain: bool,
+    ) -> Self {
+        let text = |text: Option<&'b str>| text.map(|text| Text(Cow::Borrowed(text)));
+        let (action, target, context) = (text(action), text(target), text(context));
+        Self { key, action, target, version, context, ip: None, origin: None, explain }
+    }
+
+    /// Reads the question. A key that none can look like is not a mistake of the one who asks.
+    pub(super) fn read(&self) -> Result<Question<'_>, Problem> {
+        let version = |n| Version::new(n).ok_or_else(|| invalid("version", "it is a whole number from 1"));
+        let version = self.version.map(version).transpose()?;
+        let target = match Text::of(&self.target).map(Reference::parse) {
+            None => Target::Nothing,
+            Some(Err(error)) => return Err(invalid("target", error)),
+            Some(Ok(Reference::Operator)) => Target::Operator,
+            Some(Ok(Reference::Account(id))) => Target::Account(id),
+            Some(Ok(Reference::Team(id))) => Target::Team(id),
+            Some(Ok(Reference::Project(id))) => Target::Project(id),
+            Some(Ok(Reference::Resource(name))) => Target::Resource(name, version),
+        };
+        if version.is_some() && !matches!(target, Target::Resource(..)) {
+            return Err(invalid("version", "only a resource has versions: name one as the `target`"));
+        }
+        let action =
+            Text::of(&self.action).map(Action::parse).transpose().map_err(|e| invalid("action", e))?;
+        let context = match Text::of(&self.context).map(Context::from_word) {
+            None => Context::Api,
+            Some(Some(context)) => context,
+            Some(None) => return Err(invalid("context", "it is `api` or `embed`")),
+        };
+        let address = Text::of(&self.ip).map(str::parse::<IpAddr>).transpose();
+        let address = address.map_err(|_| invalid("ip", "it is an address, such as `192.0.2.7`"))?;
+        let place = Place { address, origin: Text::of(&self.origin) };
+        Ok(Question {
+            key: PresentedKey::parse(&self.key).ok(),
+            request: Request { action, target, context, place, anonymous: false },
+            explain: self.explain,
+        })
+    }
+}
+
+impl<'q> Question<'q> {
+    /// The same question, asked from somewhere else.
+    pub(super) fn asked_from(mut self, place: Place<'q>) -> Self {
+        self.request.place = place;
+        self
+    }
+
+    /// Decides, from memory alone, and counts a use of the key.
+    pub(super) fn answer<'v>(&self, state: &AppState, view: &'v View<'_>) -> VerifyAnswer<'v> {
+        let credential = match self.key.map(|key| state.authority.identify(Some(key))) {
+            Some(CallerCredential::Key(digest)) => {
+                view.key(&digest).map_or(Credential::Unknown, Credential::Key)
+            }
+            None
+            | Some(CallerCredential::Anonymous | CallerCredential::Unknown | CallerCredential::Account(_)) => {
+                Credential::Unknown
+            }
+        };
+        let mut answer = self.decided(state, view, credential);
+        if let Credential::Key(key) = credential {
+            let now = state.authority.now();
+            let rate = if answer.valid { state.authority.check_rate(key, now) } else { None };
+            if let Some(rate) = rate.filter(|rate| !rate.allowed) {
+                answer.limited(&rate);
+            }
+            state.authority.record_use(key.id, self.request.place.address, now, answer.valid);
+        }
+        state.metrics.decided("verify", answer.code);
+        answer
+    }
+
+    /// Decides about whoever asks, whose use of the API was counted already.
+    pub(super) fn answer_for<'v>(
+        &self,
+        state: &AppState,
+        view: &'v View<'_>,
+        credential: Credential<'v>,
+    ) -> VerifyAnswer<'v> {
+        let answer = self.decided(state, view, credential);
+        state.metrics.decided("verify", answer.code);
+        answer
+    }
+
+    fn decided<'v>(
+        &self,
+        state: &AppState,
+        view: &'v View<'_>,
+        credential: Credential<'v>,
+    ) -> VerifyAnswer<'v> {
+        let verdict = state.authority.decide(view, credential, &self.request);
+        VerifyAnswer::of(credential, &verdict.outcome, self.explain.then_some(&verdict.reasons))
+    }
+}
+
+impl<'v> VerifyAnswer<'v> {
+    fn of(
+        credential: Credential<'v>,
+        outcome: &Result<Permit<'v>, Refusal>,
+        reasons: Option<&Reasons>,
+    ) -> Self {
+        let (code, permit) = match outcome {
+            Ok(permit) => ("valid", Some(permit)),
+            Err(refusal) => (refusal.code(), None),
+        };
+        let known: Option<KeyView<'v>> = match credential {
+            Credential::Key(entry) => Some(entry),
+            Credential::Anonymous | Credential::Unknown | Credential::SignedIn(_) => None,
+        };
+        let rights = known.map(|entry| entry.rights);
+        let reason = |reason: Reason| ReasonAnswer { code: reason.code(), text: Shown(reason) };
+        Self {
+            valid: permit.is_some(),
+            code,
+            key_id: known.map(|entry| Shown(entry.id)),
+            kind: rights.map(|rights| rights.authority.kind().as_str()),
+            authority: rights.map(|rights| Shown(rights.authority)),
+            scopes: rights.map(|rights| rights.scopes.iter().map(Shown).collect()),
+            expires_at: rights.and_then(|rights| rights.expires_at).map(|at: UnixSeconds| second(at)),
+            grants: permit.map_or_else(GrantsAnswer::default, |permit| GrantsAnswer {
+                secrets: permit.secrets().collect(),
+                databases: permit.databases().collect(),
+            }),
+            version: permit.and_then(Permit::version).map(Version::get),
+            retry_after_seconds: None,
+            reasons: reasons.map(|reasons| reasons.iter().map(reason).collect()),
+        }
+    }
+
+    /// The answer where the key was used as often as it may be.
+    fn limited(&mut self, rate: &RateDecision) {
+        self.valid = false;
+        self.code = "rate_limited";
+        self.grants = GrantsAnswer::default();
+        self.version = None;
+        self.retry_after_seconds = Some(retry_after(rate));
+    }
+}

@@ -1,0 +1,285 @@
+//! What handlers take out of a request: the caller, a JSON object, parameters. Everything that cannot be
+//! read is a problem that says what to do.
+
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use claviger_authority::Caller;
+use claviger_authority::idempotency::Idempotency;
+use claviger_core::scope::Action;
+use http::header::{CONTENT_TYPE, ETAG, HeaderValue, IF_MATCH};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::problem::Problem;
+use crate::state::AppState;
+
+/// The caller, whose credential is accepted. It comes before everything else that a handler takes, so that
+/// nothing is read, looked up or told before authentication.
+pub struct By(pub Caller);
+
+impl FromRequestParts<AppState> for By {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let caller = parts.extensions.get::<Caller>().cloned();
+        let caller = caller
+            .ok_or_else(|| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "No caller."))?;
+        // Not about this action yet: whatever is asked, the credential has to be good.
+        state.authority.accepts(&caller, Action::literal("key", "read"))?;
+        Ok(Self(caller))
+    }
+}
+
+/// A JSON object from the body.
+pub struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
+        JsonText::from_request(request, state).await?.read().map(Self)
+    }
+}
+
+/// The body of a request that says it is JSON, for what borrows from it.
+pub struct JsonText(Bytes);
+
+impl JsonText {
+    /// Reads it as an object.
+    ///
+    /// # Errors
+    /// A problem that says where it is not.
+    pub fn read<'b, T: Deserialize<'b>>(&'b self) -> Result<T, Problem> {
+        from_slice(&self.0)
+    }
+}
+
+impl FromRequest<AppState> for JsonText {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            let detail = "Send the body with `Content-Type: application/json`.";
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+        }
+        Bytes::from_request(request, state).await.map(Self).map_err(|rejection| {
+            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                let detail = "The body is larger than this address takes.";
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+            } else {
+                Problem::bad_request("malformed_json", "The body could not be read completely.")
+            }
+        })
+    }
+}
+
+/// A JSON object from the body of a request that is carried out once, if `Idempotency-Key` gives it a name.
+pub struct OnceBody<T>(pub T, pub Option<Idempotency>);
+
+impl<T: DeserializeOwned> FromRequest<AppState> for OnceBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
+        let name = idempotency_key(request.headers())?;
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let text = JsonText::from_request(request, state).await?;
+        let value = text.read()?;
+        let parts: [&[u8]; 3] = [method.as_str().as_bytes(), path.as_bytes(), &text.0];
+        let once = name.map(|name| Idempotency::new(&name, &parts)).transpose()?;
+        Ok(Self(value, once))
+    }
+}
+
+/// The name that the client gave its request.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let mut values = headers.get_all("idempotency-key").iter();
+    let (first, more) = (values.next(), values.next().is_some());
+    let Some(value) = first else { return Ok(None) };
+    match value.to_str() {
+        Ok(text) if !more => Ok(Some(text.to_owned())),
+        _ => Err(Problem::bad_request(
+            "invalid_request",
+            "`Idempotency-Key`: send it once, in printable ASCII characters.",
+        )),
+    }
+}
+
+/// Reads a JSON object. Serde would take an array for a struct, too, field by field; nobody means that.
+pub(crate) fn from_slice<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Problem> {
+    let malformed = |detail: String| Problem::bad_request("malformed_json", detail);
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(malformed("The body has to be a JSON object: `{…}`.".to_owned()));
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        // What serde says of a field names it, and may quote its value: a key in the wrong field must not
+        // come back in an error, nor reach a log.
+        let place = format!("line {}, column {}", error.line(), error.column());
+        match error.classify() {
+            serde_json::error::Category::Data => {
+                malformed(format!("{} (at {place}).", without_values(&error.to_string())))
+            }
+            _ => malformed(format!("The body is not JSON: there is a mistake at {place}.")),
+        }
+    })
+}
+
+/// What serde says of a body, without the values that it quotes: those stand in double quotes, the names
+/// of fields in backticks. An unknown field is a value, too: its name came from outside.
+fn without_values(message: &str) -> String {
+    let message = message.split(" at line ").next().unwrap_or_default();
+    let message = message.strip_prefix("Failed to deserialize query string: ").unwrap_or(message);
+    for (unknown, what) in [("unknown field ", "field"), ("unknown variant ", "word")] {
+        if let Some((_, expected)) = message.split_once(unknown) {
+            let known = expected.split_once("expected ").map_or("", |(_, known)| known);
+            let known = known.trim_start_matches("one of ");
+            return format!("There is a {what} that is not known here; known are {known}");
+        }
+    }
+    let mut text = String::new();
+    for (n, part) in message.split('"').enumerate() {
+        text.push_str(if n % 2 == 0 { part } else { "…" });
+    }
+    text
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let essence = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// The parameters of the query.
+pub struct QueryOf<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequestParts<AppState> for QueryOf<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self, Problem> {
+        axum::extract::Query::<T>::try_from_uri(&parts.uri).map(|query| Self(query.0)).map_err(|error| {
+            Problem::bad_request(
+                "invalid_request",
+                format!("The query: {}.", without_values(&error.body_text())),
+            )
+        })
+    }
+}
+
+/// An identifier in the path. What cannot be one names nothing, so the answer is 404.
+pub struct Named<T>(pub T);
+
+impl<T: std::str::FromStr + Send> FromRequestParts<AppState> for Named<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| not_found())?;
+        text.parse().map(Self).map_err(|_| not_found())
+    }
+}
+
+/// Two identifiers in the path.
+pub struct NamedPair<A, B>(pub A, pub B);
+
+impl<A: std::str::FromStr + Send, B: std::str::FromStr + Send> FromRequestParts<AppState>
+    for NamedPair<A, B>
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let Path((first, second)) = path.map_err(|_| not_found())?;
+        match (first.parse(), second.parse()) {
+            (Ok(first), Ok(second)) => Ok(Self(first, second)),
+            _ => Err(not_found()),
+        }
+    }
+}
+
+/// The same answer as for anything else that does not exist.
+pub(crate) fn not_found() -> Problem {
+    Problem::refused(claviger_core::decide::Refusal::NotFound, "")
+}
+
+/// The revision that the caller saw, from `If-Match`.
+pub struct Revision(pub Option<u64>);
+
+impl FromRequestParts<AppState> for Revision {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self, Problem> {
+        let mut values = parts.headers.get_all(IF_MATCH).iter();
+        let (first, more) = (values.next(), values.next().is_some());
+        let Some(value) = first else { return Ok(Self(None)) };
+        match value.to_str() {
+            Ok("*") if !more => Ok(Self(None)),
+            Ok(text) if !more => {
+                let tag = text.strip_prefix("\"r").and_then(|rest| rest.strip_suffix('"'));
+                let revision = tag.and_then(|tag| tag.parse().ok());
+                // A tag that we never made matches nothing: the condition fails, it is not a mistake.
+                Ok(Self(Some(revision.unwrap_or(0))))
+            }
+            _ => Err(Problem::bad_request(
+                "invalid_request",
+                "`If-Match` takes one `ETag`, as an earlier answer gave it.",
+            )),
+        }
+    }
+}
+
+/// The `ETag` of a record at a revision (RFC 9110, section 8.8.3).
+#[must_use]
+pub fn etag(revision: u64) -> HeaderValue {
+    HeaderValue::from_str(&format!("\"r{revision}\"")).unwrap_or(HeaderValue::from_static("\"\""))
+}
+
+/// An answer with the `ETag` of what it shows.
+pub struct Tagged<T>(pub u64, pub T);
+
+impl<T: IntoResponse> IntoResponse for Tagged<T> {
+    fn into_response(self) -> Response {
+        let mut response = self.1.into_response();
+        response.headers_mut().insert(ETAG, etag(self.0));
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        name: String,
+        #[serde(default)]
+        count: u32,
+    }
+
+    #[test]
+    fn only_objects_and_no_values_in_errors() {
+        let check = |body: &str, expect: &str| {
+            let told = match from_slice::<Body>(body.as_bytes()) {
+                Ok(body) => format!("{} {}", body.name, body.count),
+                Err(problem) => problem.detail,
+            };
+            assert_eq!(told, expect, "{body}");
+        };
+        check(r#" {"name": "x", "count": 1}"#, "x 1");
+        check(r#"["x", 1]"#, "The body has to be a JSON object: `{…}`.");
+        check("", "The body has to be a JSON object: `{…}`.");
+        check("{", "The body is not JSON: there is a mistake at line 1, column 1.");
+        check(
+            r#"{"name": "x", "count": "sk_secret"}"#,
+            "invalid type: string …, expected u32 (at line 1, column 34).",
+        );
+        check(r#"{"name": "x", "name": "y"}"#, "duplicate field `name` (at line 1, column 20).");
+        check(
+            r#"{"sk_secret": 1}"#,
+            "There is a field that is not known here; known are `name` or `count` (at line 1, column 12).",
+        );
+    }
+}

@@ -1,0 +1,147 @@
+//! Which scripts of which web origins may call a route (Fetch standard, section 3.2).
+
+use claviger_core::restriction::WebOrigin;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, HeaderName, HeaderValue, ORIGIN, VARY,
+};
+use http::{HeaderMap, Method};
+
+/// How long a browser may remember the answer to a preflight request.
+const MAX_AGE_SECONDS: HeaderValue = HeaderValue::from_static("600");
+/// What scripts may read of our answers besides the usual.
+const EXPOSED: HeaderValue = HeaderValue::from_static(
+    "x-request-id, x-claviger-version, www-authenticate, retry-after, etag, content-disposition",
+);
+/// What a browser may send if it does not say what it wants to.
+const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static("authorization, x-api-key, content-type");
+
+/// Origins whose scripts may call a route.
+#[derive(Debug, Clone, Default)]
+pub struct Origins {
+    any: bool,
+    some: Vec<WebOrigin>,
+}
+
+impl Origins {
+    /// Reads the configuration: `*`, or origins.
+    ///
+    /// # Errors
+    /// The text that is no origin.
+    pub fn parse(texts: &[String]) -> Result<Self, String> {
+        let mut origins = Self::default();
+        for text in texts {
+            match WebOrigin::parse(text) {
+                _ if text == "*" => origins.any = true,
+                Ok(origin) => origins.some.push(origin),
+                Err(_) => return Err(text.clone()),
+            }
+        }
+        Ok(origins)
+    }
+
+    /// Whether the route says anything about origins.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.any && self.some.is_empty()
+    }
+
+    /// Whether scripts of this origin may call the route.
+    #[must_use]
+    pub fn allow(&self, origin: &str) -> bool {
+        self.any || self.some.iter().any(|allowed| allowed.as_str() == origin)
+    }
+
+    /// Sets what an answer tells browsers; what an upstream said about it is replaced. `Vary` is set even
+    /// where there is no `Origin`, as a cache would else give that answer to a script.
+    pub fn answer(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
+        if self.is_empty() {
+            return;
+        }
+        for name in ACCESS_CONTROL {
+            headers.remove(name);
+        }
+        if !self.any {
+            headers.append(VARY, HeaderValue::from_static("origin"));
+        }
+        let allowed = origin.filter(|value| value.to_str().is_ok_and(|origin| self.allow(origin)));
+        let Some(allowed) = allowed else { return };
+        let allowed = if self.any { HeaderValue::from_static("*") } else { allowed.clone() };
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    }
+}
+
+/// What an upstream might say about origins.
+const ACCESS_CONTROL: [HeaderName; 6] = [
+    ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_HEADERS,
+    ACCESS_CONTROL_EXPOSE_HEADERS,
+    ACCESS_CONTROL_MAX_AGE,
+    http::header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+];
+
+/// The method that a preflight request asks about, if it is one.
+#[must_use]
+pub fn preflight(method: &Method, headers: &HeaderMap) -> Option<Method> {
+    if *method != Method::OPTIONS || !headers.contains_key(ORIGIN) {
+        return None;
+    }
+    Method::from_bytes(headers.get(ACCESS_CONTROL_REQUEST_METHOD)?.as_bytes()).ok()
+}
+
+/// What the answer to an allowed preflight request tells the browser.
+pub fn preflight_answer(origins: &Origins, asked: &HeaderMap, method: &Method, headers: &mut HeaderMap) {
+    origins.answer(asked.get(ORIGIN), headers);
+    headers.append(
+        VARY,
+        HeaderValue::from_static("access-control-request-method, access-control-request-headers"),
+    );
+    if !headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
+        return;
+    }
+    headers.remove(ACCESS_CONTROL_EXPOSE_HEADERS);
+    if let Ok(method) = HeaderValue::from_str(method.as_str()) {
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, method);
+    }
+    let wanted = asked.get(ACCESS_CONTROL_REQUEST_HEADERS).filter(|value| is_list_of_names(value));
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, wanted.cloned().unwrap_or(ALLOWED_HEADERS));
+    headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE_SECONDS);
+}
+
+/// Whether the value is a list of header names, so that it can be said back.
+fn is_list_of_names(value: &HeaderValue) -> bool {
+    let byte = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b',' | b' ');
+    value.len() <= 1024 && value.as_bytes().iter().all(byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(origins: &[&str], origin: Option<&'static str>) -> (Option<String>, Option<String>) {
+        let origins = Origins::parse(&origins.iter().map(|o| (*o).to_owned()).collect::<Vec<_>>()).unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("https://upstream.example"));
+        origins.answer(origin.map(HeaderValue::from_static).as_ref(), &mut headers);
+        let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+        (text(ACCESS_CONTROL_ALLOW_ORIGIN), text(VARY))
+    }
+
+    #[test]
+    fn only_what_the_route_allows() {
+        let upstreams = Some("https://upstream.example".to_owned());
+        assert_eq!(told(&[], Some("https://a.example")), (upstreams, None), "a route that says nothing");
+        assert_eq!(told(&["*"], Some("https://a.example")), (Some("*".into()), None));
+        assert_eq!(
+            told(&["https://a.example"], Some("https://a.example")),
+            (Some("https://a.example".into()), Some("origin".into()))
+        );
+        for origin in [None, Some("https://b.example"), Some("null"), Some("https://a.example.evil.example")]
+        {
+            assert_eq!(told(&["https://a.example"], origin), (None, Some("origin".into())));
+        }
+    }
+}

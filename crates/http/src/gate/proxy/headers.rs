@@ -1,0 +1,172 @@
+//! Header fields on their way through.
+//!
+//! What belongs to one connection stays there, what only the gateway may say is removed from what others
+//! say, and only then is it said: whatever a client names in `Connection`, and however it spells a name, it
+//! can neither set identity nor take it away.
+
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, FORWARDED,
+    HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use super::Forward;
+
+/// The beginning of the names that only the gateway sets, once lower-case and with `-` for `_` and `.`.
+/// CGI and its heirs (WSGI, Rack, PHP) fold these three into one, so a client could else set identity.
+const RESERVED_PREFIX: &[u8] = b"x-claviger-";
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// Whether only the gateway may set a header or trailer of this name, in whatever spelling.
+pub fn is_reserved(name: &str) -> bool {
+    begins_folded(name, RESERVED_PREFIX)
+}
+
+/// The members of a comma-separated field, trimmed; none if it is not text.
+pub(super) fn tokens(value: &HeaderValue) -> impl Iterator<Item = &str> {
+    value.to_str().unwrap_or_default().split(',').map(str::trim).filter(|token| !token.is_empty())
+}
+
+/// Whether a comma-separated field has this member, in whatever case.
+pub(super) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    headers.get_all(name).iter().any(|value| tokens(value).any(|found| found.eq_ignore_ascii_case(token)))
+}
+
+/// Turns the header fields of a client's request into those of ours.
+pub(super) fn to_upstream(
+    headers: &mut HeaderMap,
+    forward: &mut Forward,
+    original_host: HeaderValue,
+    upstream_host: HeaderValue,
+    upgrade: Option<HeaderValue>,
+) {
+    let trailers = has_token(headers, &TE, "trailers");
+    let doomed = |name: &HeaderName| {
+        is_hop_by_hop(name)
+            || is_reserved(name.as_str())
+            || is_forwarding(name)
+            || *name == EXPECT
+            || forward.strip.contains(name)
+    };
+    remove(headers, doomed);
+    headers.insert(HOST, upstream_host);
+    headers.insert(FORWARDED_FOR, address(forward.forwarded_for));
+    headers.insert(FORWARDED_PROTO, HeaderValue::from_static(forward.forwarded_proto.as_str()));
+    headers.insert(FORWARDED_HOST, original_host);
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
+    }
+    if let Some(protocol) = upgrade {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, protocol);
+    }
+    for (name, value) in forward.identity.drain(..) {
+        headers.insert(name, value);
+    }
+}
+
+/// Turns the header fields of an upstream's answer into those of ours.
+pub(super) fn to_client(headers: &mut HeaderMap, status: StatusCode) {
+    remove(headers, |name| is_hop_by_hop(name) || is_reserved(name.as_str()));
+    if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        // The first must not have it (RFC 9110 section 8.6); hyper would drop it from the second, with a
+        // warning each time.
+        headers.remove(CONTENT_LENGTH);
+    }
+}
+
+/// Removes from trailers what has to stand in the head or may not be said at all (RFC 9110 section 6.5.1).
+pub(super) fn filter_trailers(trailers: &mut HeaderMap, strip: &[HeaderName]) {
+    remove(trailers, |name| {
+        is_hop_by_hop(name)
+            || is_reserved(name.as_str())
+            || is_forwarding(name)
+            || is_end_to_end(name)
+            || *name == EXPECT
+            || strip.contains(name)
+    });
+}
+
+/// Joins the cookies that HTTP/2 may send apart (RFC 9113 section 8.2.3).
+pub(super) fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    // What was valid apart is valid together.
+    if let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        headers.insert(COOKIE, joined);
+    }
+}
+
+/// Removes all fields that are doomed or that `Connection` names.
+fn remove(headers: &mut HeaderMap, doomed: impl Fn(&HeaderName) -> bool) {
+    // Most messages have nothing to remove, and then nothing is allocated either.
+    let mut removed: Vec<HeaderName> = headers.keys().filter(|name| doomed(name)).cloned().collect();
+    if headers.contains_key(CONNECTION) {
+        let named = headers.get_all(CONNECTION).iter().flat_map(tokens);
+        let named = named.filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok());
+        removed.extend(named.filter(|name| !is_end_to_end(name)));
+    }
+    for name in removed {
+        headers.remove(name);
+    }
+}
+
+/// Fields that belong to one connection (RFC 9110 section 7.6.1). `Trailer` is not among them any more.
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    *name == CONNECTION
+        || *name == TRANSFER_ENCODING
+        || *name == UPGRADE
+        || *name == TE
+        || *name == PROXY_AUTHORIZATION
+        || *name == PROXY_AUTHENTICATE
+        || *name == KEEP_ALIVE
+        || *name == PROXY_CONNECTION
+}
+
+/// Fields that are for the other end, so that `Connection` must not name them (RFC 9110 section 7.6.1), and
+/// that a client could do harm with by taking them from what was decided on.
+fn is_end_to_end(name: &HeaderName) -> bool {
+    *name == HOST
+        || *name == CONTENT_LENGTH
+        || *name == CONTENT_TYPE
+        || *name == CONTENT_ENCODING
+        || *name == AUTHORIZATION
+        || *name == COOKIE
+        || *name == SET_COOKIE
+        || *name == TRAILER
+}
+
+/// What clients and proxies say about where a request comes from, in every spelling that an upstream could
+/// believe. We say it ourselves.
+fn is_forwarding(name: &HeaderName) -> bool {
+    *name == FORWARDED
+        || begins_folded(name.as_str(), b"x-forwarded-")
+        || (name.as_str().len() == b"x-real-ip".len() && begins_folded(name.as_str(), b"x-real-ip"))
+}
+
+fn begins_folded(name: &str, prefix: &[u8]) -> bool {
+    let fold = |byte: u8| if byte == b'_' || byte == b'.' { b'-' } else { byte.to_ascii_lowercase() };
+    let name = name.as_bytes();
+    name.len() >= prefix.len() && name.iter().zip(prefix).all(|(byte, expect)| fold(*byte) == *expect)
+}
+
+fn address(address: std::net::IpAddr) -> HeaderValue {
+    use std::io::Write as _;
+    // The longest is an IPv6 address that ends in an IPv4 one, at 45 bytes.
+    let mut text = [0; 48];
+    let mut left = &mut text[..];
+    let written = write!(left, "{address}").map(|()| left.len());
+    let length = text.len() - written.unwrap_or(text.len());
+    HeaderValue::from_bytes(&text[..length]).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+use http::uri::PathAndQuery;
+
+use super::*;
+use crate::gate::proxy::ForwardedProto;
+
+fn map(fields: &[(&str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in fields {
+        headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+    }
+    headers
+}
+
+fn list(headers: &HeaderMap) -> Vec<(&str, &str)> {
+    let mut list: Vec<_> =
+        headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+    list.sort_unstable();
+    list
+}
+
+/// What arrives at the upstream, without the four fields that always do.
+fn check(fields: &[(&str, &str)], expect: &[(&str, &str)]) {
+    let mut headers = map(fields);
+    let mut forward = Forward {
+        target: PathAndQuery::from_static("/"),
+        identity: vec![(HeaderName::from_static("x-claviger-account"), HeaderValue::from_static("us"))],
+        strip: vec![HeaderName::from_static("x-api-key")],
+        forwarded_for: "2001:db8::1".parse().unwrap(),
+        forwarded_proto: ForwardedProto::Https,
+        body_bytes_max: 0,
+    };
+    let host = HeaderValue::from_static("named");
+    to_upstream(&mut headers, &mut forward, host.clone(), host, None);
+    for (name, value) in [
+        ("host", "named"),
+        ("x-forwarded-host", "named"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-for", "2001:db8::1"),
+        ("x-claviger-account", "us"),
+    ] {
+        let all: Vec<_> = headers.get_all(name).iter().collect();
+        assert_eq!(all, [value], "{name} given {fields:?}");
+        headers.remove(name);
+    }
+    assert_eq!(list(&headers), expect, "given {fields:?}");
+}
+
+#[test]
+fn identity_is_ours_in_every_spelling() {
+    check(&[("x-claviger-account", "evil"), ("x-claviger-account", "evil")], &[]);
+    check(
+        &[("x_claviger_account", "evil"), ("x.claviger.account", "evil"), ("x-claviger_account", "evil")],
+        &[],
+    );
+    check(&[("x-claviger-", "evil"), ("x-claviger-anything", "evil")], &[]);
+    check(&[("connection", "x-claviger-account, close"), ("x-claviger-account", "evil")], &[]);
+    check(&[("x-clavigera", "kept")], &[("x-clavigera", "kept")]);
+}
+
+#[test]
+fn connection_cannot_take_what_was_decided_on() {
+    let named = "host, content-length, authorization, cookie, content-type, x-mine";
+    let fields = [
+        ("connection", named),
+        ("authorization", "a"),
+        ("content-length", "1"),
+        ("cookie", "c"),
+        ("x-mine", "x"),
+    ];
+    check(&fields, &[("authorization", "a"), ("content-length", "1"), ("cookie", "c")]);
+    check(&[("connection", "x-forwarded-for"), ("connection", "\"?, x-b"), ("x-b", "x")], &[]);
+}
+
+#[test]
+fn hop_by_hop_fields_stay_here() {
+    let fields = [
+        ("keep-alive", "1"),
+        ("proxy-connection", "x"),
+        ("proxy-authorization", "x"),
+        ("proxy-authenticate", "x"),
+        ("te", "gzip"),
+        ("transfer-encoding", "chunked"),
+        ("upgrade", "h2c"),
+        ("expect", "100-continue"),
+        ("trailer", "x-sum"),
+        ("x-api-key", "secret"),
+        ("x-api-key", "other"),
+    ];
+    check(&fields, &[("trailer", "x-sum")]);
+    check(&[("te", "gzip, Trailers")], &[("connection", "te"), ("te", "trailers")]);
+}
+
+#[test]
+fn where_a_request_comes_from_is_said_by_us() {
+    let fields = [
+        ("forwarded", "for=1"),
+        ("x-forwarded-for", "1"),
+        ("x_forwarded_for", "1"),
+        ("x-forwarded-port", "1"),
+        ("x-real-ip", "1"),
+        ("x_real_ip", "1"),
+    ];
+    check(&fields, &[]);
+    check(&[("x-real-ipx", "1")], &[("x-real-ipx", "1")]);
+}
+
+#[test]
+fn answers_keep_hops_and_identity_back() {
+    let mut headers = map(&[
+        ("connection", "x-hop, content-length, set-cookie"),
+        ("x-hop", "1"),
+        ("keep-alive", "1"),
+        ("transfer-encoding", "chunked"),
+        ("x-claviger-account", "1"),
+        ("x_claviger_account", "1"),
+        ("upgrade", "h2c"),
+        ("content-length", "5"),
+        ("set-cookie", "a"),
+        ("trailer", "x-sum"),
+        ("www-authenticate", "x"),
+    ]);
+    to_client(&mut headers, StatusCode::OK);
+    let expect =
+        [("content-length", "5"), ("set-cookie", "a"), ("trailer", "x-sum"), ("www-authenticate", "x")];
+    assert_eq!(list(&headers), expect);
+    to_client(&mut headers, StatusCode::NO_CONTENT);
+    assert!(!headers.contains_key("content-length"));
+}
+
+#[test]
+fn trailers_say_nothing_that_belongs_in_the_head() {
+    let mut trailers = map(&[
+        ("x-sum", "1"),
+        ("x-claviger-account", "evil"),
+        ("x_claviger_account", "evil"),
+        ("authorization", "x"),
+        ("host", "x"),
+        ("content-length", "1"),
+        ("transfer-encoding", "chunked"),
+        ("x-forwarded-for", "x"),
+        ("x-api-key", "secret"),
+    ]);
+    filter_trailers(&mut trailers, &[HeaderName::from_static("x-api-key")]);
+    assert_eq!(list(&trailers), [("x-sum", "1")]);
+}
+
+#[test]
+fn cookies_are_joined() {
+    let mut headers = map(&[("cookie", "a=1"), ("cookie", "b=2"), ("cookie", "c=3")]);
+    join_cookies(&mut headers);
+    assert_eq!(list(&headers), [("cookie", "a=1; b=2; c=3")]);
+}
+
+#[test]
+fn addresses() {
+    for text in [
+        "127.0.0.1",
+        "255.255.255.255",
+        "::",
+        "1111:2222:3333:4444:5555:6666:7777:8888",
+        "::ffff:255.255.255.255",
+    ] {
+        assert_eq!(address(text.parse().unwrap()), text);
+    }
+}

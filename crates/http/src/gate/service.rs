@@ -1,0 +1,424 @@
+//! One request through the gateway.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use claviger_authority::CallerCredential;
+use claviger_core::decide::{self, Credential, Place, Refusal, Request as Asked};
+use claviger_core::key::PresentedKey;
+use claviger_core::rate::RateDecision;
+use http::header::{
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY, VARY,
+};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+
+use super::cors::{self, Origins};
+use super::forward_auth;
+use super::identity;
+use super::passage::Passage;
+use super::pattern::ambiguous_path;
+use super::proxy::{Forward, ForwardedProto, Proxy, ProxyBody, ProxyError, check_request};
+use super::route::{Found, Meant, Route, Routes};
+use crate::client::{Client, client_of};
+use crate::credential::{self, Slots, X_API_KEY};
+use crate::problem::Problem;
+use crate::rate;
+use crate::request_id::{self, RequestId};
+use crate::serve::Peer;
+use crate::state::AppState;
+
+const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
+
+/// The body of an answer: streamed from the upstream, or a problem of ours.
+pub type GateBody = http_body_util::Either<ProxyBody, Full<bytes::Bytes>>;
+
+/// The routes and how requests are judged. Clones are the same gate.
+#[derive(Clone)]
+pub struct Gate {
+    state: AppState,
+    routes: Arc<RwLock<Arc<Routes>>>,
+}
+
+/// What was decided about a request that may pass.
+pub struct Passed {
+    /// The identity headers.
+    pub identity: Vec<(HeaderName, HeaderValue)>,
+    /// The path and query to send on, without the credential.
+    pub target: PathAndQuery,
+    /// The headers that carried the credential.
+    pub strip: Vec<HeaderName>,
+    /// The version that will be served.
+    pub version: Option<HeaderValue>,
+    /// Whether the answer depends on a credential.
+    pub secret: bool,
+    /// Whether the credential stood in the address.
+    pub in_address: bool,
+    /// What is left of the key's rate, if it has one.
+    pub rate: Option<RateDecision>,
+}
+
+impl Gate {
+    /// A gate with these routes.
+    #[must_use]
+    pub fn new(state: AppState, routes: Routes) -> Self {
+        Self { state, routes: Arc::new(RwLock::new(Arc::new(routes))) }
+    }
+
+    /// The routes in force.
+    #[must_use]
+    pub fn routes(&self) -> Arc<Routes> {
+        self.routes.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts other routes in force. Requests under way keep those they began with.
+    pub fn replace_routes(&self, routes: Routes) {
+        *self.routes.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(routes);
+    }
+
+    /// Decides about a request on its route, from the credential in these slots: who it is, whether it may
+    /// pass, and what the application is told.
+    ///
+    /// # Errors
+    /// The problem to answer with.
+    pub fn decide(
+        &self,
+        route: &Route,
+        captures: &super::pattern::Captures<'_, '_>,
+        (parts, slots): (&Parts, Slots),
+        client: Client,
+        id: &RequestId,
+    ) -> Result<Passed, Problem> {
+        if ambiguous_path(parts.uri.path()) {
+            let detail = "The path has empty or dot segments, or encoded slashes, and could be read in two ways. Send it in its plain form.";
+            return Err(Problem::bad_request("bad_request", detail));
+        }
+        let found = credential::read(&parts.headers, parts.uri.query(), slots)?;
+        let key = found.key();
+        if key.is_some() && !client.secure {
+            let detail = "The key travelled over plain HTTP. Use HTTPS, and consider replacing the key.";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "insecure_transport", detail));
+        }
+        let target = match &found.query_without {
+            // A copy: a slice of the head would keep the client's read buffer from being used again.
+            None => without_key(parts.uri.path(), parts.uri.query())?,
+            Some(rest) => without_key(parts.uri.path(), rest.as_deref())?,
+        };
+        let mut strip = Vec::new();
+        if found.in_authorization {
+            strip.push(AUTHORIZATION);
+        }
+        if found.in_x_api_key {
+            strip.push(X_API_KEY);
+        }
+        let judged = self.judge(route, captures, (parts, key), client, id)?;
+        Ok(Passed {
+            identity: judged.identity,
+            target,
+            strip,
+            version: judged.version,
+            secret: key.is_some(),
+            in_address: found.query_without.is_some(),
+            rate: judged.rate,
+        })
+    }
+
+    /// The decision itself; it is counted, and recorded as the route says.
+    fn judge(
+        &self,
+        route: &Route,
+        captures: &super::pattern::Captures<'_, '_>,
+        (parts, key): (&Parts, Option<PresentedKey<'_>>),
+        client: Client,
+        id: &RequestId,
+    ) -> Result<Judged, Problem> {
+        let authority = &self.state.authority;
+        let matched = route.read(captures);
+        let identified = authority.identify(key);
+        let origin = parts.headers.get(ORIGIN).and_then(|value| value.to_str().ok());
+        let place = Place { address: Some(client.address), origin };
+        let view = authority.index().view();
+        let credential = match identified {
+            CallerCredential::Anonymous => Credential::Anonymous,
+            CallerCredential::Key(digest) => view.key(&digest).map_or(Credential::Unknown, Credential::Key),
+            CallerCredential::Unknown | CallerCredential::Account(_) => Credential::Unknown,
+        };
+        let (method, target, state) = (&parts.method, matched.reference(), &self.state);
+        let passage = Passage { state, route, method, target, credential, client, id };
+        let action = route.action();
+        let meant = match matched.meant(route.hosted) {
+            Meant::Target(target) => target,
+            Meant::Impossible => {
+                let now = authority.now();
+                let accepted =
+                    decide::authenticate(&view, credential, place, now, &mut decide::Reasons::default());
+                let unnamed = matches!(credential, Credential::Anonymous) && !route.anonymous;
+                let refusal = if unnamed { Refusal::CredentialsRequired } else { Refusal::NotFound };
+                return Err(passage.refused(accepted.err().unwrap_or(refusal), ""));
+            }
+        };
+        let asked =
+            Asked { action, target: meant, context: route.context, place, anonymous: route.anonymous };
+        let permit = authority.decide(&view, credential, &asked).outcome.map_err(|refusal| {
+            let action = action.map(|action| action.to_string()).unwrap_or_default();
+            passage.refused(refusal, &action)
+        })?;
+        let rate = passage.within_rate()?;
+        passage.allowed(&permit);
+        Ok(Judged {
+            identity: identity::headers(&permit, matched.reference(), id),
+            version: permit.version().map(|version| HeaderValue::from(version.get())),
+            rate,
+        })
+    }
+}
+
+/// What came of a decision that lets a request pass.
+struct Judged {
+    identity: Vec<(HeaderName, HeaderValue)>,
+    version: Option<HeaderValue>,
+    rate: Option<RateDecision>,
+}
+
+/// The path and query without the credential.
+fn without_key(path: &str, rest: Option<&str>) -> Result<PathAndQuery, Problem> {
+    let text = rest.map_or_else(|| path.to_owned(), |rest| format!("{path}?{rest}"));
+    PathAndQuery::try_from(text)
+        .map_err(|_| Problem::bad_request("bad_request", "The address cannot be read."))
+}
+
+/// The gateway as a service for one connection, made by [`crate::serve::serve_with`].
+#[derive(Clone)]
+pub struct GatewayService {
+    gate: Gate,
+    proxy: Proxy,
+    peer: Peer,
+}
+
+/// What the answer has to be given, whatever becomes of the request.
+#[derive(Default)]
+struct Finish {
+    origins: Origins,
+    origin: Option<HeaderValue>,
+    slots: Option<Slots>,
+    version: Option<HeaderValue>,
+    secret: bool,
+    in_address: bool,
+    anonymous: bool,
+    rate: Option<RateDecision>,
+}
+
+impl GatewayService {
+    /// The service for the connection of this peer.
+    #[must_use]
+    pub fn new(gate: Gate, proxy: Proxy, peer: Peer) -> Self {
+        Self { gate, proxy, peer }
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<GateBody> {
+        let id = RequestId::new(self.gate.state.authority.ports());
+        // A copy, for the same reason as that of the target.
+        let origin =
+            request.headers().get(ORIGIN).and_then(|value| HeaderValue::from_bytes(value.as_bytes()).ok());
+        let mut finish = Finish { origin, ..Finish::default() };
+        let method = request.method().clone();
+        let outcome = self.pass(request, &id, &mut finish).await;
+        let mut response = outcome.unwrap_or_else(|problem| {
+            let problem = match finish.slots {
+                Some(slots) => problem.challenging(slots),
+                None => problem,
+            };
+            written(&problem, &self.gate.state.edge.public_url)
+        });
+        let headers = response.headers_mut();
+        headers.insert(request_id::HEADER, id.header());
+        if response.status().is_success()
+            && let Some(version) = finish.version
+        {
+            response.headers_mut().insert(identity::VERSION, version);
+        }
+        let headers = response.headers_mut();
+        if finish.secret {
+            // The answer depends on a secret: no cache may give it to somebody else, whatever the application says.
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        } else if finish.anonymous {
+            headers.append(VARY, HeaderValue::from_static("authorization, x-api-key"));
+        }
+        if finish.in_address {
+            // A page must not tell others its own address, whatever the application says.
+            headers.insert(REFERRER_POLICY, NO_REFERRER);
+        }
+        rate::tell(finish.rate.as_ref(), headers);
+        finish.origins.answer(finish.origin.as_ref(), headers);
+        tracing::debug!(%method, status = response.status().as_u16(), request_id = %id, "gateway");
+        response
+    }
+
+    async fn pass(
+        &self,
+        request: Request<Incoming>,
+        id: &RequestId,
+        finish: &mut Finish,
+    ) -> Result<Response<GateBody>, Problem> {
+        let state = &self.gate.state;
+        let (parts, body) = request.into_parts();
+        check_request(&parts)
+            .map_err(|bad| Problem::bad_request("bad_request", format!("{}.", capital(&bad.to_string()))))?;
+        let client = client_of(&self.peer, &parts.headers, &state.edge);
+        let routes = self.gate.routes();
+        if parts.uri.path() == forward_auth::PATH && state.edge.trusts(self.peer.address.ip()) {
+            return self.forward_auth(&routes, &parts, client, id);
+        }
+        if let Some(answer) = self.preflight(&routes, &parts) {
+            return Ok(answer);
+        }
+        let (route, captures) = match routes.find(&parts.method, parts.uri.path()) {
+            Found::Route(route, captures) => (route, captures),
+            Found::OtherMethods(methods) => return Err(other_methods(&methods)),
+            Found::Nothing => return Err(crate::extract::not_found()),
+        };
+        finish.origins = route.origins.clone();
+        finish.slots = Some(route.slots(&parts.method));
+        finish.anonymous = route.anonymous;
+        let slots = route.slots(&parts.method);
+        let passed = self.gate.decide(route, &captures, (&parts, slots), client, id)?;
+        finish.secret = passed.secret;
+        finish.in_address = passed.in_address;
+        finish.rate = passed.rate;
+        finish.version = passed.version;
+        let forward = Forward {
+            target: passed.target,
+            identity: passed.identity,
+            strip: passed.strip,
+            forwarded_for: client.address,
+            forwarded_proto: if client.scheme == "https" {
+                ForwardedProto::Https
+            } else {
+                ForwardedProto::Http
+            },
+            body_bytes_max: route.body_bytes_max,
+        };
+        let request = Request::from_parts(parts, body);
+        let response = self
+            .proxy
+            .forward(&route.upstream, request, forward)
+            .await
+            .map_err(|error| failed(&error, id))?;
+        Ok(response.map(http_body_util::Either::Left))
+    }
+
+    /// What a proxy in front is told about a request that it will pass on itself.
+    fn forward_auth(
+        &self,
+        routes: &Routes,
+        parts: &Parts,
+        client: Client,
+        id: &RequestId,
+    ) -> Result<Response<GateBody>, Problem> {
+        let asked = forward_auth::Asked::read(parts)?;
+        let (method, path) = (&asked.parts.method, asked.parts.uri.path());
+        let Found::Route(route, captures) = routes.find(method, path) else {
+            return Err(asked.refusal(crate::extract::not_found()));
+        };
+        let slots = Slots { query: false, ..route.slots(method) };
+        let passed = self
+            .gate
+            .decide(route, &captures, (&asked.parts, slots), client, id)
+            .map_err(|problem| asked.refusal(problem.challenging(slots)))?;
+        // Without a body: nginx keeps its connection to us alive only then.
+        let mut response = Response::new(http_body_util::Either::Right(Full::default()));
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.extend(passed.identity);
+        rate::tell(passed.rate.as_ref(), headers);
+        Ok(response)
+    }
+
+    /// The answer to a preflight request on a route that says which origins may call it. No credential is asked for.
+    fn preflight(&self, routes: &Routes, parts: &Parts) -> Option<Response<GateBody>> {
+        let method = cors::preflight(&parts.method, &parts.headers)?;
+        let Found::Route(route, _) = routes.find(&method, parts.uri.path()) else { return None };
+        if route.origins.is_empty() {
+            return None;
+        }
+        let mut response = Response::new(http_body_util::Either::Right(Full::default()));
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        cors::preflight_answer(&route.origins, &parts.headers, &method, response.headers_mut());
+        Some(response)
+    }
+}
+
+fn other_methods(methods: &[&http::Method]) -> Problem {
+    let mut names = methods.iter().map(|method| method.as_str()).collect::<Vec<_>>();
+    if names.contains(&"GET") {
+        names.push("HEAD");
+    }
+    names.sort_unstable();
+    names.dedup();
+    let detail = "This address does not take this method; `Allow` names those it does.";
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
+    match HeaderValue::from_str(&names.join(", ")) {
+        Ok(allow) => problem.with(ALLOW, allow),
+        Err(_) => problem,
+    }
+}
+
+/// What the client is told when the upstream did not answer. The log knows more.
+fn failed(error: &ProxyError, id: &RequestId) -> Problem {
+    let status = error.status();
+    let code = match error {
+        ProxyError::BadRequest(_) | ProxyError::ClientBody => "bad_request",
+        ProxyError::BodyTooLarge { .. } => "too_large",
+        ProxyError::ClientTimeout(_) => "request_timeout",
+        ProxyError::UpstreamBusy => "unavailable",
+        ProxyError::UpstreamTimeout(..) => "upstream_timeout",
+        ProxyError::UpstreamUnreachable(_) => "upstream_unreachable",
+        ProxyError::UpstreamClosed(_) | ProxyError::UpstreamResponse(_) | ProxyError::UpstreamProtocol(_) => {
+            "upstream_failed"
+        }
+    };
+    if status.is_server_error() {
+        let cause = std::error::Error::source(error).map(ToString::to_string);
+        tracing::warn!(%error, cause, request_id = %id, "a request could not be passed on");
+    }
+    let problem = Problem::new(status, code, format!("{}.", capital(&error.to_string())));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        return problem.with(http::header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    problem
+}
+
+fn capital(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
+}
+
+/// A problem as an answer of the gateway.
+fn written(problem: &Problem, base: &str) -> Response<GateBody> {
+    let (mut parts, _) = problem.render(base).into_parts();
+    // Browsers make links of the addresses in it.
+    parts.headers.insert(REFERRER_POLICY, NO_REFERRER);
+    let body = serde_json::to_vec(&problem.document(base)).unwrap_or_default();
+    Response::from_parts(parts, http_body_util::Either::Right(Full::new(body.into())))
+}
+
+impl hyper::service::Service<Request<Incoming>> for GatewayService {
+    type Response = Response<
+        http_body_util::combinators::UnsyncBoxBody<bytes::Bytes, Box<dyn std::error::Error + Send + Sync>>,
+    >;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let service = self.clone();
+        Box::pin(async move {
+            Ok(service.answer(request).await.map(|body| body.map_err(Into::into).boxed_unsync()))
+        })
+    }
+}

@@ -1,0 +1,15 @@
+//! The HTTP edge of Claviger: the REST API and the gateway.
+
+pub mod admin;
+pub mod api;
+pub mod client;
+pub mod credential;
+pub mod extract;
+pub mod gate;
+pub mod metrics;
+pub mod problem;
+mod rate;
+pub mod request_id;
+pub mod serve;
+pub mod state;
+pub mod wire;

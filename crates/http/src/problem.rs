@@ -1,0 +1,391 @@
+//! Errors as the public reads them: problem details (RFC 9457), and the one place that maps errors to statuses.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use claviger_authority::Error;
+use claviger_core::decide::Refusal;
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use serde::Serialize;
+
+use crate::credential::{CredentialError, Slots};
+
+/// The media type of problem details.
+pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+/// Where the page of a problem is found, below the address of the API.
+pub const PROBLEM_PAGES: &str = "/problems/";
+
+/// A problem, before it is written down.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// The status.
+    pub status: StatusCode,
+    /// The stable code.
+    pub code: &'static str,
+    /// What is the matter this time, and what to do.
+    pub detail: String,
+    /// What else goes into the head of the answer.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// The document (RFC 9457, section 3.1), with `code` and, for older clients, `message`.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemDocument<'a> {
+    /// A page that explains problems of this kind.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The kind of problem in a few words.
+    pub title: &'a str,
+    /// The status of the answer.
+    pub status: u16,
+    /// What is the matter this time, and what to do.
+    pub detail: &'a str,
+    /// A code that does not change.
+    pub code: &'a str,
+    /// The same as `detail`.
+    pub message: &'a str,
+}
+
+impl Problem {
+    /// A problem with nothing special in its head.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), headers: Vec::new() }
+    }
+
+    /// Something in the request that cannot be.
+    pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// The same problem on a route that accepts these slots: a 401 says what would be accepted.
+    #[must_use]
+    pub fn challenging(self, slots: Slots) -> Self {
+        if self.status != StatusCode::UNAUTHORIZED {
+            return self;
+        }
+        // RFC 6750, section 3.1: no error code where no credential was presented.
+        let error = (self.code != "credentials_required").then_some("invalid_token");
+        match slots.challenge(error) {
+            Some(challenge) => self.with(WWW_AUTHENTICATE, challenge),
+            None => self,
+        }
+    }
+
+    /// Maps a refusal. `action` is what was asked for.
+    #[must_use]
+    pub fn refused(refusal: Refusal, action: &str) -> Self {
+        let status = match refusal {
+            Refusal::CredentialsRequired
+            | Refusal::InvalidKey
+            | Refusal::KeyDisabled
+            | Refusal::KeyExpired => StatusCode::UNAUTHORIZED,
+            Refusal::Restricted(_) | Refusal::Forbidden(_) | Refusal::TargetRequired => StatusCode::FORBIDDEN,
+            Refusal::NotFound => StatusCode::NOT_FOUND,
+        };
+        Self::new(status, refusal.code(), refusal.detail(action))
+    }
+
+    /// The document, its type below this address.
+    #[must_use]
+    pub fn document(&self, base: &str) -> ProblemDocument<'_> {
+        ProblemDocument {
+            kind: format!("{base}{PROBLEM_PAGES}{}", self.code),
+            title: title(self.code, self.status),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            message: &self.detail,
+        }
+    }
+
+    /// The answer, its type below this address.
+    #[must_use]
+    pub fn render(&self, base: &str) -> Response {
+        let body = serde_json::to_vec(&self.document(base)).unwrap_or_default();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, PROBLEM_JSON);
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        for (name, value) in &self.headers {
+            headers.append(name, value.clone());
+        }
+        response
+    }
+}
+
+/// Handlers answer with the problem itself; the edge writes it down, as it alone knows the public address.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.status;
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<CredentialError> for Problem {
+    fn from(error: CredentialError) -> Self {
+        Self::bad_request(error.code(), error.to_string())
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Refused { refusal, action } => Self::refused(refusal, &action),
+            Error::Invalid { field, detail } => {
+                Self::bad_request("invalid_request", format!("`{field}`: {detail}."))
+            }
+            Error::Stale { current } => Self::new(
+                StatusCode::PRECONDITION_FAILED,
+                "stale",
+                format!("The record is at revision {current} by now. Read it again, then repeat the change."),
+            ),
+            Error::Conflict { code, detail } => Self::new(StatusCode::CONFLICT, code, detail),
+            Error::Store(error) => {
+                tracing::error!(%error, "the store cannot answer");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", error.public())
+                    .with(RETRY_AFTER, HeaderValue::from_static("5"))
+            }
+        }
+    }
+}
+
+/// Every code with its title and what to do about it. The pages below `/problems/` are made of it.
+pub const CODES: &[(&str, &str, &str)] = &[
+    (
+        "credentials_required",
+        "Credentials required",
+        "Send an API key: `Authorization: Bearer KEY`, `Authorization: ApiKey KEY`, HTTP Basic with the key as the user name and an empty password, or `X-API-Key: KEY`. `WWW-Authenticate` names the schemes that the route accepts.",
+    ),
+    (
+        "invalid_key",
+        "Invalid key",
+        "The key was mistyped, deleted, or never issued here. Compare its last four characters with the preview on the page that lists your keys; if it is not there, create a new one.",
+    ),
+    (
+        "key_disabled",
+        "Key disabled",
+        "Somebody who manages the key disabled it, or its account, team or project was closed. A manager can set it back to active.",
+    ),
+    (
+        "key_expired",
+        "Key expired",
+        "The key's date has come. Create a new key and replace the old one wherever it is used.",
+    ),
+    (
+        "restricted",
+        "Restricted",
+        "The key may be used from certain addresses or origins only, and this was not one of them.",
+    ),
+    (
+        "forbidden",
+        "Forbidden",
+        "The credential is good and knows of what it asked for, but lacks the scope, role or version that the detail names.",
+    ),
+    (
+        "target_required",
+        "Target required",
+        "A key of one resource is good for that resource only, and the request names none.",
+    ),
+    (
+        "not_found",
+        "Not found",
+        "There is nothing here, or nothing that this credential may know of; the two are never told apart.",
+    ),
+    (
+        "method_not_allowed",
+        "Method not allowed",
+        "The address exists, but not with this method. `Allow` names those it has.",
+    ),
+    (
+        "ambiguous_credentials",
+        "Ambiguous credentials",
+        "The request carries two different credentials, or the same header twice. Send one, in one place.",
+    ),
+    (
+        "malformed_credentials",
+        "Malformed credentials",
+        "What was presented cannot be a key: the detail says why. It is never taken for no credential at all.",
+    ),
+    (
+        "insecure_transport",
+        "Insecure transport",
+        "The key travelled over plain HTTP and may have been read on the way. Use HTTPS, and consider replacing the key.",
+    ),
+    (
+        "invalid_request",
+        "Invalid request",
+        "Something in the request is not as it should be: the detail names it.",
+    ),
+    (
+        "malformed_json",
+        "Malformed JSON",
+        "The body is not a JSON object of the form that this address takes.",
+    ),
+    (
+        "invalid_signature",
+        "Invalid signature",
+        "The signature of a report does not fit its body, or was made with a key that is not configured here.",
+    ),
+    (
+        "unsupported_media_type",
+        "Unsupported media type",
+        "The body has to be sent with `Content-Type: application/json`.",
+    ),
+    ("too_large", "Too large", "The body is larger than this address takes."),
+    (
+        "stale",
+        "Changed in the meantime",
+        "`If-Match` names an older state of the record. Read it again, then repeat the change.",
+    ),
+    (
+        "key_limit_reached",
+        "Too many keys",
+        "The account, team, project or resource has as many unexpired keys as it may have. Delete some that are not used.",
+    ),
+    ("member_limit_reached", "Too many members", "The team or project has as many members as it may have."),
+    ("last_owner", "Last owner", "A team keeps at least one owner. Make another account an owner first."),
+    ("email_taken", "E-mail taken", "An account with this e-mail address exists already."),
+    (
+        "external_id_taken",
+        "External id taken",
+        "The host's identifier is in use already. List with `external_id` to find what has it.",
+    ),
+    ("key_exists", "Key exists", "A key with this text exists already."),
+    ("id_taken", "Identifier taken", "The identifier is in use already; try again."),
+    (
+        "resource_exists",
+        "Resource exists",
+        "The resource was made by somebody else at the same time; try again.",
+    ),
+    (
+        "key_not_active",
+        "Key not active",
+        "Only an active key can be rotated. Enable it first, or create a new one.",
+    ),
+    (
+        "idempotency_replayed",
+        "Carried out before",
+        "This very request was carried out already: the detail names what it made. A secret is never shown twice; if it was lost, rotate the key.",
+    ),
+    (
+        "idempotency_mismatch",
+        "Another request under the same name",
+        "The `Idempotency-Key` was used for another request within the last day. Choose a new one for each request.",
+    ),
+    (
+        "rate_limited",
+        "Too many requests",
+        "The key was used as often as it may be for now. `Retry-After` says when it may be used again; `RateLimit` and `RateLimit-Policy` say what is left.",
+    ),
+    (
+        "import_closed",
+        "Import closed",
+        "The import was committed or abandoned, or this server was restarted.",
+    ),
+    (
+        "too_many_imports",
+        "Too many imports",
+        "As many imports are under way as there may be. Commit or abandon one first.",
+    ),
+    (
+        "import_rights_changed",
+        "Rights changed",
+        "Whoever began the import has lost rights since. Abandon it and begin anew.",
+    ),
+    ("contended", "Contended", "Others keep changing the record at the same time; try again."),
+    (
+        "bad_request",
+        "Bad request",
+        "The request is not one that can be passed on safely: the detail says why.",
+    ),
+    (
+        "upstream_unreachable",
+        "Upstream unreachable",
+        "The application behind the gateway could not be reached.",
+    ),
+    ("upstream_timeout", "Upstream timed out", "The application behind the gateway did not answer in time."),
+    (
+        "upstream_failed",
+        "Upstream failed",
+        "The application behind the gateway gave an answer that is not HTTP as it should be.",
+    ),
+    ("request_timeout", "Request timed out", "The request was not sent completely in time."),
+    (
+        "unavailable",
+        "Unavailable",
+        "The store cannot answer at the moment. Nothing is known about your key by this; try again after the time in `Retry-After`.",
+    ),
+    (
+        "internal",
+        "Internal error",
+        "Something failed that should not have. The request id in `X-Request-Id` leads to the log.",
+    ),
+];
+
+/// The title of a code.
+fn title(code: &str, status: StatusCode) -> &'static str {
+    let known = CODES.iter().find(|(known, _, _)| *known == code);
+    known.map_or_else(|| status.canonical_reason().unwrap_or("Error"), |(_, title, _)| title)
+}
+
+#[cfg(test)]
+mod tests {
+    use claviger_core::decide::{Access, Missing};
+
+    use super::*;
+
+    #[test]
+    fn every_code_is_known_once() {
+        let mut codes = CODES.iter().map(|(code, _, _)| *code).collect::<Vec<_>>();
+        codes.sort_unstable();
+        let count = codes.len();
+        codes.dedup();
+        assert_eq!(codes.len(), count);
+        assert!(CODES.iter().all(|(_, title, text)| !title.is_empty() && text.len() > 20));
+    }
+
+    #[test]
+    fn every_code_is_in_the_document_for_users() {
+        let document = include_str!("../../../docs/API.md");
+        let missing =
+            CODES.iter().map(|(code, _, _)| *code).filter(|code| !document.contains(&format!("`{code}`")));
+        assert_eq!(missing.collect::<Vec<_>>(), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn refusals() {
+        let check = |refusal: Refusal, status: u16| {
+            let problem = Problem::refused(refusal, "notebook:read");
+            assert_eq!(problem.status, status, "{refusal:?}");
+            assert!(CODES.iter().any(|(code, _, _)| *code == problem.code));
+            let document = problem.document("https://keys.example");
+            assert_eq!(document.detail, document.message);
+        };
+        check(Refusal::CredentialsRequired, 401);
+        check(Refusal::InvalidKey, 401);
+        check(Refusal::KeyDisabled, 401);
+        check(Refusal::KeyExpired, 401);
+        check(Refusal::Forbidden(Missing::Scope), 403);
+        check(Refusal::Forbidden(Missing::Access(Access::Write)), 403);
+        check(Refusal::TargetRequired, 403);
+        check(Refusal::NotFound, 404);
+    }
+
+    #[test]
+    fn only_a_401_is_a_challenge() {
+        let headers = |refusal| Problem::refused(refusal, "").challenging(Slots::ALL).headers.len();
+        assert_eq!(headers(Refusal::InvalidKey), 1);
+        assert_eq!(headers(Refusal::NotFound), 0);
+    }
+}

@@ -1,0 +1,125 @@
+//! Whether anything is under way in a connection.
+//!
+//! Counting costs two atomic additions per request. hyper's own time-out for heads allocates and arms a
+//! timer for each of them, and covers HTTP/1 only.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll, ready};
+
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::service::Service;
+use pin_project_lite::pin_project;
+
+/// What a connection has done. The counters wrap; they are only compared.
+#[derive(Debug, Default)]
+pub(super) struct Activity {
+    requests: AtomicU32,
+    progress: AtomicU32,
+}
+
+/// One request under way, from its head to the end of its response's body.
+#[derive(Debug)]
+pub(super) struct UnderWay(Arc<Activity>);
+
+impl Activity {
+    pub(super) fn begin(self: &Arc<Self>) -> UnderWay {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.step();
+        UnderWay(Arc::clone(self))
+    }
+
+    /// Notes that the connection got on.
+    pub(super) fn step(&self) {
+        self.progress.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// `None` while a request is under way, else a number that changes with each step.
+    pub(super) fn idle_since(&self) -> Option<u32> {
+        let idle = self.requests.load(Ordering::Relaxed) == 0;
+        idle.then(|| self.progress.load(Ordering::Relaxed))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.step();
+        self.0.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A service that counts its requests.
+#[derive(Debug)]
+pub(super) struct Counted<S> {
+    pub(super) service: S,
+    pub(super) activity: Arc<Activity>,
+}
+
+impl<S, B> Service<Request<Incoming>> for Counted<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>>,
+{
+    type Response = Response<CountedBody<B>>;
+    type Error = S::Error;
+    type Future = CountedFuture<S::Future>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let under_way = Some(self.activity.begin());
+        CountedFuture { future: self.service.call(request), under_way }
+    }
+}
+
+pin_project! {
+    /// The answer to a request that is counted.
+    pub(super) struct CountedFuture<F> {
+        #[pin]
+        future: F,
+        under_way: Option<UnderWay>,
+    }
+}
+
+impl<F, B, E> Future for CountedFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+{
+    type Output = Result<Response<CountedBody<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let answer = ready!(this.future.poll(cx));
+        let under_way = this.under_way.take();
+        Poll::Ready(answer.map(|response| response.map(|body| CountedBody { body, under_way })))
+    }
+}
+
+pin_project! {
+    /// A body whose end is the end of its request.
+    pub(super) struct CountedBody<B> {
+        #[pin]
+        body: B,
+        under_way: Option<UnderWay>,
+    }
+}
+
+impl<B: Body> Body for CountedBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        self.project().body.poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

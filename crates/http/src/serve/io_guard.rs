@@ -1,0 +1,176 @@
+//! A client's socket: what was read of it to tell the protocol is read again, a client that takes nothing
+//! is given up, and the connection counts as open for as long as the socket lives, also as a tunnel.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Sleep};
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use super::activity::Activity;
+
+/// What a client with prior knowledge of HTTP/2 sends first (RFC 9113 section 3.4).
+const H2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The slot among the connections, and the server's knowledge that this one is open.
+pub(super) type OpenGuard = (OwnedSemaphorePermit, TaskTrackerToken);
+
+/// Which protocol a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// The bytes that were read to find out.
+#[derive(Debug, Default)]
+pub(super) struct Sniffed {
+    bytes: [u8; H2_PREFACE.len()],
+    taken: usize,
+    length: usize,
+}
+
+/// Reads until the bytes are the preface of HTTP/2 or cannot be. `None` if the client leaves before.
+pub(super) async fn sniff<T: AsyncRead + Unpin>(io: &mut T) -> io::Result<Option<(Protocol, Sniffed)>> {
+    let mut sniffed = Sniffed::default();
+    loop {
+        let read = io.read(&mut sniffed.bytes[sniffed.length..]).await?;
+        if read == 0 {
+            return Ok(None);
+        }
+        sniffed.length += read;
+        if !H2_PREFACE.starts_with(&sniffed.bytes[..sniffed.length]) {
+            return Ok(Some((Protocol::Http1, sniffed)));
+        }
+        if sniffed.length == H2_PREFACE.len() {
+            return Ok(Some((Protocol::Http2, sniffed)));
+        }
+    }
+}
+
+/// The socket of a client.
+pub(super) struct IoGuard<T> {
+    io: T,
+    sniffed: Sniffed,
+    stall_timeout: Duration,
+    /// Made at the first stall; most connections never have one.
+    stall: Option<Pin<Box<Sleep>>>,
+    stalled: bool,
+    /// Told of every write, so that a slow download is not taken for idleness.
+    activity: Option<Arc<Activity>>,
+    _open: OpenGuard,
+}
+
+impl<T> IoGuard<T> {
+    pub(super) fn new(
+        io: T,
+        sniffed: Sniffed,
+        stall_timeout: Duration,
+        activity: Option<Arc<Activity>>,
+        open: OpenGuard,
+    ) -> Self {
+        Self { io, sniffed, stall_timeout, stall: None, stalled: false, activity, _open: open }
+    }
+
+    /// Bounds how long writes may stay pending.
+    fn watch<R>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
+        if written.is_ready() {
+            self.stalled = false;
+            if let Some(activity) = &self.activity {
+                activity.step();
+            }
+            return written;
+        }
+        let timeout = self.stall_timeout;
+        let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+        if !self.stalled {
+            self.stalled = true;
+            stall.as_mut().reset(Instant::now() + timeout);
+        }
+        match stall.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for IoGuard<T> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let sniffed = &mut this.sniffed;
+        if sniffed.taken < sniffed.length {
+            let left = &sniffed.bytes[sniffed.taken..sniffed.length];
+            let fits = left.len().min(buffer.remaining());
+            buffer.put_slice(&left[..fits]);
+            sniffed.taken += fits;
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut this.io).poll_read(cx, buffer)
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for IoGuard<T> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.io).poll_write(cx, bytes);
+        this.watch(cx, written)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.io).poll_write_vectored(cx, slices);
+        this.watch(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn check(input: &[u8], expect: Option<Protocol>) {
+        let mut left = input;
+        let found = sniff(&mut left).await.unwrap();
+        assert_eq!(found.as_ref().map(|(protocol, _)| *protocol), expect, "{}", input.escape_ascii());
+        if let Some((_, sniffed)) = found {
+            let again = [&sniffed.bytes[..sniffed.length], left].concat();
+            assert_eq!(again, input, "bytes are lost");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_bytes_tell_the_protocol() {
+        check(b"", None).await;
+        check(b"P", None).await;
+        check(b"PRI * HTTP/2.0\r\n", None).await;
+        check(b"GET / HTTP/1.1\r\n\r\n", Some(Protocol::Http1)).await;
+        check(b"POST / HTTP/1.1\r\n\r\n", Some(Protocol::Http1)).await;
+        check(b"PRI * HTTP/1.1\r\n\r\n", Some(Protocol::Http1)).await;
+        check(H2_PREFACE, Some(Protocol::Http2)).await;
+        check(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0", Some(Protocol::Http2)).await;
+    }
+}

@@ -1,0 +1,127 @@
+//! The description of the API, the pages about problems, and what errors look like.
+
+use std::fmt::Write;
+
+use claviger_http::problem::CODES;
+use serde_json::{Value, json};
+
+use crate::app::{OPERATOR, TestApp};
+use crate::denials::PUBLIC;
+use crate::world::World;
+
+async fn document() -> Value {
+    let answer = TestApp::start().await.call("GET", "/openapi.json", None, None).await;
+    assert_eq!(answer.header("content-type"), "application/json");
+    answer.ok(200)
+}
+
+#[tokio::test]
+async fn the_description_is_as_it_was() {
+    insta::assert_snapshot!("openapi", serde_json::to_string_pretty(&document().await).unwrap());
+}
+
+/// Every `$ref` leads somewhere, every operation has a name of its own, and only pages take no credential.
+#[tokio::test]
+async fn the_description_holds_together() {
+    let document = document().await;
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    fn references(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(map) => map.iter().for_each(|(name, value)| match value {
+                Value::String(text) if name == "$ref" => found.push(text.clone()),
+                value => references(value, found),
+            }),
+            Value::Array(list) => list.iter().for_each(|value| references(value, found)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    assert!(found.len() > 20);
+    for reference in found {
+        let pointer = reference.strip_prefix('#').unwrap();
+        assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+    }
+    let mut names = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let place = format!("{method} {path}");
+            names.push(operation["operationId"].as_str().unwrap().to_owned());
+            assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{place}");
+            let public = operation.get("security").is_some();
+            let known = PUBLIC.iter().any(|row| row.0 == method.to_uppercase() && row.1 == path);
+            assert_eq!(public, known, "{place}");
+        }
+    }
+    let count = names.len();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), count, "operations share a name");
+}
+
+#[tokio::test]
+async fn pages_about_problems() {
+    let app = TestApp::start().await;
+    let list = app.call("GET", "/problems/", None, None).await;
+    for (code, _, _) in CODES {
+        assert!(list.text().contains(&format!("href=\"{code}\"")), "{code} is listed");
+        let page = app.call("GET", &format!("/problems/{code}"), None, None).await;
+        assert_eq!(page.status, 200);
+        assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+        let policy = page.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'; style-src 'sha256-") && !policy.contains("unsafe"));
+        assert!(!page.text().contains("<script") && !page.text().contains(" style="));
+    }
+    for odd in ["nope", "%3Cscript%3E", "..", "%00", "INVALID_KEY"] {
+        app.call("GET", &format!("/problems/{odd}"), None, None).await.refused(404, "not_found");
+    }
+    insta::assert_snapshot!(
+        "problem_page",
+        app.call("GET", "/problems/invalid_key", None, None).await.text()
+    );
+}
+
+#[tokio::test]
+async fn errors_are_as_they_were() {
+    let w = World::new().await;
+    let key = format!("/v1/keys/{}", w.ada_narrow.id);
+    let verify = json!({"key": "x"});
+    let rows: Vec<(&str, &str, Option<&str>, Option<Value>)> = vec![
+        ("GET", "/v1/keys", None, None),
+        ("GET", "/v1/keys", Some("sk_0000000000000000000000000000000000000"), None),
+        ("GET", "/v1/keys", Some(&w.ada_disabled.secret), None),
+        ("GET", "/v1/keys", Some(&w.ada_expired.secret), None),
+        ("GET", "/v1/keys", Some("short"), None),
+        ("GET", "/v1/keys", Some(&w.ada_narrow.secret), None),
+        ("GET", "/v1/keys", Some(&w.pinned.secret), None),
+        ("GET", "/v1/accounts", Some(&w.ada_full.secret), None),
+        ("GET", &key, Some(&w.bob_full.secret), None),
+        ("PUT", &key, Some(OPERATOR), None),
+        ("PATCH", &key, Some(OPERATOR), None),
+        ("PATCH", &key, Some(OPERATOR), Some(json!([]))),
+        ("PATCH", &key, Some(OPERATOR), Some(json!({"nmae": "x"}))),
+        ("PATCH", &key, Some(OPERATOR), Some(json!({"name": 1}))),
+        ("PATCH", &key, Some(OPERATOR), Some(json!({"name": ""}))),
+        ("PATCH", &key, Some(OPERATOR), Some(json!({"expires_at": "soon"}))),
+        ("GET", "/v1/keys?limit=0", Some(OPERATOR), None),
+        ("GET", "/v1/keys?limit=x", Some(OPERATOR), None),
+        ("GET", "/v1/keys?cursor=x", Some(OPERATOR), None),
+        ("GET", "/v1/keys?nmae=x", Some(OPERATOR), None),
+        ("POST", "/v1/accounts", Some(OPERATOR), Some(json!({"external_id": "Ada"}))),
+        ("POST", "/v1/verify", Some(&w.ada_full.secret), Some(verify.clone())),
+        ("POST", "/v1/verify", Some(&w.pinned.secret), Some(verify)),
+        ("DELETE", "/v1/whoami/key", Some(&w.pinned.secret), None),
+    ];
+    let mut page = String::new();
+    for (method, path, key, body) in rows {
+        let answer = w.app.call(method, path, key, body.clone()).await;
+        let path = path.split_once("key_").map_or(path, |(before, _)| before);
+        let body = body.map(|body| format!(" {body}")).unwrap_or_default();
+        let problem = answer.json();
+        let (code, detail) = (problem["code"].as_str().unwrap(), problem["detail"].as_str().unwrap());
+        writeln!(page, "{method} {path}{body}\n  {} {code}\n  {detail}", answer.status.as_u16()).unwrap();
+    }
+    insta::assert_snapshot!("errors", page);
+    let whole = w.app.call("GET", "/v1/keys", None, None).await.json();
+    insta::assert_snapshot!("problem", serde_json::to_string_pretty(&whole).unwrap());
+}

@@ -1,0 +1,115 @@
+//! `/v1/teams` and `/v1/projects`.
+
+use serde_json::{Value, json};
+
+use crate::app::OPERATOR;
+use crate::world::World;
+
+#[tokio::test]
+async fn teams() {
+    let w = World::new().await;
+    let made = w.app.post(&w.bob_full.secret, "/v1/teams", json!({"name": "Bob's"})).await.ok(201);
+    let path = format!("/v1/teams/{}", made["id"].as_str().unwrap());
+    let members = w.app.get(OPERATOR, &format!("{path}/members")).await.ok(200);
+    assert_eq!(members["items"], json!([{"account": w.bob, "role": "owner"}]), "who makes a team owns it");
+    let listed = w.app.get(OPERATOR, &format!("/v1/teams?member={}", w.bob)).await.ok(200);
+    assert_eq!(listed["items"], json!([made]));
+    let body = json!({"name": "T", "external_id": "t-1", "owner": w.eve});
+    let made = w.app.post(OPERATOR, "/v1/teams", body).await.ok(201);
+    assert_eq!(w.app.get(OPERATOR, "/v1/teams?external_id=t-1").await.ok(200)["items"], json!([made]));
+    let conflict = w.app.post(OPERATOR, "/v1/teams", json!({"name": "U", "external_id": "t-1"})).await;
+    conflict.refused(409, "external_id_taken");
+
+    let path = format!("/v1/teams/{}", w.lab);
+    let renamed = w.app.patch(&w.lab_full.secret, &path, json!({"name": "Laboratory"})).await.ok(200);
+    assert_eq!(renamed["name"], "Laboratory");
+    w.app.patch(&w.lab_full.secret, &path, json!({"external_id": "x"})).await.refused(400, "invalid_request");
+    let closed = w.app.delete(&w.lab_full.secret, &path).await.ok(200);
+    assert_eq!((&closed["closed"], &closed["revocation"]["state"]), (&json!(true), &json!("complete")));
+    w.app.get(&w.lab_full.secret, &path).await.refused(401, "key_disabled");
+    assert_eq!(w.app.patch(OPERATOR, &path, json!({"closed": false})).await.ok(200)["closed"], false);
+    w.app.get(&w.lab_full.secret, &path).await.ok(200);
+}
+
+#[tokio::test]
+async fn members_of_a_team() {
+    let w = World::new().await;
+    let path = format!("/v1/teams/{}/members", w.lab);
+    let put = async |key: &str, account: &str, role: &str| {
+        w.app.put(key, &format!("{path}/{account}"), json!({"role": role})).await
+    };
+    let (operator, lab) = (OPERATOR, w.lab_full.secret.as_str());
+    let added = put(lab, &w.bob, "admin").await.ok(200);
+    assert_eq!(added, json!({"account": w.bob, "role": "admin"}));
+    let weaker = put(lab, &w.bob, "member").await.ok(200);
+    assert_eq!(weaker["revocation"]["state"], "complete");
+    let again = put(lab, &w.bob, "member").await.ok(200);
+    assert_eq!(again["role"], "member");
+    // Owners are made by owners and operators, and one stays.
+    put(lab, &w.bob, "owner").await.refused(403, "forbidden");
+    put(lab, &w.ada, "member").await.refused(403, "forbidden");
+    put(operator, &w.ada, "member").await.refused(409, "last_owner");
+    w.app.delete(operator, &format!("{path}/{}", w.ada)).await.refused(409, "last_owner");
+    put(operator, &w.bob, "owner").await.ok(200);
+    put(operator, &w.ada, "member").await.ok(200);
+    put(operator, &w.bob, "viewer").await.refused(400, "invalid_request");
+    put(operator, "acct_00000000000000000000000000", "member").await.refused(404, "not_found");
+    put(operator, "nobody", "member").await.refused(404, "not_found");
+    let gone = w.app.delete(lab, &format!("{path}/{}", w.eve)).await.ok(200);
+    assert_eq!((&gone["id"], &gone["deleted"]), (&json!(w.eve), &json!(true)));
+    assert_eq!(gone["revocation"]["state"], "complete");
+    w.app.delete(lab, &format!("{path}/{}", w.eve)).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn projects() {
+    let w = World::new().await;
+    let path = format!("/v1/projects/{}", w.atlas);
+    let shown = w.app.get(&w.atlas_full.secret, &path).await.ok(200);
+    let expect = json!({
+        "id": w.atlas, "name": "Atlas", "holder": format!("account:{}", w.ada), "external_id": null,
+        "closed": false, "created_at": "2027-01-15T08:00:00Z",
+    });
+    assert_eq!(shown, expect);
+    for query in [format!("member={}", w.eve), format!("holder=account:{}", w.ada)] {
+        let listed = w.app.get(OPERATOR, &format!("/v1/projects?{query}")).await.ok(200);
+        assert_eq!(listed["items"], json!([expect]), "{query}");
+    }
+    let before = w.app.sequence().await;
+    let new = |holder: &str| json!({"name": "P", "holder": holder});
+    for holder in ["", "operator", "notebook:alpha", &format!("project:{}", w.atlas)] {
+        w.app.post(OPERATOR, "/v1/projects", new(holder)).await.refused(400, "invalid_request");
+        w.app.get(OPERATOR, &format!("/v1/projects?holder={holder}")).await.refused(400, "invalid_request");
+    }
+    let nobody = "account:acct_00000000000000000000000000";
+    w.app.post(OPERATOR, "/v1/projects", new(nobody)).await.refused(404, "not_found");
+    assert_eq!(w.app.sequence().await, before);
+    w.app.patch(&w.atlas_full.secret, &path, json!({"name": "Atlas 2"})).await.ok(200);
+    let closed = w.app.delete(&w.ada_full.secret, &path).await.ok(200);
+    assert_eq!((&closed["closed"], &closed["revocation"]["state"]), (&json!(true), &json!("complete")));
+    w.app.get(&w.ada_full.secret, &path).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn members_of_a_project() {
+    let w = World::new().await;
+    let path = format!("/v1/projects/{}/members", w.atlas);
+    let items = async || w.app.get(&w.ada_full.secret, &path).await.ok(200)["items"].clone();
+    assert_eq!(items().await, json!([{"account": w.eve, "role": "viewer"}]));
+    let role = |role: &str| -> Value { json!({"role": role}) };
+    let bob = format!("{path}/{}", w.bob);
+    w.app.put(&w.ada_full.secret, &bob, role("collaborator")).await.ok(200);
+    w.app.put(&w.ada_full.secret, &bob, role("owner")).await.refused(400, "invalid_request");
+    // A collaborator knows of the project, and does not manage it.
+    w.app.get(&w.bob_full.secret, &path).await.ok(200);
+    w.app.put(&w.bob_full.secret, &bob, role("admin")).await.refused(403, "forbidden");
+    let authority = format!("project:{}", w.atlas);
+    let new = json!({"name": "n", "authority": authority, "scopes": []});
+    w.app.post(&w.bob_full.secret, "/v1/keys", new).await.refused(404, "not_found");
+    w.app
+        .get(&w.bob_full.secret, &format!("/v1/history?authority={authority}"))
+        .await
+        .refused(403, "forbidden");
+    w.app.delete(&w.ada_full.secret, &bob).await.ok(200);
+    w.app.get(&w.bob_full.secret, &path).await.refused(404, "not_found");
+}

@@ -1,0 +1,13 @@
+//! The edge driven over real sockets: raw clients before it, raw upstreams that misbehave behind it.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+mod bodies;
+mod framing;
+mod harness;
+mod headers;
+mod http2;
+mod pool;
+mod server;
+mod timeouts;
+mod tunnels;

@@ -1,0 +1,117 @@
+//! What the gateway counts, limits and records.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use claviger_http::gate::proxy::{Proxy, ProxyLimits, Tunnels};
+use claviger_http::gate::{Gate, GatewayService, RouteConfig, Routes};
+use claviger_http::serve::{ServeLimits, serve, serve_with};
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use crate::house::House;
+
+const ROUTES: &str = r#"
+[[routes]]
+path = "/all"
+history = "all"
+upstream = "http://UPSTREAM"
+[[routes]]
+path = "/writes"
+methods = ["GET", "POST"]
+upstream = "http://UPSTREAM"
+[[routes]]
+path = "/off"
+methods = ["POST"]
+history = "off"
+upstream = "http://UPSTREAM"
+"#;
+
+#[derive(serde::Deserialize)]
+struct File {
+    routes: Vec<RouteConfig>,
+}
+
+/// Starts a gateway with an application behind it; returns its address.
+async fn gateway(house: &House) -> String {
+    let (front, back) =
+        (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let address = front.local_addr().unwrap().to_string();
+    let file = ROUTES.replace("UPSTREAM", &back.local_addr().unwrap().to_string());
+    let file: File = toml::from_str(&file).unwrap();
+    let stop = CancellationToken::new();
+    let answer = service_fn(|_: Request<Incoming>| async {
+        Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"served"))))
+    });
+    let drain = Duration::from_secs(1);
+    tokio::spawn(serve(back, ServeLimits::default(), answer, stop.clone(), drain));
+    let gate = Gate::new(house.state.clone(), Routes::new(&file.routes).unwrap());
+    let proxy = Proxy::new(ProxyLimits::default(), Tunnels::new(stop.clone()));
+    let make = move |peer| GatewayService::new(gate.clone(), proxy.clone(), peer);
+    tokio::spawn(serve_with(front, ServeLimits::default(), make, stop, drain));
+    address
+}
+
+/// The whole answer, in lower case.
+async fn ask(address: &str, method: &str, path: &str, key: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let key = if key.is_empty() { String::new() } else { format!("x-api-key: {key}\r\n") };
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\nconnection: close\r\n{key}\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer.to_ascii_lowercase()
+}
+
+#[tokio::test]
+async fn rates() {
+    let house = House::new().await;
+    let address = gateway(&house).await;
+    let rate = json!({"restrictions": {"rate": {"limit": 1, "period_seconds": 60}}});
+    let (id, key) = house.key(rate).await;
+    let first = ask(&address, "GET", "/writes", &key).await;
+    assert!(first.starts_with("http/1.1 200") && first.ends_with("served"), "{first}");
+    assert!(first.contains("ratelimit-policy: \"key\";q=1;w=60\r\n"), "{first}");
+    assert!(first.contains("ratelimit: \"key\";r=0;t=60\r\n"), "{first}");
+    let second = ask(&address, "GET", "/writes", &key).await;
+    assert!(second.starts_with("http/1.1 429") && second.contains("retry-after: "), "{second}");
+    assert!(second.contains("ratelimit: \"key\";r=0;") && second.contains("rate_limited"), "{second}");
+    house.state.authority.flush_usage().await.unwrap();
+    let usage = house.get(&format!("/v1/usage?key={id}&step=hour")).await.body;
+    let row = &usage["items"][0];
+    assert_eq!((&row["allowed"], &row["refused"]), (&json!(1), &json!(1)), "{usage}");
+    assert_eq!(house.get(&format!("/v1/keys/{id}")).await.body["last_used_from"], "127.0.0.1");
+}
+
+#[tokio::test]
+async fn what_is_recorded() {
+    let house = House::new().await;
+    let address = gateway(&house).await;
+    let (id, key) = house.key(json!({})).await;
+    for (method, path) in [("GET", "/all"), ("GET", "/writes"), ("POST", "/writes"), ("POST", "/off")] {
+        let answer = ask(&address, method, path, &key).await;
+        assert!(answer.starts_with("http/1.1 200"), "{answer}");
+    }
+    assert!(ask(&address, "GET", "/all", "").await.starts_with("http/1.1 401"));
+    assert_eq!(house.state.authority.flush_notes().await.unwrap(), 3);
+    let rows = async |query: &str| {
+        let listed = house.get(&format!("/v1/history?{query}")).await.body;
+        let row = |row: &Value| {
+            ["actor", "action", "authority", "origin", "outcome"].map(|f| row[f].as_str().unwrap().to_owned())
+        };
+        listed["items"].as_array().unwrap().iter().map(row).collect::<Vec<_>>()
+    };
+    let own = format!("key:{id}");
+    let done = |action: &str| [&*own, action, &*house.account, "api", "done"].map(str::to_owned);
+    assert_eq!(rows(&format!("key={id}")).await, [done("request:post"), done("request:get")]);
+    let stranger = ["anonymous", "request:get", "operator", "api", "credentials_required"].map(str::to_owned);
+    assert_eq!(rows("actor=anonymous").await, [stranger]);
+}
