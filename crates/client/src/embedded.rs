@@ -1,0 +1,126 @@
+//! Verification in this process.
+
+use claviger_authority::{Authority, CallerCredential};
+use claviger_core::authority::Reference;
+use claviger_core::decide::{Context, Credential, Permit, Place, Request, Target};
+use claviger_core::key::PresentedKey;
+use claviger_core::scope::Action;
+use claviger_core::selector::Version;
+use jiff::Timestamp;
+
+use crate::verifier::{Unverified, Verifier};
+use crate::verify::{Grants, Reason, Verdict, Verify};
+
+/// A verifier over an authority in this process: no network, and nothing is waited for. The service that has
+/// it is the authority, so nothing else opens the same store.
+#[derive(Clone)]
+pub struct Embedded(Authority);
+
+impl Embedded {
+    /// A verifier over this authority.
+    #[must_use]
+    pub fn new(authority: Authority) -> Self {
+        Self(authority)
+    }
+
+    /// The authority.
+    #[must_use]
+    pub fn authority(&self) -> &Authority {
+        &self.0
+    }
+
+    /// What a key is worth, from memory alone.
+    ///
+    /// # Errors
+    /// A question that cannot be asked, such as a target that names nothing.
+    pub fn decide(&self, question: &Verify) -> Result<Verdict, Unverified> {
+        let wrong =
+            |field: &str, why: &dyn std::fmt::Display| Unverified::Refused(format!("`{field}`: {why}"));
+        let key = PresentedKey::parse(question.key.expose()).ok();
+        let action = question.action.as_deref().map(Action::parse).transpose();
+        let version = match question.version.map(Version::new) {
+            Some(None) => return Err(wrong("version", &"it is a whole number from 1")),
+            known => known.flatten(),
+        };
+        let target = question.target.as_deref().map(Reference::parse).transpose();
+        let target = match target.map_err(|error| wrong("target", &error))? {
+            None => Target::Nothing,
+            Some(Reference::Operator) => Target::Operator,
+            Some(Reference::Account(id)) => Target::Account(id),
+            Some(Reference::Team(id)) => Target::Team(id),
+            Some(Reference::Project(id)) => Target::Project(id),
+            Some(Reference::Resource(name)) => Target::Resource(name, version),
+        };
+        let address = question.ip.as_deref().map(str::parse).transpose();
+        let request = Request {
+            action: action.map_err(|error| wrong("action", &error))?,
+            target,
+            context: if question.context.as_deref() == Some("embed") { Context::Embed } else { Context::Api },
+            place: Place {
+                address: address.map_err(|error| wrong("ip", &error))?,
+                origin: question.origin.as_deref(),
+            },
+            anonymous: false,
+        };
+        Ok(self.answer(key, &request, question.explain))
+    }
+
+    fn answer(&self, key: Option<PresentedKey<'_>>, request: &Request<'_>, explain: bool) -> Verdict {
+        let view = self.0.index().view();
+        let entry = match key.map(|key| self.0.identify(Some(key))) {
+            Some(CallerCredential::Key(digest)) => view.key(&digest),
+            _ => None,
+        };
+        let credential = entry.map_or(Credential::Unknown, Credential::Key);
+        let verdict = self.0.decide(&view, credential, request);
+        let permit = verdict.outcome.as_ref().ok();
+        let rights = entry.as_ref().map(|entry| entry.rights);
+        let names = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+        let reason = |reason: claviger_core::decide::Reason| Reason {
+            code: reason.code().to_owned(),
+            text: reason.to_string(),
+        };
+        Verdict {
+            valid: permit.is_some(),
+            code: verdict.outcome.as_ref().err().map_or("valid", |refusal| refusal.code()).to_owned(),
+            key_id: entry.map(|entry| entry.id.to_string()),
+            kind: rights.map(|rights| rights.authority.kind().into()),
+            authority: rights.map(|rights| rights.authority.to_string()),
+            scopes: rights.map(|rights| rights.scopes.iter().map(ToString::to_string).collect()),
+            expires_at: rights
+                .and_then(|rights| rights.expires_at)
+                .and_then(|at| Timestamp::from_millisecond(at.start().millis()).ok()),
+            grants: permit.map_or_else(Grants::default, |permit| Grants {
+                secrets: names(permit.secrets().collect()),
+                databases: names(permit.databases().collect()),
+            }),
+            version: permit.and_then(Permit::version).map(Version::get),
+            reasons: explain.then(|| verdict.reasons.iter().map(reason).collect()),
+            other: serde_json::Map::new(),
+        }
+    }
+}
+
+impl From<claviger_core::Kind> for crate::Kind {
+    fn from(kind: claviger_core::Kind) -> Self {
+        match kind {
+            claviger_core::Kind::Account => Self::Account,
+            claviger_core::Kind::Team => Self::Team,
+            claviger_core::Kind::Project => Self::Project,
+            claviger_core::Kind::Resource => Self::Resource,
+            claviger_core::Kind::Operator => Self::Operator,
+        }
+    }
+}
+
+impl std::fmt::Debug for Embedded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Embedded")
+    }
+}
+
+impl Verifier for Embedded {
+    async fn verify(&self, question: Verify) -> Result<Verdict, Unverified> {
+        self.decide(&question)
+    }
+}

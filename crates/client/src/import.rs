@@ -1,0 +1,172 @@
+//! Keys from elsewhere: `/v1/keys/import` and `/v1/keys/imports`.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::error::Result;
+use crate::keys::{Keys, Restrictions};
+use crate::page::escaped;
+use crate::secret::Secret;
+use crate::transport::Call;
+
+/// A key from elsewhere: by its text, or by the SHA-256 of it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportRow {
+    /// Its text.
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "exposed")]
+    pub key: Option<Secret>,
+    /// SHA-256 of its text, in hexadecimal, where the text is not at hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// What people call it.
+    pub name: String,
+    /// What it shall stand for.
+    pub authority: String,
+    /// What it may do; the default of its kind if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Vec<String>>,
+    /// Keys of a resource only: `@12` or `@12...`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub versions: Option<String>,
+    /// Keys of a resource only: `secrets`, `databases`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grants: Option<Vec<String>>,
+    /// The whole second from which it is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// When it was made where it comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
+    /// What is shown of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<String>,
+    /// `active` or `disabled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// From where and how often it may be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restrictions: Option<Restrictions>,
+    /// Up to 16 short texts for your own use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<BTreeMap<String, String>>,
+}
+
+fn exposed<S: Serializer>(key: &Option<Secret>, target: S) -> Result<S::Ok, S::Error> {
+    match key {
+        Some(key) => target.serialize_str(key.expose()),
+        None => target.serialize_none(),
+    }
+}
+
+/// How to import.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct ImportOptions {
+    /// Only say what would become of each row.
+    pub dry_run: bool,
+    /// The importer's word that every digest is of a text with at least 128 random bits. Rows with digests
+    /// are invalid without it.
+    pub digests_are_strong: bool,
+}
+
+/// How far an import is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ImportProgress {
+    /// The import, `imp_…`.
+    pub id: String,
+    /// Whether it was committed.
+    pub committed: bool,
+    /// Rows that are staged, or, once it is committed, imported; in a dry run, those that would be.
+    pub staged: u64,
+    /// Rows that are there already.
+    pub duplicate: u64,
+    /// Rows that cannot be.
+    pub invalid: u64,
+    /// Rows that the caller may not import.
+    pub refused: u64,
+    /// Whether nothing will be imported.
+    pub dry_run: bool,
+}
+
+/// What became of one key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ImportOutcome {
+    /// `imported` (once the import is committed), `would_import`, `duplicate`, `invalid` or `refused`.
+    pub outcome: String,
+    /// The key, valid once the import is committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<String>,
+    /// If it is refused: the code of the refusal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// What is the matter, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// What else the authority says.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+#[derive(Serialize)]
+struct Rows<'r> {
+    rows: &'r [ImportRow],
+}
+
+#[derive(Deserialize)]
+struct Outcomes {
+    outcomes: Vec<ImportOutcome>,
+}
+
+fn path(import: &str, then: &str) -> String {
+    format!("/v1/keys/imports/{}{then}", escaped(import))
+}
+
+impl Keys<'_> {
+    /// Begins an import: stage rows, then commit. Nothing is valid before the commit, and after it everything
+    /// is. One that nobody goes on with for an hour is abandoned.
+    ///
+    /// # Errors
+    /// Those of every call: [`crate::Error`].
+    pub async fn begin_import(&self, options: ImportOptions) -> Result<ImportProgress> {
+        self.client().ask(Call::post("/v1/keys/imports", &options)?).await
+    }
+
+    /// Stages up to 5,000 rows, and says what becomes of each. That one cannot be taken over keeps no other
+    /// from it.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn stage_import(&self, import: &str, rows: &[ImportRow]) -> Result<Vec<ImportOutcome>> {
+        let call = Call::post(path(import, "/rows"), &Rows { rows })?;
+        Ok(self.client().ask::<Outcomes>(call).await?.outcomes)
+    }
+
+    /// Makes everything valid that was staged, at once.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn commit_import(&self, import: &str) -> Result<ImportProgress> {
+        self.client().ask(Call::post_nothing(path(import, "/commit"))).await
+    }
+
+    /// Forgets what was staged.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn abandon_import(&self, import: &str) -> Result<()> {
+        self.client().send(Call::delete(path(import, ""))).await.map(drop)
+    }
+}
+
+impl ImportOutcome {
+    /// Whether the key is taken over, or would be.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        matches!(self.outcome.as_str(), "imported" | "would_import")
+    }
+}

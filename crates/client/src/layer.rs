@@ -1,0 +1,307 @@
+//! A tower layer that guards a service of one's own.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use tower::{Layer, Service};
+
+use crate::credential::{self, Slots, Unreadable};
+use crate::error::ProblemDocument;
+use crate::verifier::{Unverified, Verifier};
+use crate::verify::{Verdict, Verify};
+
+/// Seconds after which a caller may try again where the authority cannot be asked and does not say.
+const RETRY_SECONDS: u64 = 1;
+
+/// Who calls, as the authority says: in the extensions of every request that a [`VerifyLayer`] lets through.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Verified {
+    /// The key, `key_…`.
+    pub key_id: String,
+    /// What it stands for: `account:acct_…`, `team:…`, `project:…`, `type:id` of a resource, or `operator`.
+    pub authority: String,
+    /// What it may do.
+    pub scopes: Vec<String>,
+    /// Everything that the authority said.
+    pub verdict: Verdict,
+}
+
+/// What a request is about: which action, on which target. Made from its head by [`VerifyLayer::asking`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// `type:action`; none asks only whether the key is good.
+    pub action: Option<String>,
+    /// `type:id` of a resource, or a container such as `project:proj_…`.
+    pub target: Option<String>,
+    /// Its version; the latest if absent.
+    pub version: Option<u32>,
+    /// The address of the caller, for keys that are restricted to addresses. Take it from the connection, or
+    /// from a header only if a proxy of yours sets it.
+    pub address: Option<String>,
+}
+
+type Asking = dyn Fn(&Parts) -> Asked + Send + Sync;
+
+/// Lets requests through that carry a good key, with [`Verified`] in their extensions, and answers all others
+/// with problem documents (RFC 9457). The key is taken out of the request: what comes after never sees it.
+///
+/// ```no_run
+/// use claviger_client::{Asked, Client, Secret, Slots, Verified, VerifyLayer};
+///
+/// # fn example() -> claviger_client::Result<()> {
+/// let key = Secret::new(std::env::var("CLAVIGER_KEY").unwrap_or_default());
+/// let client = Client::builder("https://keys.example.org").key(key).build()?;
+/// let layer = VerifyLayer::new(client)
+///     .slots(Slots { query: true, ..Slots::HEADERS })
+///     .asking(|head| Asked {
+///         action: Some(if head.method == http::Method::GET { "report:read" } else { "report:write" }.into()),
+///         ..Asked::default()
+///     });
+/// # let _ = layer; Ok(())
+/// # }
+/// ```
+pub struct VerifyLayer<V> {
+    verifier: Arc<V>,
+    slots: Slots,
+    optional: bool,
+    asking: Arc<Asking>,
+}
+
+impl<V> Clone for VerifyLayer<V> {
+    fn clone(&self) -> Self {
+        let Self { verifier, slots, optional, asking } = self;
+        Self { verifier: verifier.clone(), slots: *slots, optional: *optional, asking: asking.clone() }
+    }
+}
+
+impl<V> std::fmt::Debug for VerifyLayer<V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VerifyLayer").field("slots", &self.slots).finish_non_exhaustive()
+    }
+}
+
+impl<V: Verifier> VerifyLayer<V> {
+    /// A layer that asks this verifier whether keys are good: every header is a slot, and a key is required.
+    ///
+    /// Without [`asking`](Self::asking) nothing is asked about actions: look at [`Verified::scopes`] then. A
+    /// key of one resource is never good without its target.
+    pub fn new(verifier: V) -> Self {
+        Self {
+            verifier: Arc::new(verifier),
+            slots: Slots::HEADERS,
+            optional: false,
+            asking: Arc::new(|_| Asked::default()),
+        }
+    }
+
+    /// Reads keys from these places.
+    #[must_use]
+    pub fn slots(self, slots: Slots) -> Self {
+        Self { slots, ..self }
+    }
+
+    /// Lets requests without a key through, without [`Verified`]. A key that is not good is still refused.
+    #[must_use]
+    pub fn optional(self) -> Self {
+        Self { optional: true, ..self }
+    }
+
+    /// Says what each request is about.
+    #[must_use]
+    pub fn asking(self, asking: impl Fn(&Parts) -> Asked + Send + Sync + 'static) -> Self {
+        Self { asking: Arc::new(asking), ..self }
+    }
+}
+
+impl<S, V: Verifier> Layer<S> for VerifyLayer<V> {
+    type Service = VerifyService<S, V>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        VerifyService { inner, layer: self.clone() }
+    }
+}
+
+/// What a [`VerifyLayer`] makes of a service.
+#[derive(Debug)]
+pub struct VerifyService<S, V> {
+    inner: S,
+    layer: VerifyLayer<V>,
+}
+
+impl<S: Clone, V> Clone for VerifyService<S, V> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), layer: self.layer.clone() }
+    }
+}
+
+impl<S, V, B, R> Service<Request<B>> for VerifyService<S, V>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    V: Verifier,
+    B: Send + 'static,
+    R: From<Bytes> + Send + 'static,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<R>, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // The one that is ready goes with the request; the clone waits for its own turn.
+        let waiting = self.inner.clone();
+        let mut ready = std::mem::replace(&mut self.inner, waiting);
+        let layer = self.layer.clone();
+        Box::pin(async move {
+            let (mut parts, body) = request.into_parts();
+            // What came from outside under this name is nobody's word.
+            parts.extensions.remove::<Verified>();
+            match layer.judge(&mut parts).await {
+                Ok(verified) => {
+                    verified.map(|verified| parts.extensions.insert(verified));
+                    ready.call(Request::from_parts(parts, body)).await
+                }
+                Err(refused) => Ok(refused.render(layer.slots)),
+            }
+        })
+    }
+}
+
+impl<V: Verifier> VerifyLayer<V> {
+    async fn judge(&self, parts: &mut Parts) -> Result<Option<Verified>, Refused> {
+        let Some(key) = credential::take(parts, self.slots).map_err(Refused::unreadable)? else {
+            return if self.optional { Ok(None) } else { Err(Refused::required()) };
+        };
+        let asked = (self.asking)(parts);
+        let origin = parts.headers.get(ORIGIN).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let question = Verify {
+            action: asked.action,
+            target: asked.target,
+            version: asked.version,
+            ip: asked.address,
+            origin,
+            ..Verify::new(key)
+        };
+        let verdict = self.verifier.verify(question).await.map_err(|error| Refused::unverified(&error))?;
+        match (verdict.valid, &verdict.key_id, &verdict.authority) {
+            (true, Some(key_id), Some(authority)) => Ok(Some(Verified {
+                key_id: key_id.clone(),
+                authority: authority.clone(),
+                scopes: verdict.scopes.clone().unwrap_or_default(),
+                verdict,
+            })),
+            // Good without a key to it cannot be: whoever says so is no authority.
+            (true, _, _) => Err(Refused::unverified(&Unverified::Refused("no key is named".to_owned()))),
+            (false, _, _) => Err(Refused::by(&verdict.code)),
+        }
+    }
+}
+
+/// What a request is answered with that does not get through.
+struct Refused {
+    status: StatusCode,
+    code: String,
+    detail: String,
+    retry_after: Option<u64>,
+}
+
+impl Refused {
+    fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+        Self { status, code: code.to_owned(), detail: detail.into(), retry_after: None }
+    }
+
+    fn required() -> Self {
+        let detail = "This needs a credential. Send an API key, for example as `Authorization: Bearer KEY`.";
+        Self::new(StatusCode::UNAUTHORIZED, "credentials_required", detail)
+    }
+
+    fn unreadable(unreadable: Unreadable) -> Self {
+        let (code, detail) = match unreadable {
+            Unreadable::Ambiguous => (
+                "ambiguous_credentials",
+                "The request carries more than one credential. Send one, in one place.".to_owned(),
+            ),
+            Unreadable::Malformed(why) => {
+                ("malformed_credentials", format!("The credential cannot be read: {why}."))
+            }
+        };
+        Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    fn unverified(error: &Unverified) -> Self {
+        match error {
+            Unverified::Unavailable { retry_after, .. } => {
+                let detail =
+                    "The key cannot be checked at the moment. Nothing is known about it by this; try again.";
+                let seconds = retry_after.map_or(RETRY_SECONDS, |wait| wait.as_secs().max(RETRY_SECONDS));
+                let refused = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail);
+                Self { retry_after: Some(seconds), ..refused }
+            }
+            Unverified::Refused(_) => {
+                let detail = "This service is not set up to check keys.";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+            }
+        }
+    }
+
+    /// What the authority refused, in the words of its own API.
+    fn by(code: &str) -> Self {
+        let (status, detail) = match code {
+            "invalid_key" => (
+                StatusCode::UNAUTHORIZED,
+                "This key is not known here. It may be mistyped, or it was deleted.",
+            ),
+            "key_disabled" => (StatusCode::UNAUTHORIZED, "This key is disabled."),
+            "key_expired" => (StatusCode::UNAUTHORIZED, "This key has expired."),
+            "restricted" => (StatusCode::FORBIDDEN, "This key may not be used from here."),
+            "not_found" => {
+                (StatusCode::NOT_FOUND, "There is nothing here, or nothing that this credential may know of.")
+            }
+            "target_required" => {
+                (StatusCode::FORBIDDEN, "A key of one resource is good for that resource only.")
+            }
+            "rate_limited" | "quota_exceeded" => {
+                (StatusCode::TOO_MANY_REQUESTS, "This key is used too often at the moment; try again later.")
+            }
+            // Whatever a later authority calls it: it is refused.
+            _ => (StatusCode::FORBIDDEN, "This key does not allow this."),
+        };
+        Self::new(status, code, detail)
+    }
+
+    fn render<R: From<Bytes>>(self, slots: Slots) -> Response<R> {
+        let document = ProblemDocument {
+            kind: "about:blank".to_owned(),
+            title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: self.status.as_u16(),
+            detail: self.detail.clone(),
+            code: self.code,
+            message: self.detail,
+        };
+        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let mut response = Response::new(R::from(Bytes::from(body)));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED
+            && let Some(challenge) = slots.challenge()
+        {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}

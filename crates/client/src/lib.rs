@@ -1,0 +1,92 @@
+//! The Rust client of Claviger, and a tower layer that guards a service with it.
+//!
+//! # Calling an authority
+//!
+//! ```no_run
+//! use claviger_client::{Client, NewKey, Secret, Verify};
+//!
+//! # async fn example() -> claviger_client::Result<()> {
+//! let key = Secret::new(std::env::var("CLAVIGER_KEY").unwrap_or_default());
+//! let client = Client::builder("https://keys.example.org").key(key).build()?;
+//!
+//! let created = client.keys().create(&NewKey::new("CI runner", "project:proj_…")).await?;
+//! let verdict = client.verify(&Verify::new(created.secret).action("run:create")).await?;
+//! assert!(verdict.valid);
+//!
+//! let disabled = client.keys().disable(&created.key.id).await?;
+//! // From here on no node accepts it.
+//! assert_eq!(disabled.revocation.map(|revocation| revocation.state).as_deref(), Some("complete"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - Every attempt has a time-out. A question whose connection broke is asked once more; a change never is.
+//! - Where the authority asks for a pause (`Retry-After`), the client takes it, within a bound.
+//! - Errors carry the authority's [`Problem`] with its stable code and the request id that leads to its log.
+//! - A key is a [`Secret`], which prints nothing. It is not sent over plain HTTP to another machine unless
+//!   [`Builder::allow_plain_http`] says so.
+//!
+//! # Guarding a service
+//!
+//! [`VerifyLayer`] goes around any tower service: axum, tonic, or hyper itself. `examples/axum_service.rs` is a
+//! whole program.
+//!
+//! ```
+//! use axum::{Extension, Router, routing::get};
+//! use claviger_client::{Client, Verified, VerifyLayer};
+//!
+//! # fn example() -> claviger_client::Result<Router> {
+//! async fn hello(Extension(caller): Extension<Verified>) -> String {
+//!     format!("Hello, {}\n", caller.authority)
+//! }
+//!
+//! let client = Client::builder("http://127.0.0.1:8400").key("ck_…a key with key:verify…").build();
+//! # let client = Client::builder("http://127.0.0.1:8400").key("ck_x").build();
+//! let app: Router = Router::new().route("/hello", get(hello)).layer(VerifyLayer::new(client?));
+//! # Ok(app)
+//! # }
+//! # example().unwrap();
+//! ```
+//!
+//! # Features
+//!
+//! - `tls` (on by default): `https://`, with rustls and the root certificates of the machine.
+//! - `embedded`: a verifier over an authority in this very process, which answers from memory.
+
+mod credential;
+#[cfg(feature = "embedded")]
+mod embedded;
+mod error;
+mod history;
+mod import;
+mod keys;
+mod layer;
+mod page;
+mod secret;
+mod subjects;
+mod transport;
+mod verifier;
+mod verify;
+
+pub use credential::Slots;
+#[cfg(feature = "embedded")]
+pub use embedded::Embedded;
+pub use error::{Error, Problem, Result};
+pub use history::{History, HistoryFilter, HistoryRow, NewHistoryRow};
+pub use import::{ImportOptions, ImportOutcome, ImportProgress, ImportRow};
+/// An instant, as RFC 3339 on the wire.
+pub use jiff::Timestamp;
+pub use keys::{
+    Changed, CreatedKey, Gone, Key, KeyFilter, KeyPatch, Keys, Kind, NewKey, Rate, Restrictions, Revocation,
+    Revoke, Status,
+};
+pub use layer::{Asked, Verified, VerifyLayer, VerifyService};
+pub use page::{Page, Pages};
+pub use secret::Secret;
+pub use subjects::{
+    Account, Accounts, Member, NewAccount, NewProject, NewTeam, Project, Projects, Resource, ResourceVersion,
+    Resources, Team, Teams,
+};
+pub use transport::{Builder, Client};
+pub use verifier::{Unverified, Verifier};
+pub use verify::{BATCH_MAX, Grants, Reason, Verdict, Verify, Whoami};

@@ -1,0 +1,182 @@
+//! Verification: `/v1/verify`, `/v1/whoami`.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::error::Result;
+use crate::keys::{Key, Kind};
+use crate::secret::Secret;
+use crate::transport::{Call, Client};
+
+/// Keys in one batch at most.
+pub const BATCH_MAX: usize = 1_000;
+
+/// What is asked about a key.
+#[derive(Debug, Clone, Serialize)]
+pub struct Verify {
+    /// The key.
+    #[serde(serialize_with = "exposed")]
+    pub key: Secret,
+    /// What somebody wants to do with it: `type:action`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// To what: `type:id` of a resource, or a container such as `project:proj_…`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// At which version; the latest if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
+    /// In which context: `api` or `embed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
+    /// From which address. A key that is restricted to addresses is refused without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<String>,
+    /// From which web origin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    /// Whether to say step by step why.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub explain: bool,
+}
+
+impl Verify {
+    /// Whether a key is good at all.
+    pub fn new(key: impl Into<Secret>) -> Self {
+        Self {
+            key: key.into(),
+            action: None,
+            target: None,
+            version: None,
+            context: None,
+            ip: None,
+            origin: None,
+            explain: false,
+        }
+    }
+
+    /// Whether it allows this action.
+    #[must_use]
+    pub fn action(mut self, action: impl Into<String>) -> Self {
+        self.action = Some(action.into());
+        self
+    }
+
+    /// On this target.
+    #[must_use]
+    pub fn target(mut self, target: impl Into<String>) -> Self {
+        self.target = Some(target.into());
+        self
+    }
+}
+
+/// A key's text where it has to go out.
+fn exposed<S: Serializer>(key: &Secret, target: S) -> Result<S::Ok, S::Error> {
+    target.serialize_str(key.expose())
+}
+
+/// What the authority says of a key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Verdict {
+    /// Whether the key is good for what was asked.
+    pub valid: bool,
+    /// `valid`, or the stable code of the refusal, such as `key_expired`.
+    pub code: String,
+    /// The key, where it is known.
+    pub key_id: Option<String>,
+    /// Its kind.
+    pub kind: Option<Kind>,
+    /// What it stands for.
+    pub authority: Option<String>,
+    /// What it may do.
+    pub scopes: Option<Vec<String>>,
+    /// The second from which it is refused.
+    pub expires_at: Option<Timestamp>,
+    /// What may be used: in embeds, and if it is valid.
+    #[serde(default)]
+    pub grants: Grants,
+    /// The version to serve: the one asked for, else the latest. None unless it is valid and about a resource.
+    pub version: Option<u32>,
+    /// Why, step by step, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasons: Option<Vec<Reason>>,
+    /// What a later authority says that this version of the client does not know.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// Names of what an embed may use.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grants {
+    /// Names of secrets.
+    pub secrets: Vec<String>,
+    /// Names of databases.
+    pub databases: Vec<String>,
+}
+
+/// One step of a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// Its stable code.
+    pub code: String,
+    /// What was found, in words.
+    pub text: String,
+}
+
+/// What a credential is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Whoami {
+    /// `key`, or `account` for a session.
+    pub kind: String,
+    /// The key, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Key>,
+    /// The account that signed in, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// What else the authority says.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+#[derive(Serialize)]
+struct Batch<'a> {
+    requests: &'a [Verify],
+}
+
+#[derive(Deserialize)]
+struct Verdicts {
+    results: Vec<Verdict>,
+}
+
+impl Client {
+    /// What the authority says of a key. The client's own key needs `key:verify`, which operators grant.
+    ///
+    /// A key that is not valid is no error: see [`Verdict::valid`]. An error says nothing about the key.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn verify(&self, question: &Verify) -> Result<Verdict> {
+        self.ask(Call::question("/v1/verify", question)?).await
+    }
+
+    /// The same for up to [`BATCH_MAX`] keys; the verdicts are in the order of the questions.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn verify_batch(&self, questions: &[Verify]) -> Result<Vec<Verdict>> {
+        let call = Call::question("/v1/verify/batch", &Batch { requests: questions })?;
+        Ok(self.ask::<Verdicts>(call).await?.results)
+    }
+
+    /// What the client's own credential is and may do.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn whoami(&self) -> Result<Whoami> {
+        self.ask(Call::get("/v1/whoami")).await
+    }
+}
