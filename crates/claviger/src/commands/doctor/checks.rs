@@ -1,0 +1,193 @@
+//! What `claviger doctor` looks at.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use claviger_authority::first_start::OPERATOR_KEY_FILE;
+use claviger_authority::inspect_file;
+use claviger_authority::keyring::{Keyring, KeyringError};
+
+use super::Check;
+use crate::clock::now;
+use crate::config::{Config, Overrides};
+use crate::output::short;
+use crate::server::KEYRING_FILE;
+
+/// A clock that shows a year outside these was never set; keys would expire wrongly.
+const YEARS: std::ops::RangeInclusive<i16> = 2025..=2100;
+/// Free space below which a write may soon fail: several times what a day's history of a busy authority takes.
+const SPACE_LOW_BYTES: u64 = 1024 * 1024 * 1024;
+/// Free space below which SQLite's log (32 MB) and its checkpoint no longer fit.
+const SPACE_OUT_BYTES: u64 = 100 * 1024 * 1024;
+
+/// Every check that can be made. Without a configuration nothing but the clock can be looked at.
+pub(super) fn all(overrides: &Overrides) -> Vec<Check> {
+    let config = match Config::load(overrides) {
+        Ok(config) => config,
+        Err(error) => {
+            let advice = "correct it; `claviger serve --check` looks at it alone";
+            return vec![Check::fail("configuration", error.to_string(), advice), clock()];
+        }
+    };
+    let from = overrides.config.as_ref().map_or("defaults".to_owned(), |path| path.display().to_string());
+    let mut checks = vec![
+        Check::ok("configuration", format!("{from}, {} routes", config.routes.len())),
+        folder(&config.data),
+    ];
+    if config.data.exists() {
+        checks.extend(operator_key(&config.data.join(OPERATOR_KEY_FILE)));
+        checks.push(keyring(&config.data.join(KEYRING_FILE)));
+        checks.extend(database(&config.database));
+        checks.push(space(&config.data));
+    }
+    checks.push(clock());
+    checks.extend(listeners(&config));
+    checks
+}
+
+fn mode(path: &Path) -> Option<u32> {
+    fs::metadata(path).ok().map(|metadata| metadata.permissions().mode() & 0o777)
+}
+
+fn folder(path: &Path) -> Check {
+    let name = "data folder";
+    match mode(path) {
+        None => Check::warn(
+            name,
+            format!("{} does not exist yet", path.display()),
+            "`claviger serve` makes it; or name another with --data",
+        ),
+        Some(mode) if mode & 0o077 != 0 => Check::fail(
+            name,
+            format!("{} may be read by other users (mode {mode:04o})", path.display()),
+            format!("chmod 700 {}", path.display()),
+        ),
+        Some(mode) => Check::ok(name, format!("{} (mode {mode:04o})", path.display())),
+    }
+}
+
+fn operator_key(path: &Path) -> Option<Check> {
+    let name = "operator key";
+    // It may well have been moved to a safer place.
+    let mode = mode(path)?;
+    Some(if mode & 0o077 == 0 {
+        Check::ok(name, format!("{} (mode {mode:04o})", path.display()))
+    } else {
+        let advice = format!("chmod 600 {}, then replace the key: others may have read it", path.display());
+        Check::fail(name, format!("{} may be read by other users (mode {mode:04o})", path.display()), advice)
+    })
+}
+
+fn keyring(path: &Path) -> Check {
+    let name = "keyring";
+    match Keyring::open(path) {
+        Ok(_) => Check::ok(name, path.display().to_string()),
+        Err(KeyringError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Check::warn(
+            name,
+            format!("{} does not exist", path.display()),
+            "`claviger serve` makes one; if there was one, put it back from its copy",
+        ),
+        Err(error @ KeyringError::Readable(_)) => {
+            Check::fail(name, error.to_string(), format!("chmod 600 {}", path.display()))
+        }
+        Err(error) => Check::fail(name, error.to_string(), "put it back from its copy"),
+    }
+}
+
+fn database(path: &Path) -> Vec<Check> {
+    if !path.exists() {
+        let advice = "`claviger serve` makes it at its first start";
+        return vec![Check::warn("database", format!("{} does not exist yet", path.display()), advice)];
+    }
+    let found = match inspect_file(path) {
+        Ok(found) => found,
+        Err(error) => {
+            let advice = "restore a backup with `claviger restore`, or name another file with --database";
+            return vec![Check::fail("database", error.to_string(), advice)];
+        }
+    };
+    let mode = mode(path).unwrap_or(0);
+    let file = if mode & 0o077 == 0 {
+        Check::ok("database", format!("{}, {} keys (mode {mode:04o})", path.display(), found.keys))
+    } else {
+        let what = format!("{} may be read by other users (mode {mode:04o})", path.display());
+        Check::fail("database", what, format!("chmod 600 {}", path.display()))
+    };
+    let integrity = match found.damage.first() {
+        None => Check::ok("integrity", "whole"),
+        Some(first) => {
+            Check::fail("integrity", format!("damaged: {first}"), "restore a backup with `claviger restore`")
+        }
+    };
+    let (schema, known) = (found.schema, found.schema_known);
+    let schema = match schema.cmp(&known) {
+        std::cmp::Ordering::Equal => Check::ok("schema", schema.to_string()),
+        std::cmp::Ordering::Less => {
+            let advice = "the next `claviger serve` migrates it; make a backup before";
+            Check::warn("schema", format!("{schema}, this program knows {known}"), advice)
+        }
+        std::cmp::Ordering::Greater => {
+            let advice = "run the version of the program that wrote it, or a later one";
+            Check::fail("schema", format!("{schema}, this program knows {known} at most"), advice)
+        }
+    };
+    let server = if found.locked { "a process serves this database" } else { "none runs on this database" };
+    vec![file, integrity, schema, Check::ok("server", server)]
+}
+
+fn space(path: &Path) -> Check {
+    let name = "disk space";
+    let Ok(disk) = rustix::fs::statvfs(path) else {
+        return Check::warn(name, "unknown", "look at it with `df`");
+    };
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let told = format!("{} MB free", free / 1_000_000);
+    match free {
+        0..SPACE_OUT_BYTES => Check::fail(name, told, "make room: the next write may fail"),
+        SPACE_OUT_BYTES..SPACE_LOW_BYTES => Check::warn(name, told, "make room before writes fail"),
+        _ => Check::ok(name, told),
+    }
+}
+
+fn clock() -> Check {
+    let now = now();
+    let told = format!("{} UTC", short(now));
+    if YEARS.contains(&now.to_zoned(jiff::tz::TimeZone::UTC).year()) {
+        Check::ok("clock", told)
+    } else {
+        Check::fail("clock", told, "set the clock, with NTP: keys expire by it")
+    }
+}
+
+fn listeners(config: &Config) -> Vec<Check> {
+    let open = |address: &SocketAddr| !address.ip().is_loopback();
+    let everyone = config.trusted_proxies.iter().find(|block| block.prefix_len() == 0);
+    let proxies = config.trusted_proxies.len();
+    let mut checks = Vec::new();
+    for (name, address) in [("API listener", config.listen), ("gateway listener", config.gateway_listen)] {
+        checks.push(match (open(&address), everyone) {
+            (false, _) => Check::ok(name, format!("{address}, this machine only")),
+            (true, None) => {
+                Check::ok(name, format!("{address}, behind {proxies} trusted proxies that end TLS"))
+            }
+            (true, Some(block)) => Check::fail(
+                name,
+                format!("{address}, and `trusted_proxies` has {block}: everybody is believed to be a proxy"),
+                "name the addresses of your proxies only",
+            ),
+        });
+    }
+    checks.push(if open(&config.admin_listen) {
+        let what = format!("{}: everybody on the network reads the metrics", config.admin_listen);
+        Check::warn("admin listener", what, "listen on a loopback or an internal address")
+    } else {
+        Check::ok("admin listener", format!("{}, this machine only", config.admin_listen))
+    });
+    if open(&config.listen) && !config.public_url.as_ref().is_some_and(|url| url.starts_with("https://")) {
+        let what = "none, or not https://: answers name an address that the public cannot reach";
+        checks.push(Check::warn("public_url", what, "set `public_url` to the address that people use"));
+    }
+    checks
+}

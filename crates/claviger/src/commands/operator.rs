@@ -1,0 +1,54 @@
+//! `claviger operator`
+
+use clap::{Args, Subcommand};
+use claviger_authority::ports::Ports;
+use claviger_authority::{Authority, SqliteOptions};
+
+use crate::config::{Config, Overrides};
+use crate::exit::{Code, Failure};
+
+/// What to do with the operator key of an installation.
+#[derive(Debug, Subcommand)]
+pub enum Operator {
+    /// Make a new operator key, for when the old one is lost.
+    Reset(Reset),
+}
+
+/// Make a new operator key, for when the old one is lost.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+`claviger serve` has to be stopped. The key is written to `operator-key` in the data folder, readable by its owner \
+alone. Other operator keys go on, as services may depend on them: if one is in the wrong hands, delete it with the new.
+
+Example:
+  claviger operator reset --data claviger-data")]
+pub struct Reset {
+    #[command(flatten)]
+    overrides: Overrides,
+}
+
+impl Operator {
+    /// Runs the command.
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Reset(reset) => reset.run().await,
+        }
+    }
+}
+
+impl Reset {
+    async fn run(self) -> anyhow::Result<()> {
+        let config = Config::load(&self.overrides)?;
+        if !config.database.exists() {
+            let told = format!("there is no database: {}", config.database.display());
+            let hint = "`claviger serve` makes one, with an operator key, at its first start.";
+            return Err(Failure::new(Code::NotFound, told).hint(hint).into());
+        }
+        let options = SqliteOptions::at(&config.database);
+        let authority = Authority::open(options, config.settings.clone(), Ports::system()).await?;
+        let reset = authority.operator_reset(&config.data).await;
+        authority.close().await?;
+        eprintln!("A new operator key is in {}.", reset?.display());
+        Ok(())
+    }
+}

@@ -1,0 +1,66 @@
+//! `claviger restore`
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+use claviger_authority::Authority;
+use claviger_authority::ports::Ports;
+
+use crate::config::{Config, Overrides};
+use crate::exit::{Code, Failure};
+use crate::server::private_folder;
+
+/// Put a backup in the place of the database of a stopped `claviger serve`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A backup knows nothing of what was revoked after it was made; the journal of revocations beside the database \
+does (`claviger.sqlite.revocations.jsonl`). It is applied, so that what was revoked stays revoked. Where it is missing or has a \
+gap, every active key is disabled: enable what you know to be right, or say --trust-backup to take every key as the \
+backup has it. The database that was there is kept beside the new one, as `….before-restore`. Where operator keys were \
+disabled, too, `claviger operator reset` lets you in.
+
+Examples:
+  claviger restore --data claviger-data backups/claviger-2027-01-31.sqlite --replace
+  claviger restore --data new-data backups/claviger-2027-01-31.sqlite --trust-backup
+      on a new machine, where nothing was revoked since; copy the keyring there, too")]
+pub struct Restore {
+    /// The backup.
+    file: PathBuf,
+    /// Replace the database that is there.
+    #[arg(long)]
+    replace: bool,
+    /// Take every key as the backup has it: those that were revoked since work again.
+    #[arg(long)]
+    trust_backup: bool,
+    #[command(flatten)]
+    overrides: Overrides,
+}
+
+impl Restore {
+    /// Restores.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let config = Config::load(&self.overrides)?;
+        if config.database.exists() && !self.replace {
+            let told = format!("there is a database already: {}", config.database.display());
+            return Err(Failure::new(Code::Conflict, told)
+                .hint("Say --replace to put the backup in its place.")
+                .into());
+        }
+        private_folder(&config.data).with_context(|| config.data.display().to_string())?;
+        let (database, trust) = (&config.database, self.trust_backup);
+        let restored = Authority::restore(&self.file, database, trust, &Ports::system()).await?;
+        eprintln!("The backup is in place: {}.", database.display());
+        eprintln!("Changes of the journal that were applied to it: {}.", restored.applied);
+        if !restored.vouched {
+            eprintln!("The journal does not tell of everything that was revoked since the backup was made.");
+            eprintln!("Keys that were disabled for that: {}.", restored.disabled);
+        }
+        if restored.disabled > 0 {
+            eprintln!(
+                "`claviger operator reset` lets you in, `claviger keys list --status disabled` shows them."
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,187 @@
+//! A running Claviger: the store, and the three listeners.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use claviger_authority::first_start::FirstStart;
+use claviger_authority::keyring::Keyring;
+use claviger_authority::ports::Ports;
+use claviger_authority::{Authority, SqliteOptions};
+use claviger_http::admin::AdminService;
+use claviger_http::api::ApiService;
+use claviger_http::gate::proxy::{Proxy, ProxyLimits, Tunnels};
+use claviger_http::gate::{Gate, GatewayService, RouteConfig, Routes};
+use claviger_http::metrics::Metrics;
+use claviger_http::serve::{ServeLimits, serve, serve_with};
+use claviger_http::state::AppState;
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+
+/// How long requests under way may take to end after the signal to stop. Below the 30 seconds after which
+/// service managers kill.
+const DRAIN: Duration = Duration::from_secs(20);
+/// The file of the root keyring in the data folder.
+pub const KEYRING_FILE: &str = "keyring";
+
+/// The variable with the operator key to install at the first start in place of a generated one.
+pub const OPERATOR_KEY_VARIABLE: &str = "CLAVIGER_OPERATOR_KEY";
+
+/// A running Claviger.
+pub struct Server {
+    /// The authority.
+    pub authority: Authority,
+    /// Where the API listens.
+    pub api: SocketAddr,
+    /// Where the gateway will listen.
+    pub gateway: SocketAddr,
+    /// Where health and metrics are served.
+    pub admin: SocketAddr,
+    /// What the first start found or did.
+    pub first_start: FirstStart,
+    state: AppState,
+    gateway_listener: Option<TcpListener>,
+    gate: Option<Gate>,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+    /// What is done from time to time, until the last request has ended.
+    jobs: (CancellationToken, JoinHandle<()>),
+}
+
+impl Server {
+    /// Opens the store, binds the listeners and serves the API and the admin pages.
+    ///
+    /// # Errors
+    /// What keeps it from starting, and what to do.
+    pub async fn start(config: &Config) -> anyhow::Result<Self> {
+        private_folder(&config.data).with_context(|| format!("the data folder {}", config.data.display()))?;
+        let ports = Ports::system();
+        let api_listener = bind("listen", config.listen).await?;
+        let gateway_listener = bind("gateway_listen", config.gateway_listen).await?;
+        let admin_listener = bind("admin_listen", config.admin_listen).await?;
+        Keyring::open_or_create(&config.data.join(KEYRING_FILE), &ports)?;
+        let options = SqliteOptions::at(&config.database);
+        let authority = Authority::open(options, config.settings.clone(), ports)
+            .await
+            .with_context(|| format!("the database {}", config.database.display()))?;
+        let supplied = std::env::var(OPERATOR_KEY_VARIABLE).ok().filter(|key| !key.is_empty());
+        let first_start = authority.first_start(&config.data, supplied).await?;
+        let api = api_listener.local_addr()?;
+        let state = AppState {
+            authority: authority.clone(),
+            edge: Arc::new(config.edge(api)),
+            metrics: Metrics::default(),
+        };
+        let stop_jobs = CancellationToken::new();
+        let jobs = authority.spawn_jobs(stop_jobs.clone());
+        let mut server = Self {
+            authority,
+            jobs: (stop_jobs, jobs),
+            api,
+            gateway: gateway_listener.local_addr()?,
+            admin: admin_listener.local_addr()?,
+            first_start,
+            gateway_listener: Some(gateway_listener),
+            gate: None,
+            stop: CancellationToken::new(),
+            tasks: JoinSet::new(),
+            state: state.clone(),
+        };
+        let stop = server.stop.clone();
+        server.tasks.spawn(serve(
+            api_listener,
+            ServeLimits::default(),
+            ApiService::new(state.clone()),
+            stop.clone(),
+            DRAIN,
+        ));
+        server.tasks.spawn(serve(
+            admin_listener,
+            ServeLimits::default(),
+            AdminService::new(state),
+            stop,
+            DRAIN,
+        ));
+        Ok(server)
+    }
+
+    /// Opens the gateway with these routes.
+    ///
+    /// # Errors
+    /// A route that is wrong.
+    pub fn open_gateway(&mut self, routes: &[RouteConfig]) -> anyhow::Result<()> {
+        let routes = Routes::new(routes)?;
+        let Some(listener) = self.gateway_listener.take() else {
+            anyhow::bail!("the gateway is open already")
+        };
+        let tunnels = Tunnels::new(self.stop.clone());
+        let proxy = Proxy::new(ProxyLimits::default(), tunnels);
+        let gate = Gate::new(self.state.clone(), routes);
+        self.gate = Some(gate.clone());
+        let make = move |peer| GatewayService::new(gate.clone(), proxy.clone(), peer);
+        self.tasks.spawn(serve_with(listener, ServeLimits::default(), make, self.stop.clone(), DRAIN));
+        Ok(())
+    }
+
+    /// Puts other routes in force. Requests under way keep those they began with.
+    ///
+    /// # Errors
+    /// A route that is wrong; those in force stay.
+    pub fn replace_routes(&self, routes: &[RouteConfig]) -> anyhow::Result<()> {
+        let routes = Routes::new(routes)?;
+        if let Some(gate) = &self.gate {
+            gate.replace_routes(routes);
+        }
+        Ok(())
+    }
+
+    /// Stops: no more connections, requests under way are completed within the deadline, then the store is closed.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn shutdown(mut self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+        let (stop_jobs, jobs) = self.jobs;
+        stop_jobs.cancel();
+        jobs.await.context("the task that writes usage and history")?;
+        self.authority.close().await.context("closing the store")?;
+        Ok(())
+    }
+}
+
+/// Waits for the signal to stop: SIGTERM, or Ctrl-C.
+///
+/// # Errors
+/// Signals cannot be received.
+pub async fn stop_signal() -> anyhow::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        outcome = tokio::signal::ctrl_c() => Ok(outcome?),
+    }
+}
+
+async fn bind(name: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| {
+        format!(
+            "`{name}`: {address} cannot be listened on; is something else there? Choose another with --{}",
+            name.replace('_', "-")
+        )
+    })
+}
+
+/// Makes the folder, for its owner alone.
+///
+/// # Errors
+/// What the system says.
+pub fn private_folder(path: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}

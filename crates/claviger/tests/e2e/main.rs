@@ -1,0 +1,20 @@
+//! The program as its users have it: a process of its own, asked over real sockets by curl, npm, node, and
+//! a client that can send what none of them would.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod access;
+mod browsers;
+mod canary;
+mod crash;
+mod demo;
+mod first_start;
+mod forward_auth;
+mod hidden;
+mod identity;
+mod main_road;
+mod presenting;
+mod record;
+
+/// The program that is tested.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_claviger");
