@@ -1,0 +1,51 @@
+//! The project's own chores. `cargo xtask` lists them.
+#![expect(clippy::print_stdout, reason = "a program for people at a terminal")]
+
+mod bench;
+mod deny;
+mod prerequisites;
+mod run;
+mod test;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const HELP: &str = "\
+The project's own chores.
+
+  cargo xtask test           everything: format, lints, tidy, licences, every test
+  cargo xtask test --quick   the same without the end-to-end tests, which need node, npm and curl
+  cargo xtask tidy           the house rules that no compiler knows
+  cargo xtask deny           licences, sources and duplicates of all dependencies, with cargo-deny;
+                             installs it if it is missing (some minutes)
+  cargo xtask bench          speed against the limit and against what people would use instead; needs wrk,
+                             nginx and taskset, and with BENCH_POSTGRES=postgres://… and node more peers
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let passed = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["test"] => test::everything(true),
+        ["test", "--quick"] => test::everything(false),
+        ["tidy"] => tidy::check(&root()),
+        ["bench"] => bench::run(&root()),
+        ["deny"] => deny::check(deny::Missing::Install) != deny::Outcome::Failed,
+        ["--help" | "-h" | "help"] => {
+            print!("{HELP}");
+            true
+        }
+        _ => {
+            eprint!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The folder of the workspace.
+fn root() -> PathBuf {
+    // Cargo sets it for whatever it runs; the compile-time value is for a binary that is run by hand.
+    let own = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
+    Path::new(&own).parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}
