@@ -37,16 +37,33 @@ pub enum CallerCredential {
     Account(AccountId),
 }
 
+impl CallerCredential {
+    /// The digest of the key that was presented, if one was that could be ours.
+    #[must_use]
+    pub fn digest(&self) -> Option<&Digest> {
+        match self {
+            Self::Key(digest) => Some(digest),
+            Self::Anonymous | Self::Unknown | Self::Account(_) => None,
+        }
+    }
+
+    /// The credential as decisions take it.
+    #[must_use]
+    pub fn look_up<'v>(&self, view: &'v View<'_>) -> Credential<'v> {
+        match self {
+            Self::Anonymous => Credential::Anonymous,
+            Self::Unknown => Credential::Unknown,
+            Self::Account(id) => Credential::SignedIn(*id),
+            Self::Key(digest) => view.key(digest).map_or(Credential::Unknown, Credential::Key),
+        }
+    }
+}
+
 impl Caller {
     /// The credential as decisions take it.
     #[must_use]
     pub fn credential<'v>(&self, view: &'v View<'_>) -> Credential<'v> {
-        match self.credential {
-            CallerCredential::Anonymous => Credential::Anonymous,
-            CallerCredential::Unknown => Credential::Unknown,
-            CallerCredential::Account(id) => Credential::SignedIn(id),
-            CallerCredential::Key(digest) => view.key(&digest).map_or(Credential::Unknown, Credential::Key),
-        }
+        self.credential.look_up(view)
     }
 
     /// From where.

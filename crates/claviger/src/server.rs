@@ -94,10 +94,11 @@ impl Server {
             state: state.clone(),
         };
         let stop = server.stop.clone();
-        server.tasks.spawn(serve(
+        let service = ApiService::new(state.clone());
+        server.tasks.spawn(serve_with(
             api_listener,
             ServeLimits::default(),
-            ApiService::new(state.clone()),
+            move |peer| service.at(peer),
             stop.clone(),
             DRAIN,
         ));

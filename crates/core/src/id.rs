@@ -67,6 +67,8 @@ pub struct IdError {
 /// Characters of the body: Crockford's alphabet, without i, l, o and u.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const BODY_CHARACTERS: usize = 26;
+/// The longest prefix has four characters.
+const TEXT_BYTES_MAX: usize = 4 + 1 + BODY_CHARACTERS;
 const RANDOM_BITS: u32 = 80;
 
 impl<T: Tag> Id<T> {
@@ -94,14 +96,17 @@ impl<T: Tag> Id<T> {
 
 impl<T: Tag> fmt::Display for Id<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [b'0'; BODY_CHARACTERS];
+        // In one piece: whoever writes it down pays for each piece anew.
+        let mut text = [b'_'; TEXT_BYTES_MAX];
+        let prefix = T::PREFIX.as_bytes();
+        let length = prefix.len() + 1 + BODY_CHARACTERS;
+        text[..prefix.len()].copy_from_slice(prefix);
         let mut rest = self.bits();
-        for slot in text.iter_mut().rev() {
+        for slot in text[prefix.len() + 1..length].iter_mut().rev() {
             *slot = ALPHABET[(rest & 31) as usize];
             rest >>= 5;
         }
-        let body = std::str::from_utf8(&text).map_err(|_| fmt::Error)?;
-        write!(f, "{}_{body}", T::PREFIX)
+        f.write_str(std::str::from_utf8(&text[..length]).map_err(|_| fmt::Error)?)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What handlers take out of a request: the caller, a JSON object, parameters. Everything that cannot be
 //! read is a problem that says what to do.
 
+use axum::BoxError;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -9,7 +10,8 @@ use claviger_authority::idempotency::Idempotency;
 use claviger_core::scope::Action;
 use http::header::{CONTENT_TYPE, ETAG, HeaderValue, IF_MATCH};
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, Uri};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -48,6 +50,23 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
 pub struct JsonText(Bytes);
 
 impl JsonText {
+    /// Reads a whole body that did not come through the router, of at most so many bytes.
+    ///
+    /// # Errors
+    /// A body that does not say it is JSON, is too large, or breaks off.
+    pub(crate) async fn whole<B>(headers: &HeaderMap, body: B, bytes_max: usize) -> Result<Self, Problem>
+    where
+        B: http_body::Body<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        expect_json(headers)?;
+        if body.size_hint().lower() > bytes_max as u64 {
+            return Err(unread(true));
+        }
+        let collected = Limited::new(body, bytes_max).collect().await;
+        collected.map(|body| Self(body.to_bytes())).map_err(|error| unread(error.is::<LengthLimitError>()))
+    }
+
     /// Reads it as an object.
     ///
     /// # Errors
@@ -61,18 +80,29 @@ impl FromRequest<AppState> for JsonText {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
-        if !is_json(request.headers()) {
-            let detail = "Send the body with `Content-Type: application/json`.";
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
-        }
-        Bytes::from_request(request, state).await.map(Self).map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                let detail = "The body is larger than this address takes.";
-                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
-            } else {
-                Problem::bad_request("malformed_json", "The body could not be read completely.")
-            }
-        })
+        expect_json(request.headers())?;
+        Bytes::from_request(request, state)
+            .await
+            .map(Self)
+            .map_err(|rejection| unread(rejection.status() == StatusCode::PAYLOAD_TOO_LARGE))
+    }
+}
+
+fn expect_json(headers: &HeaderMap) -> Result<(), Problem> {
+    if is_json(headers) {
+        return Ok(());
+    }
+    let detail = "Send the body with `Content-Type: application/json`.";
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
+}
+
+/// A body that was not read to its end.
+fn unread(too_large: bool) -> Problem {
+    if too_large {
+        let detail = "The body is larger than this address takes.";
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+    } else {
+        Problem::bad_request("malformed_json", "The body could not be read completely.")
     }
 }
 
@@ -160,13 +190,18 @@ impl<T: DeserializeOwned> FromRequestParts<AppState> for QueryOf<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self, Problem> {
-        axum::extract::Query::<T>::try_from_uri(&parts.uri).map(|query| Self(query.0)).map_err(|error| {
-            Problem::bad_request(
-                "invalid_request",
-                format!("The query: {}.", without_values(&error.body_text())),
-            )
-        })
+        query_of(&parts.uri).map(Self)
     }
+}
+
+/// The parameters in the query of an address.
+///
+/// # Errors
+/// A problem that names what is wrong, without the values.
+pub(crate) fn query_of<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
+    axum::extract::Query::try_from_uri(uri).map(|query| query.0).map_err(|error| {
+        Problem::bad_request("invalid_request", format!("The query: {}.", without_values(&error.body_text())))
+    })
 }
 
 /// An identifier in the path. What cannot be one names nothing, so the answer is 404.

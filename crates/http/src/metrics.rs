@@ -16,8 +16,13 @@ pub struct Metrics(Arc<Inner>);
 struct Inner {
     registry: Registry,
     decisions: Family<Decision, Counter>,
+    /// The counters of what most decisions come to, found once instead of each time.
+    usual: [(&'static str, &'static str, Counter); 2],
     keys: Gauge,
 }
+
+/// Most decisions come to these.
+const USUAL: [(&str, &str); 2] = [("verify", "valid"), ("gateway", "allowed")];
 
 /// By which door a decision was asked for, and its code.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -29,11 +34,13 @@ struct Decision {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("claviger");
-        let decisions = Family::default();
+        let decisions = Family::<Decision, Counter>::default();
+        let usual =
+            USUAL.map(|(door, code)| (door, code, decisions.get_or_create_owned(&Decision { door, code })));
         registry.register("decisions", "Decisions by door and outcome", decisions.clone());
         let keys = Gauge::default();
         registry.register("keys", "Keys in the index, disabled and expired ones included", keys.clone());
-        Self(Arc::new(Inner { registry, decisions, keys }))
+        Self(Arc::new(Inner { registry, decisions, usual, keys }))
     }
 }
 
@@ -41,7 +48,10 @@ impl Metrics {
     /// Counts a decision at a door (`verify`, `gateway`), by its code: that of the refusal, or `allowed`
     /// (gateway) and `valid` (verify).
     pub fn decided(&self, door: &'static str, code: &'static str) {
-        self.0.decisions.get_or_create(&Decision { door, code }).inc();
+        match self.0.usual.iter().find(|usual| (usual.0, usual.1) == (door, code)) {
+            Some((_, _, counter)) => counter.inc(),
+            None => self.0.decisions.get_or_create(&Decision { door, code }).inc(),
+        };
     }
 
     /// The page, in the text format of OpenMetrics.

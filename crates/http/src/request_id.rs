@@ -10,6 +10,10 @@ use http::header::{HeaderName, HeaderValue};
 /// The header that carries it.
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
+/// `req_` and 16 digits.
+const TEXT_BYTES: usize = 20;
+const PREFIX_BYTES: usize = 4;
+
 /// The odd constant of SplitMix64: its multiples visit every number once.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -36,12 +40,38 @@ impl RequestId {
     /// As a header.
     #[must_use]
     pub fn header(&self) -> HeaderValue {
-        HeaderValue::from_str(&self.to_string()).unwrap_or(HeaderValue::from_static("req"))
+        HeaderValue::from_bytes(&self.text()).unwrap_or(HeaderValue::from_static("req"))
+    }
+
+    fn text(&self) -> [u8; TEXT_BYTES] {
+        let mut text = *b"req_0000000000000000";
+        let mut rest = self.0;
+        for digit in text[PREFIX_BYTES..].iter_mut().rev() {
+            *digit = b"0123456789abcdef"[(rest & 15) as usize];
+            rest >>= 4;
+        }
+        text
     }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "req_{:016x}", self.0)
+        f.write_str(std::str::from_utf8(&self.text()).map_err(|_| fmt::Error)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_is_the_number() {
+        let check = |id: u64, expect: &str| {
+            assert_eq!(RequestId(id).to_string(), expect);
+            assert_eq!(RequestId(id).header(), expect);
+        };
+        check(0, "req_0000000000000000");
+        check(0x0123_4567_89ab_cdef, "req_0123456789abcdef");
+        check(u64::MAX, "req_ffffffffffffffff");
     }
 }

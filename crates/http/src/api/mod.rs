@@ -1,6 +1,7 @@
 //! The REST API. The folders below mirror its addresses: `keys/create.rs` is `POST /v1/keys`.
 
 mod accounts;
+mod arrival;
 mod changes;
 mod group;
 mod history;
@@ -18,18 +19,22 @@ mod whoami;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
-use axum::response::Response;
-use axum::{Extension, Router};
+use axum::{BoxError, Extension, Router};
+use bytes::Bytes;
 use claviger_authority::Caller;
-use claviger_core::decide::{Credential, Reasons, authenticate};
 use claviger_core::history::Origin;
 use claviger_core::rate::RateDecision;
-use http::header::{CACHE_CONTROL, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
-use http::uri::PathAndQuery;
-use http::{Request, StatusCode, Uri};
+use http::header::{
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
+};
+use http::{Request, Response, StatusCode};
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use tower::ServiceExt;
 use utoipa::OpenApi;
@@ -37,7 +42,7 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::client::client_of;
+use self::arrival::Arrival;
 use crate::credential::{self, Slots};
 use crate::problem::Problem;
 use crate::rate;
@@ -70,137 +75,167 @@ pub fn router(state: AppState) -> (Router, Document) {
     let router = router
         .layer(Extension(openapi::Written::of(&document)))
         .fallback(|| async { crate::extract::not_found() })
-        .method_not_allowed_fallback(|| async {
-            Problem::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                "This address does not take this method; `Allow` names those it does.",
-            )
-        })
+        .method_not_allowed_fallback(|| async { method_not_allowed() })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(state);
     (router, document)
 }
 
-/// The API as a service for [`crate::serve`]: it reads the credential, takes it out of the request, and
-/// writes problems down.
+fn method_not_allowed() -> Problem {
+    let detail = "This address does not take this method; `Allow` names those it does.";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+}
+
+/// What an answer of the API consists of: a verification is in one piece, everything else comes from the router.
+pub type ApiBody = Either<Full<Bytes>, Body>;
+
+/// The API as a service for one connection, made by [`crate::serve::serve_with`]. It reads the credential, takes
+/// it out of the request, and writes problems down.
 #[derive(Clone)]
 pub struct ApiService {
+    shared: Arc<Shared>,
+    peer: Option<Peer>,
+}
+
+struct Shared {
     router: Router,
     state: AppState,
 }
 
 impl ApiService {
-    /// The service.
+    /// The service, for whoever says in the extensions of a request which [`Peer`] it came from.
     #[must_use]
     pub fn new(state: AppState) -> Self {
-        Self { router: router(state.clone()).0, state }
+        Self { shared: Arc::new(Shared { router: router(state.clone()).0, state }), peer: None }
+    }
+
+    /// The service for the connection of this peer.
+    #[must_use]
+    pub fn at(&self, peer: Peer) -> Self {
+        Self { shared: Arc::clone(&self.shared), peer: Some(peer) }
     }
 
     /// Answers one request.
-    pub async fn answer(&self, mut request: Request<Body>) -> Response {
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<ApiBody>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let Ok(response) = self.begin(request).await;
+        response
+    }
+
+    /// Verifications do not go through the router: each request to somebody's own API may bring one, and those
+    /// without a body are answered by the time this returns.
+    fn begin<B>(&self, mut request: Request<B>) -> Answering
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let peer = self.peer.or_else(|| request.extensions_mut().remove::<Peer>());
+        if request.uri().path() == verify::PATH {
+            return verify::answer(&self.shared, peer, request);
+        }
+        let shared = Arc::clone(&self.shared);
+        Answering::Later(Box::pin(async move { shared.route(peer, request.map(Body::new)).await }))
+    }
+}
+
+impl Shared {
+    /// Answers through the router.
+    async fn route(&self, peer: Option<Peer>, mut request: Request<Body>) -> Response<ApiBody> {
         let id = RequestId::new(self.state.authority.ports());
-        let prepared = self.prepare(&mut request, &id);
-        let response = match prepared {
-            Err(problem) => problem.challenging(Slots::ALL).render(&self.state.edge.public_url),
+        let (response, rate) = match self.prepare(&mut request, peer, &id) {
+            Err(problem) => (self.refused(problem), None),
             Ok(rate) => {
                 let method = request.method().clone();
                 let Ok(mut response) = self.router.clone().oneshot(request).await;
                 if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-                    let allow = response.headers_mut().remove(http::header::ALLOW);
-                    response = problem.challenging(Slots::ALL).render(&self.state.edge.public_url);
+                    let allow = response.headers_mut().remove(ALLOW);
+                    response = self.refused(problem);
                     if let Some(allow) = allow {
-                        response.headers_mut().insert(http::header::ALLOW, allow);
+                        response.headers_mut().insert(ALLOW, allow);
                     }
                 }
-                rate::tell(rate.as_ref(), response.headers_mut());
                 // Neither path nor query: people put keys where they do not belong, and a log is the wrong place to find them.
                 tracing::debug!(%method, status = response.status().as_u16(), request_id = %id, "api");
-                response
+                (response, rate)
             }
         };
-        finish(response, &id)
+        finish(response.map(Either::Right), rate.as_ref(), &id)
+    }
+
+    fn refused(&self, problem: Problem) -> Response<Body> {
+        problem.challenging(Slots::ALL).render(&self.state.edge.public_url)
     }
 
     /// Reads the credential, takes it out of the request and counts its use. Returns what is left of the
     /// key's rate, if it has one.
-    fn prepare(&self, request: &mut Request<Body>, id: &RequestId) -> Result<Option<RateDecision>, Problem> {
-        let peer = request.extensions().get::<Peer>().copied();
-        let client = peer.map(|peer| client_of(&peer, request.headers(), &self.state.edge));
-        let slots = Slots { query: request.method() == http::Method::GET, ..Slots::ALL };
-        let (credential, query_without, presented) = {
-            let found = credential::read(request.headers(), request.uri().query(), slots)?;
-            let key = found.key();
-            (self.state.authority.identify(key), found.query_without.clone(), key.is_some())
-        };
-        if presented && client.is_some_and(|client| !client.secure) {
-            let detail = "The key travelled over plain HTTP. Use HTTPS, and consider replacing the key.";
-            return Err(Problem::new(StatusCode::FORBIDDEN, "insecure_transport", detail));
+    fn prepare(
+        &self,
+        request: &mut Request<Body>,
+        peer: Option<Peer>,
+        id: &RequestId,
+    ) -> Result<Option<RateDecision>, Problem> {
+        let arrival = Arrival::read(&self.state, peer, request)?;
+        if let Some(uri) = arrival.uri_without(request.uri())? {
+            *request.uri_mut() = uri;
         }
-        if let Some(rest) = query_without {
-            *request.uri_mut() = with_query(request.uri(), rest.as_deref())?;
-        }
-        request.headers_mut().remove(http::header::AUTHORIZATION);
+        request.headers_mut().remove(AUTHORIZATION);
         request.headers_mut().remove(credential::X_API_KEY);
-        let web_origin =
-            request.headers().get(http::header::ORIGIN).and_then(|value| value.to_str().ok()).map(Box::from);
         let caller = Caller {
-            credential,
-            address: client.map(|client| client.address),
-            web_origin,
+            credential: arrival.credential,
+            address: arrival.address,
+            web_origin: arrival::web_origin(request.headers()).map(Box::from),
             origin: Origin::Api,
             request_id: Some(id.to_string().into()),
         };
-        let rate = self.count(&caller)?;
+        let view = self.state.authority.index().view();
+        let counted = arrival::count(&self.state, &view, caller.credential(&view), caller.place())?;
         request.extensions_mut().insert(caller);
-        Ok(rate)
+        Ok(counted.rate)
     }
-
-    /// Counts the use of a known key: as one that was let through if it is accepted and its rate allows it.
-    /// Whether it may do what is asked is for the handler to find out.
-    fn count(&self, caller: &Caller) -> Result<Option<RateDecision>, Problem> {
-        let authority = &self.state.authority;
-        let view = authority.index().view();
-        let Credential::Key(key) = caller.credential(&view) else { return Ok(None) };
-        let (now, mut reasons) = (authority.now(), Reasons::default());
-        let accepted = authenticate(&view, Credential::Key(key), caller.place(), now, &mut reasons).is_ok();
-        let rate = if accepted { authority.check_rate(key, now) } else { None };
-        let refusal = rate::refusal(rate.as_ref());
-        authority.record_use(key.id, caller.address, now, accepted && refusal.is_none());
-        refusal.map_or(Ok(rate), Err)
-    }
-}
-
-/// The address with another query.
-fn with_query(uri: &Uri, query: Option<&str>) -> Result<Uri, Problem> {
-    let text = match query {
-        None => uri.path().to_owned(),
-        Some(query) => format!("{}?{query}", uri.path()),
-    };
-    let mut parts = uri.clone().into_parts();
-    let unreadable = |_| Problem::bad_request("bad_request", "The address cannot be read.");
-    parts.path_and_query = Some(PathAndQuery::try_from(text).map_err(unreadable)?);
-    Uri::from_parts(parts).map_err(|_| Problem::bad_request("bad_request", "The address cannot be read."))
 }
 
 /// What every answer of ours carries. Answers about keys depend on a secret, so nobody may keep them.
-fn finish(mut response: Response, id: &RequestId) -> Response {
+fn finish<B>(mut response: Response<B>, rate: Option<&RateDecision>, id: &RequestId) -> Response<B> {
     let headers = response.headers_mut();
+    rate::tell(rate, headers);
     headers.insert(request_id::HEADER, id.header());
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(HeaderName::from_static("x-frame-options"), HeaderValue::from_static("DENY"));
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     response
 }
 
+/// An answer that is there already, or on its way.
+pub enum Answering {
+    /// Taken when it is polled.
+    Now(Option<Response<ApiBody>>),
+    /// It waits for a body, or for the store.
+    Later(Pin<Box<dyn Future<Output = Response<ApiBody>> + Send>>),
+}
+
+impl Future for Answering {
+    type Output = Result<Response<ApiBody>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Self::Now(response) => {
+                response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)))
+            }
+            Self::Later(future) => future.as_mut().poll(cx).map(Ok),
+        }
+    }
+}
+
 impl hyper::service::Service<Request<Incoming>> for ApiService {
-    type Response = Response;
+    type Response = Response<ApiBody>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+    type Future = Answering;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let service = self.clone();
-        Box::pin(async move { Ok(service.answer(request.map(Body::new)).await) })
+        self.begin(request)
     }
 }

@@ -1,8 +1,10 @@
 //! The identity headers: what an application behind the gateway is told. Each is always set, empty where
 //! there is nothing to say, so that one from outside never gets through.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
+use std::ops::Range;
 
+use bytes::Bytes;
 use claviger_core::decide::Permit;
 use http::header::{HeaderName, HeaderValue};
 
@@ -17,6 +19,10 @@ const RESOURCE: HeaderName = HeaderName::from_static("x-claviger-resource");
 /// The version to serve, and on the answer the version that was served.
 pub(super) const VERSION: HeaderName = HeaderName::from_static("x-claviger-version");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-claviger-request-id");
+const NOTHING: HeaderValue = HeaderValue::from_static("");
+
+/// Bytes of the longest values that most requests have, so that they are written without growing.
+const TEXTS_BYTES: usize = 256;
 
 /// What the application is told about who was let through to what.
 pub(super) fn headers(
@@ -24,31 +30,73 @@ pub(super) fn headers(
     target: Option<&str>,
     id: &RequestId,
 ) -> Vec<(HeaderName, HeaderValue)> {
-    let scopes = permit.key().map(|key| key.rights.scopes.to_string());
-    let mut grants = String::new();
-    for (kind, name) in
-        permit.secrets().map(|name| ("secret", name)).chain(permit.databases().map(|name| ("database", name)))
-    {
-        let space = if grants.is_empty() { "" } else { " " };
-        // Writing to a String does not fail.
-        let _ = write!(grants, "{space}{kind}:{name}");
-    }
+    let mut texts = Texts::default();
+    let authority = texts.add(permit);
+    let account = texts.add_if(permit.account());
+    let key = texts.add_if(permit.key_id());
+    let scopes = texts.add_if(permit.key().map(|key| key.rights.scopes));
+    let grants = texts.add(Grants(permit));
+    let resource = texts.add_if(target);
+    let texts = texts.written();
+    let value = |range: Range<usize>| value(texts.slice(range));
+    let version = permit.version().map(|version| HeaderValue::from(version.get()));
     vec![
-        (AUTHORITY, value(&permit.to_string())),
-        (ACCOUNT, value(&permit.account().map(|id| id.to_string()).unwrap_or_default())),
-        (KEY_ID, value(&permit.key_id().map(|id| id.to_string()).unwrap_or_default())),
-        (SCOPES, value(&scopes.unwrap_or_default())),
-        (GRANTS, value(&grants)),
-        (RESOURCE, value(target.unwrap_or_default())),
-        (
-            VERSION,
-            permit.version().map_or(HeaderValue::from_static(""), |version| HeaderValue::from(version.get())),
-        ),
+        (AUTHORITY, value(authority)),
+        (ACCOUNT, value(account)),
+        (KEY_ID, value(key)),
+        (SCOPES, value(scopes)),
+        (GRANTS, value(grants)),
+        (RESOURCE, value(resource)),
+        (VERSION, version.unwrap_or(NOTHING)),
         (REQUEST_ID, id.header()),
     ]
 }
 
+/// All values in one piece of memory, of which each header has its part.
+struct Texts(String);
+
+impl Default for Texts {
+    fn default() -> Self {
+        Self(String::with_capacity(TEXTS_BYTES))
+    }
+}
+
+impl Texts {
+    fn add(&mut self, text: impl fmt::Display) -> Range<usize> {
+        let start = self.0.len();
+        // Writing to a String does not fail.
+        let _ = write!(self.0, "{text}");
+        start..self.0.len()
+    }
+
+    fn add_if(&mut self, text: Option<impl fmt::Display>) -> Range<usize> {
+        text.map_or(0..0, |text| self.add(text))
+    }
+
+    fn written(self) -> Bytes {
+        Bytes::from(self.0)
+    }
+}
+
+/// `secret:NAME database:NAME`: what an embed may use.
+struct Grants<'p, 's>(&'p Permit<'s>);
+
+impl fmt::Display for Grants<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let secrets = self.0.secrets().map(|name| ("secret", name));
+        let databases = self.0.databases().map(|name| ("database", name));
+        for (n, (kind, name)) in secrets.chain(databases).enumerate() {
+            let space = if n == 0 { "" } else { " " };
+            write!(f, "{space}{kind}:{name}")?;
+        }
+        Ok(())
+    }
+}
+
 /// Everything that goes in is printable ASCII by its type; should that ever change, nothing is said.
-fn value(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+fn value(text: Bytes) -> HeaderValue {
+    if text.is_empty() {
+        return NOTHING;
+    }
+    HeaderValue::from_maybe_shared(text).unwrap_or(NOTHING)
 }

@@ -15,7 +15,7 @@ use http::header::{
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper::body::Incoming;
 
 use super::cors::{self, Origins};
@@ -23,7 +23,7 @@ use super::forward_auth;
 use super::identity;
 use super::passage::Passage;
 use super::pattern::ambiguous_path;
-use super::proxy::{Forward, ForwardedProto, Proxy, ProxyBody, ProxyError, check_request};
+use super::proxy::{Forward, ForwardedProto, Proxy, ProxyBody, ProxyError, check_request, forwarded_for};
 use super::route::{Found, Meant, Route, Routes};
 use crate::client::{Client, client_of};
 use crate::credential::{self, Slots, X_API_KEY};
@@ -194,10 +194,15 @@ fn without_key(path: &str, rest: Option<&str>) -> Result<PathAndQuery, Problem> 
 
 /// The gateway as a service for one connection, made by [`crate::serve::serve_with`].
 #[derive(Clone)]
-pub struct GatewayService {
+pub struct GatewayService(Arc<Connection>);
+
+/// What the requests of one connection share.
+struct Connection {
     gate: Gate,
     proxy: Proxy,
     peer: Peer,
+    /// The address of the peer, written down once.
+    peer_address: HeaderValue,
 }
 
 /// What the answer has to be given, whatever becomes of the request.
@@ -217,9 +222,12 @@ impl GatewayService {
     /// The service for the connection of this peer.
     #[must_use]
     pub fn new(gate: Gate, proxy: Proxy, peer: Peer) -> Self {
-        Self { gate, proxy, peer }
+        let peer_address = forwarded_for(peer.address.ip().to_canonical());
+        Self(Arc::new(Connection { gate, proxy, peer, peer_address }))
     }
+}
 
+impl Connection {
     async fn answer(&self, request: Request<Incoming>) -> Response<GateBody> {
         let id = RequestId::new(self.gate.state.authority.ports());
         // A copy, for the same reason as that of the target.
@@ -295,7 +303,11 @@ impl GatewayService {
             target: passed.target,
             identity: passed.identity,
             strip: passed.strip,
-            forwarded_for: client.address,
+            forwarded_for: if client.address == self.peer.address.ip().to_canonical() {
+                self.peer_address.clone()
+            } else {
+                forwarded_for(client.address)
+            },
             forwarded_proto: if client.scheme == "https" {
                 ForwardedProto::Https
             } else {
@@ -409,16 +421,12 @@ fn written(problem: &Problem, base: &str) -> Response<GateBody> {
 }
 
 impl hyper::service::Service<Request<Incoming>> for GatewayService {
-    type Response = Response<
-        http_body_util::combinators::UnsyncBoxBody<bytes::Bytes, Box<dyn std::error::Error + Send + Sync>>,
-    >;
+    type Response = Response<GateBody>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let service = self.clone();
-        Box::pin(async move {
-            Ok(service.answer(request).await.map(|body| body.map_err(Into::into).boxed_unsync()))
-        })
+        let connection = Arc::clone(&self.0);
+        Box::pin(async move { Ok(connection.answer(request).await) })
     }
 }

@@ -1,5 +1,13 @@
 //! `/v1/verify`.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body::Frame;
 use serde_json::{Value, json};
 
 use crate::app::OPERATOR;
@@ -246,15 +254,60 @@ async fn questions_that_cannot_be_read() {
     }
 }
 
+/// It is answered beside the router, and yet like every other address.
+#[tokio::test]
+async fn methods_and_bodies() {
+    let w = World::new().await;
+    let v = Verifier::new(&w).await;
+    for method in ["PUT", "PATCH", "DELETE", "OPTIONS"] {
+        let answer = w.app.call(method, "/v1/verify", Some(&v.key), None).await;
+        answer.refused(405, "method_not_allowed");
+        assert_eq!(answer.header("allow"), "GET,HEAD,POST", "{method}");
+    }
+    let get = w.app.get(&w.ada_full.secret, "/v1/verify").await;
+    let head = w.app.call("HEAD", "/v1/verify", Some(&w.ada_full.secret), None).await;
+    assert_eq!((get.status, head.status), (StatusCode::OK, StatusCode::OK));
+    assert_eq!(get.headers.len(), head.headers.len());
+    let in_query = format!("/v1/verify?api_key={}&action=notebook%3Aread", w.ada_full.secret);
+    assert_eq!(w.app.call("GET", &in_query, None, None).await.ok(200)["valid"], true);
+    let request = Request::post("/v1/verify").header("x-api-key", &v.key);
+    let request = request.header("content-type", "application/json");
+    w.app.send(request.body(Body::new(Endless)).unwrap()).await.refused(413, "too_large");
+}
+
+/// A body that does not say how long it is, and has no end.
+struct Endless;
+
+impl http_body::Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b' '; 1024])))))
+    }
+}
+
 #[tokio::test]
 async fn batches() {
     let w = World::new().await;
     let v = Verifier::new(&w).await;
     let one = json!({"key": w.ada_full.secret, "action": "notebook:read", "target": "notebook:alpha"});
-    let two = json!({"key": "nonsense"});
-    let answer = w.app.post(&v.key, "/v1/verify/batch", json!({"requests": [one, two]})).await.ok(200);
-    let alone = w.app.post(&v.key, "/v1/verify", one.clone()).await.ok(200);
-    assert_eq!(answer["results"][0], alone);
+    let mixed = [
+        one.clone(),
+        json!({"key": "nonsense"}),
+        json!({"key": w.ada_disabled.secret}),
+        json!({"key": format!("{}x", &w.ada_full.secret[..w.ada_full.secret.len() - 1])}),
+        json!({"key": w.pinned.secret, "target": "notebook:alpha", "version": 2}),
+        one.clone(),
+    ];
+    let answer = w.app.post(&v.key, "/v1/verify/batch", json!({"requests": mixed})).await.ok(200);
+    for (n, question) in mixed.iter().enumerate() {
+        let alone = w.app.post(&v.key, "/v1/verify", question.clone()).await.ok(200);
+        assert_eq!(answer["results"][n], alone, "question {n}");
+    }
     assert_eq!(answer["results"][1]["code"], "invalid_key");
     let empty = w.app.post(&v.key, "/v1/verify/batch", json!({"requests": []})).await.ok(200);
     assert_eq!(empty, json!({"results": []}));

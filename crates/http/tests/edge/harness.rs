@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use claviger_http::gate::proxy::{
     Forward, ForwardedProto, Proxy, ProxyBody, ProxyError, ProxyLimits, ProxyTimeouts, Tunnels, Upstream,
-    check_request,
+    check_request, forwarded_for,
 };
 use claviger_http::serve::{Peer, ServeLimits, serve};
 use http::{HeaderName, HeaderValue, Request, Response};
@@ -325,7 +325,7 @@ async fn decide(
             (HeaderName::from_static("x-claviger-grants"), HeaderValue::from_static("")),
         ],
         strip: vec![HeaderName::from_static("x-api-key")],
-        forwarded_for: peer.address.ip(),
+        forwarded_for: forwarded_for(peer.address.ip()),
         forwarded_proto: ForwardedProto::Http,
         body_bytes_max,
     };

@@ -1,11 +1,14 @@
 //! `POST /v1/verify/batch`
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use claviger_authority::CallerCredential;
+use claviger_core::decide::Credential;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::text;
 use super::wire::{BATCH_REQUESTS_MAX, VerifyAnswer, VerifyRequest};
 use crate::extract::{By, JsonText};
 use crate::problem::{Problem, ProblemDocument};
@@ -23,7 +26,8 @@ pub struct VerifyBatch<'b> {
 }
 
 /// Their answers.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what `text::of_batch` writes")]
 pub struct VerifyResults<'v> {
     /// The answers, in the order of the questions.
     results: Vec<VerifyAnswer<'v>>,
@@ -44,7 +48,10 @@ pub(super) async fn batch(
     By(caller): By,
     body: JsonText,
 ) -> Result<Response, Problem> {
-    state.authority.may_verify(&caller)?;
+    {
+        let view = state.authority.index().view();
+        state.authority.may_verify(&view, caller.credential(&view), caller.place())?;
+    }
     let asked: VerifyBatch<'_> = body.read()?;
     if asked.requests.len() > BATCH_REQUESTS_MAX {
         return Err(invalid("requests", format_args!("at most {BATCH_REQUESTS_MAX} in one batch")));
@@ -56,6 +63,17 @@ pub(super) async fn batch(
     });
     let questions = questions.collect::<Result<Vec<_>, _>>()?;
     let view = state.authority.index().view();
-    let results = questions.iter().map(|question| question.answer(&state, &view)).collect();
-    Ok(Json(VerifyResults { results }).into_response())
+    // All are hashed first and then looked up together, so that memory is waited for once and not for each.
+    let identified = questions.iter().map(|question| question.identify(&state)).collect::<Vec<_>>();
+    let digests = identified.iter().filter_map(CallerCredential::digest).copied().collect::<Vec<_>>();
+    let mut keys = Vec::with_capacity(digests.len());
+    view.keys(&digests, &mut keys);
+    let mut keys = keys.into_iter();
+    let results = questions.iter().zip(&identified).map(|(question, identified)| {
+        let key = identified.digest().and_then(|_| keys.next().flatten());
+        question.answer(&state, &view, key.map_or(Credential::Unknown, Credential::Key))
+    });
+    let results = results.collect::<Vec<_>>();
+    Ok(([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], text::of_batch(&results))
+        .into_response())
 }

@@ -1,12 +1,17 @@
 //! `POST /v1/verify`
 
-use axum::Json;
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::BoxError;
+use bytes::Bytes;
+use claviger_core::rate::RateDecision;
+use http::Request;
 
+use super::super::BODY_BYTES_MAX;
+use super::super::arrival::Arrival;
 use super::wire::{VerifyAnswer, VerifyRequest};
-use crate::extract::{By, JsonText};
+use super::{accept, text};
+use crate::extract::JsonText;
 use crate::problem::{Problem, ProblemDocument};
+use crate::serve::Peer;
 use crate::state::AppState;
 
 /// Verify a key
@@ -21,14 +26,29 @@ use crate::state::AppState;
         (status = "4XX", description = "A problem", body = ProblemDocument<'static>, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn create(
-    State(state): State<AppState>,
-    By(caller): By,
-    body: JsonText,
-) -> Result<Response, Problem> {
-    state.authority.may_verify(&caller)?;
+pub(super) async fn create<B>(
+    state: &AppState,
+    peer: Option<Peer>,
+    request: Request<B>,
+    rate: &mut Option<RateDecision>,
+) -> Result<Bytes, Problem>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let arrival = Arrival::read(state, peer, &request)?;
+    {
+        let place = arrival.place(request.headers());
+        let view = state.authority.index().view();
+        let credential = arrival.credential.look_up(&view);
+        *rate = accept(state, &view, credential, place)?;
+        state.authority.may_verify(&view, credential, place)?;
+    }
+    let (parts, body) = request.into_parts();
+    let body = JsonText::whole(&parts.headers, body, BODY_BYTES_MAX).await?;
     let asked: VerifyRequest<'_> = body.read()?;
     let question = asked.read()?;
     let view = state.authority.index().view();
-    Ok(Json(question.answer(&state, &view)).into_response())
+    let credential = question.identify(state).look_up(&view);
+    Ok(text::of(&question.answer(state, &view, credential)).into())
 }

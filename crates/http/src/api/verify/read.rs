@@ -2,19 +2,22 @@
 
 use std::borrow::Cow;
 
-use axum::Json;
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use claviger_core::rate::RateDecision;
+use http::Request;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::super::arrival::Arrival;
 use super::wire::{VerifyAnswer, VerifyRequest};
-use crate::extract::{By, QueryOf};
+use super::{accept, text};
+use crate::extract::query_of;
 use crate::problem::{Problem, ProblemDocument};
+use crate::serve::Peer;
 use crate::state::AppState;
 
 /// What is asked about the key itself.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct VerifySelf {
@@ -44,16 +47,23 @@ pub struct VerifySelf {
         (status = "4XX", description = "A problem", body = ProblemDocument<'static>, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn read(
-    State(state): State<AppState>,
-    By(caller): By,
-    QueryOf(query): QueryOf<VerifySelf>,
-) -> Result<Response, Problem> {
-    let asked = VerifyRequest::about_itself(&query);
-    let question = asked.read()?.asked_from(caller.place());
+pub(super) fn read<B>(
+    state: &AppState,
+    peer: Option<Peer>,
+    request: &Request<B>,
+    rate: &mut Option<RateDecision>,
+) -> Result<Bytes, Problem> {
+    let arrival = Arrival::read(state, peer, request)?;
+    let place = arrival.place(request.headers());
     let view = state.authority.index().view();
-    let answer = question.answer_for(&state, &view, caller.credential(&view));
-    Ok(Json(answer).into_response())
+    let credential = arrival.credential.look_up(&view);
+    *rate = accept(state, &view, credential, place)?;
+    let uri = arrival.uri_without(request.uri())?;
+    let uri = uri.as_ref().unwrap_or(request.uri());
+    let query = if uri.query().is_some() { query_of(uri)? } else { VerifySelf::default() };
+    let asked = VerifyRequest::about_itself(&query);
+    let question = asked.read()?.asked_from(place);
+    Ok(text::of(&question.answer_for(state, &view, credential)).into())
 }
 
 impl<'q> VerifyRequest<'q> {

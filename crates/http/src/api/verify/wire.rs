@@ -9,7 +9,7 @@ use claviger_core::authority::{AuthorityView, Reference};
 use claviger_core::decide::{Context, Credential, Permit, Place, Reason, Reasons, Refusal, Request, Target};
 use claviger_core::key::{KeyView, PresentedKey};
 use claviger_core::rate::RateDecision;
-use claviger_core::scope::{Action, Scope};
+use claviger_core::scope::{Action, ScopeSet};
 use claviger_core::selector::Version;
 use claviger_core::{KeyId, UnixSeconds};
 use serde::{Deserialize, Serialize};
@@ -72,48 +72,60 @@ impl Text<'_> {
 }
 
 /// What a key is worth for what was asked.
-#[derive(Serialize, ToSchema)]
+// `super::text` writes it down; the tests hold that against what a serialiser would write.
+#[derive(ToSchema)]
+#[cfg_attr(test, derive(Serialize))]
 pub struct VerifyAnswer<'v> {
     /// Whether to let it through.
-    valid: bool,
+    pub(super) valid: bool,
     /// `valid`, or why not: `invalid_key`, `key_disabled`, `key_expired`, `restricted`, `forbidden`,
     /// `target_required`, `not_found`, `rate_limited`.
     #[schema(example = "valid")]
-    code: &'static str,
+    pub(super) code: &'static str,
     /// The key; null if it is not known. So are the next four.
     #[schema(value_type = Option<String>)]
-    key_id: Option<Shown<KeyId>>,
+    pub(super) key_id: Option<Shown<KeyId>>,
     /// `account`, `team`, `project`, `resource` or `operator`.
-    kind: Option<&'static str>,
+    pub(super) kind: Option<&'static str>,
     /// What it stands for.
     #[schema(value_type = Option<String>, example = "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b")]
-    authority: Option<Shown<AuthorityView<'v>>>,
+    pub(super) authority: Option<Shown<AuthorityView<'v>>>,
     /// What it may do.
     #[schema(value_type = Option<Vec<String>>)]
-    scopes: Option<Vec<Shown<&'v Scope>>>,
+    pub(super) scopes: Option<Scopes<'v>>,
     /// The second from which it is refused; null for never.
     #[schema(value_type = Option<String>, format = DateTime)]
-    expires_at: Option<String>,
+    pub(super) expires_at: Option<String>,
     /// What the answer may use: in embeds, and if it is valid.
-    grants: GrantsAnswer<'v>,
+    pub(super) grants: GrantsAnswer<'v>,
     /// The version to serve: the one asked for, else the latest. Null unless it is valid and about a resource.
-    version: Option<u32>,
+    pub(super) version: Option<u32>,
     /// If it is `rate_limited`: seconds after which it is worth trying again.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     #[schema(value_type = u64, required = false)]
-    retry_after_seconds: Option<u64>,
+    pub(super) retry_after_seconds: Option<u64>,
     /// What led to the answer, in order, if `explain` was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reasons: Option<Vec<ReasonAnswer>>,
+    #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
+    pub(super) reasons: Option<Vec<ReasonAnswer>>,
+}
+
+/// Scopes as texts, written from where they are.
+pub(super) struct Scopes<'v>(pub(super) &'v ScopeSet);
+
+#[cfg(test)]
+impl Serialize for Scopes<'_> {
+    fn serialize<S: serde::Serializer>(&self, target: S) -> Result<S::Ok, S::Error> {
+        target.collect_seq(self.0.iter().map(Shown))
+    }
 }
 
 /// Names of what an embed may use.
 #[derive(Default, Serialize, ToSchema)]
 pub struct GrantsAnswer<'v> {
     /// Names of secrets.
-    secrets: Vec<&'v str>,
+    pub(super) secrets: Vec<&'v str>,
     /// Names of databases.
-    databases: Vec<&'v str>,
+    pub(super) databases: Vec<&'v str>,
 }
 
 /// One finding.
@@ -125,6 +137,12 @@ pub struct ReasonAnswer {
     /// In words.
     #[schema(value_type = String)]
     text: Shown<Reason>,
+}
+
+impl ReasonAnswer {
+    pub(super) fn of(reason: Reason) -> Self {
+        Self { code: reason.code(), text: Shown(reason) }
+    }
 }
 
 /// A verification that was read.
@@ -188,17 +206,18 @@ impl<'q> Question<'q> {
         self
     }
 
+    /// What to look up. A text that no key can have is a key that is not known, and never nobody.
+    pub(super) fn identify(&self, state: &AppState) -> CallerCredential {
+        self.key.map_or(CallerCredential::Unknown, |key| state.authority.identify(Some(key)))
+    }
+
     /// Decides, from memory alone, and counts a use of the key.
-    pub(super) fn answer<'v>(&self, state: &AppState, view: &'v View<'_>) -> VerifyAnswer<'v> {
-        let credential = match self.key.map(|key| state.authority.identify(Some(key))) {
-            Some(CallerCredential::Key(digest)) => {
-                view.key(&digest).map_or(Credential::Unknown, Credential::Key)
-            }
-            None
-            | Some(CallerCredential::Anonymous | CallerCredential::Unknown | CallerCredential::Account(_)) => {
-                Credential::Unknown
-            }
-        };
+    pub(super) fn answer<'v>(
+        &self,
+        state: &AppState,
+        view: &'v View<'_>,
+        credential: Credential<'v>,
+    ) -> VerifyAnswer<'v> {
         let mut answer = self.decided(state, view, credential);
         if let Credential::Key(key) = credential {
             let now = state.authority.now();
@@ -250,14 +269,13 @@ impl<'v> VerifyAnswer<'v> {
             Credential::Anonymous | Credential::Unknown | Credential::SignedIn(_) => None,
         };
         let rights = known.map(|entry| entry.rights);
-        let reason = |reason: Reason| ReasonAnswer { code: reason.code(), text: Shown(reason) };
         Self {
             valid: permit.is_some(),
             code,
             key_id: known.map(|entry| Shown(entry.id)),
             kind: rights.map(|rights| rights.authority.kind().as_str()),
             authority: rights.map(|rights| Shown(rights.authority)),
-            scopes: rights.map(|rights| rights.scopes.iter().map(Shown).collect()),
+            scopes: rights.map(|rights| Scopes(rights.scopes)),
             expires_at: rights.and_then(|rights| rights.expires_at).map(|at: UnixSeconds| second(at)),
             grants: permit.map_or_else(GrantsAnswer::default, |permit| GrantsAnswer {
                 secrets: permit.secrets().collect(),
@@ -265,7 +283,7 @@ impl<'v> VerifyAnswer<'v> {
             }),
             version: permit.and_then(Permit::version).map(Version::get),
             retry_after_seconds: None,
-            reasons: reasons.map(|reasons| reasons.iter().map(reason).collect()),
+            reasons: reasons.map(|reasons| reasons.iter().map(ReasonAnswer::of).collect()),
         }
     }
 

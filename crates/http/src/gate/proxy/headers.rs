@@ -16,6 +16,10 @@ use super::Forward;
 /// CGI and its heirs (WSGI, Rack, PHP) fold these three into one, so a client could else set identity.
 const RESERVED_PREFIX: &[u8] = b"x-claviger-";
 
+/// Fields that we add beside identity, at most: the host, three about the client, two of an upgrade or of
+/// trailers, and one about the body.
+const OWN_FIELDS: usize = 7;
+
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -54,8 +58,10 @@ pub(super) fn to_upstream(
             || forward.strip.contains(name)
     };
     remove(headers, doomed);
+    // Growing once, not with every few fields.
+    headers.reserve(OWN_FIELDS + forward.identity.len());
     headers.insert(HOST, upstream_host);
-    headers.insert(FORWARDED_FOR, address(forward.forwarded_for));
+    headers.insert(FORWARDED_FOR, forward.forwarded_for.clone());
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(forward.forwarded_proto.as_str()));
     headers.insert(FORWARDED_HOST, original_host);
     if trailers {
@@ -158,7 +164,8 @@ fn begins_folded(name: &str, prefix: &[u8]) -> bool {
     name.len() >= prefix.len() && name.iter().zip(prefix).all(|(byte, expect)| fold(*byte) == *expect)
 }
 
-fn address(address: std::net::IpAddr) -> HeaderValue {
+/// An address as `X-Forwarded-For` has it.
+pub fn forwarded_for(address: std::net::IpAddr) -> HeaderValue {
     use std::io::Write as _;
     // The longest is an IPv6 address that ends in an IPv4 one, at 45 bytes.
     let mut text = [0; 48];

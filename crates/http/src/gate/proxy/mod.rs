@@ -3,7 +3,6 @@
 //! It runs in this order: [`check_request`] on what came in, then the decision (elsewhere), then
 //! [`Proxy::forward`], which cleans the header fields, sets identity, and streams both bodies.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +25,7 @@ mod upgrade;
 pub use body::{ProxyBody, ProxyBodyError};
 pub use error::{Phase, ProxyError};
 pub use framing::{BadRequest, HEADERS_MAX, check_request};
-pub use headers::is_reserved;
+pub use headers::{forwarded_for, is_reserved};
 pub use upgrade::Tunnels;
 
 use body::{Download, Upload, UploadState};
@@ -170,8 +169,8 @@ pub struct Forward {
     pub identity: Vec<(HeaderName, HeaderValue)>,
     /// The header fields that carried the credential, to be removed.
     pub strip: Vec<HeaderName>,
-    /// The client's address.
-    pub forwarded_for: IpAddr,
+    /// The client's address, as [`forwarded_for`] writes it.
+    pub forwarded_for: HeaderValue,
     /// How the client came to us.
     pub forwarded_proto: ForwardedProto,
     /// The largest body in bytes.

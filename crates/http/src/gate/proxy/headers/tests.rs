@@ -160,6 +160,6 @@ fn addresses() {
         "1111:2222:3333:4444:5555:6666:7777:8888",
         "::ffff:255.255.255.255",
     ] {
-        assert_eq!(address(text.parse().unwrap()), text);
+        assert_eq!(forwarded_for(text.parse().unwrap()), text);
     }
 }

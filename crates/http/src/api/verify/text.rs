@@ -1,0 +1,170 @@
+//! Answers as JSON. They are written by hand: an answer is a dozen short texts, and a general serialiser that looks
+//! at each character for what has to be escaped takes as long as the decision. Identifiers, references, scopes and
+//! codes have nothing to escape, by their types; whatever may have is left to the serialiser.
+
+use std::fmt::Display;
+use std::io::Write as _;
+
+use serde::Serialize;
+
+use super::wire::{GrantsAnswer, VerifyAnswer};
+
+/// Bytes of most answers.
+const ANSWER_BYTES: usize = 512;
+
+/// One answer.
+pub(super) fn of(answer: &VerifyAnswer<'_>) -> Vec<u8> {
+    let mut text = Vec::with_capacity(ANSWER_BYTES);
+    write(&mut text, answer);
+    text
+}
+
+/// The answers to a batch.
+pub(super) fn of_batch(answers: &[VerifyAnswer<'_>]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(answers.len() * ANSWER_BYTES);
+    text.extend_from_slice(b"{\"results\":[");
+    list(&mut text, answers, write);
+    text.extend_from_slice(b"]}");
+    text
+}
+
+fn write(text: &mut Vec<u8>, answer: &VerifyAnswer<'_>) {
+    text.extend_from_slice(if answer.valid { b"{\"valid\":true" } else { b"{\"valid\":false" });
+    text.extend_from_slice(b",\"code\":");
+    quoted(text, &answer.code);
+    text.extend_from_slice(b",\"key_id\":");
+    optional(text, answer.key_id.as_ref(), |text, id| quoted(text, &id.0));
+    text.extend_from_slice(b",\"kind\":");
+    optional(text, answer.kind.as_ref(), quoted);
+    text.extend_from_slice(b",\"authority\":");
+    optional(text, answer.authority.as_ref(), |text, authority| quoted(text, &authority.0));
+    text.extend_from_slice(b",\"scopes\":");
+    optional(text, answer.scopes.as_ref(), |text, scopes| {
+        text.push(b'[');
+        list(text, scopes.0.iter(), quoted);
+        text.push(b']');
+    });
+    text.extend_from_slice(b",\"expires_at\":");
+    optional(text, answer.expires_at.as_ref(), quoted);
+    text.extend_from_slice(b",\"grants\":");
+    grants(text, &answer.grants);
+    text.extend_from_slice(b",\"version\":");
+    optional(text, answer.version.as_ref(), number);
+    if let Some(seconds) = &answer.retry_after_seconds {
+        text.extend_from_slice(b",\"retry_after_seconds\":");
+        number(text, seconds);
+    }
+    if let Some(reasons) = &answer.reasons {
+        text.extend_from_slice(b",\"reasons\":");
+        escaped(text, reasons);
+    }
+    text.push(b'}');
+}
+
+fn grants(text: &mut Vec<u8>, grants: &GrantsAnswer<'_>) {
+    if grants.secrets.is_empty() && grants.databases.is_empty() {
+        text.extend_from_slice(b"{\"secrets\":[],\"databases\":[]}");
+    } else {
+        escaped(text, grants);
+    }
+}
+
+fn optional<T>(text: &mut Vec<u8>, value: Option<&T>, write: impl Fn(&mut Vec<u8>, &T)) {
+    match value {
+        Some(value) => write(text, value),
+        None => text.extend_from_slice(b"null"),
+    }
+}
+
+fn list<T>(text: &mut Vec<u8>, values: impl IntoIterator<Item = T>, write: impl Fn(&mut Vec<u8>, T)) {
+    for (n, value) in values.into_iter().enumerate() {
+        if n > 0 {
+            text.push(b',');
+        }
+        write(text, value);
+    }
+}
+
+/// A text that has nothing to escape.
+fn quoted(text: &mut Vec<u8>, value: &impl Display) {
+    text.push(b'"');
+    let start = text.len();
+    // Writing to memory does not fail.
+    let _ = write!(text, "{value}");
+    debug_assert!(
+        text[start..].iter().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')),
+        "a text that has to be escaped"
+    );
+    text.push(b'"');
+}
+
+fn number(text: &mut Vec<u8>, value: &impl Display) {
+    let _ = write!(text, "{value}");
+}
+
+/// Whatever may hold any character.
+fn escaped(text: &mut Vec<u8>, value: &impl Serialize) {
+    // Every field has a form in JSON.
+    let _ = serde_json::to_writer(text, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use claviger_core::authority::AuthorityView;
+    use claviger_core::scope::ScopeSet;
+    use claviger_core::{AccountId, KeyId};
+
+    use super::super::wire::{ReasonAnswer, Scopes};
+    use super::*;
+    use crate::wire::Shown;
+
+    fn answer(scopes: &ScopeSet) -> VerifyAnswer<'_> {
+        VerifyAnswer {
+            valid: true,
+            code: "valid",
+            key_id: Some(Shown(KeyId::from_bits(7))),
+            kind: Some("account"),
+            authority: Some(Shown(AuthorityView::Account(AccountId::from_bits(8)))),
+            scopes: Some(Scopes(scopes)),
+            expires_at: None,
+            grants: GrantsAnswer::default(),
+            version: None,
+            retry_after_seconds: None,
+            reasons: None,
+        }
+    }
+
+    fn check(answer: &VerifyAnswer<'_>) {
+        let written = String::from_utf8(of(answer)).unwrap();
+        assert_eq!(written, serde_json::to_string(answer).unwrap());
+    }
+
+    #[test]
+    fn what_is_written_is_what_the_serialiser_writes() {
+        let scopes = ScopeSet::parse(["notebook:read", "*:list", "key:create"]).unwrap();
+        let none = ScopeSet::default();
+        check(&answer(&scopes));
+        check(&answer(&none));
+        let unknown = VerifyAnswer {
+            valid: false,
+            code: "invalid_key",
+            key_id: None,
+            kind: None,
+            authority: None,
+            scopes: None,
+            ..answer(&none)
+        };
+        check(&unknown);
+        let grants =
+            GrantsAnswer { secrets: vec!["a \"quoted\" \n name"], databases: vec!["main", "\u{e9}"] };
+        let version = Some(u32::MAX);
+        let expires_at = Some("2027-01-15T08:00:00Z".to_owned());
+        check(&VerifyAnswer { grants, version, expires_at, ..answer(&scopes) });
+        let reasons = Some(vec![ReasonAnswer::of(claviger_core::decide::Reason::KeyActive)]);
+        check(&VerifyAnswer { reasons, retry_after_seconds: Some(3), ..answer(&scopes) });
+        let both = [answer(&scopes), answer(&none)];
+        let batch = String::from_utf8(of_batch(&both)).unwrap();
+        let expect = serde_json::json!({"results": both});
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&batch).unwrap(), expect);
+    }
+}
