@@ -16,7 +16,7 @@ pub(crate) fn run(root: &Path) -> bool {
     let cargo = |arguments: &[&str]| step(Command::new("cargo").args(arguments).current_dir(root));
     let peers = root.join("benches/peers");
     let better_auth = peers.join("better-auth");
-    if std::env::var_os("BENCH_POSTGRES").is_some() && exists("npm") {
+    if exists("npm") {
         step(Command::new("npm").args(["ci", "--silent"]).current_dir(&better_auth));
     }
     cargo(&["build", "--release", "--package", "claviger", "--package", "benches"])

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::load::Contender;
+use crate::postgres::Postgres;
 
 /// The processor of the servers.
 const SERVER_PROCESSOR: &str = "0";
@@ -70,6 +71,7 @@ http {
 pub(crate) struct House {
     folder: PathBuf,
     children: Vec<Child>,
+    postgres: Option<Postgres>,
     bare: String,
     api: String,
     gateway: String,
@@ -84,12 +86,13 @@ impl Drop for House {
             let _ = child.kill();
             let _ = child.wait();
         }
+        self.postgres = None;
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
 impl House {
-    /// Starts everything. PostgreSQL is measured where `BENCH_POSTGRES` names a database to use.
+    /// Starts everything. PostgreSQL is measured where it is installed, or `BENCH_POSTGRES` names a database to use.
     pub(crate) fn build() -> Self {
         let folder = std::env::temp_dir().join(format!("claviger-bench-{}", std::process::id()));
         std::fs::create_dir_all(folder.join("files")).expect("a temporary folder");
@@ -97,6 +100,7 @@ impl House {
         let mut house = Self {
             folder,
             children: Vec::new(),
+            postgres: None,
             bare: String::new(),
             api: String::new(),
             gateway: String::new(),
@@ -108,7 +112,11 @@ impl House {
         house.start_claviger();
         let database = house.folder.join("select.sqlite");
         house.start_select(SQLITE, &["0", "1", "sqlite", &database.display().to_string()]);
-        if let Ok(url) = std::env::var("BENCH_POSTGRES") {
+        let named = std::env::var("BENCH_POSTGRES").ok();
+        if named.is_none() {
+            house.postgres = Postgres::start(&house.folder, SERVER_PROCESSOR);
+        }
+        if let Some(url) = named.or_else(|| Some(house.postgres.as_ref()?.url.clone())) {
             house.start_select(POSTGRES, &["0", "1", "postgres", &url]);
             house.start_better_auth(&url);
         }

@@ -13,6 +13,7 @@
 
 mod house;
 mod load;
+mod postgres;
 
 use house::House;
 use load::Table;

@@ -70,7 +70,7 @@ impl Index {
                 self.resources.pin().insert(resource.reference.clone(), resource);
             }
             ChangeItem::ResourceGone(reference) => {
-                self.resources.pin().remove(reference.as_str());
+                self.resources.pin().remove(reference.as_bytes());
             }
         }
     }
@@ -172,6 +172,6 @@ impl Snapshot for View<'_> {
 
     fn resource(&self, name: ResourceName<'_>) -> Option<&Resource> {
         let map = &self.index.resources;
-        map.get(name.as_str(), self.resources.get_or_init(|| map.guard()))
+        map.get(name.as_str().as_bytes(), self.resources.get_or_init(|| map.guard()))
     }
 }

@@ -23,6 +23,7 @@ pub mod resource;
 pub mod restriction;
 pub mod scope;
 pub mod selector;
+mod short;
 pub mod subject;
 pub mod time;
 

@@ -8,6 +8,7 @@ use crate::id::{AccountId, ProjectId, TeamId};
 use crate::limit::RESOURCE_ID_BYTES_MAX;
 use crate::scope::{is_control_type, is_word};
 use crate::selector::Version;
+use crate::short::ShortText;
 use crate::time::Timestamp;
 
 /// The name of a resource, `type:id`, borrowed from a request.
@@ -78,7 +79,7 @@ impl<'a> ResourceName<'a> {
     /// The name with storage of its own.
     #[must_use]
     pub fn to_ref(self) -> ResourceRef {
-        ResourceRef(self.text.into())
+        ResourceRef(ShortText::new(self.text))
     }
 }
 
@@ -90,7 +91,7 @@ impl fmt::Display for ResourceName<'_> {
 
 /// The name of a resource, `type:id`, with storage of its own.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ResourceRef(Box<str>);
+pub struct ResourceRef(ShortText);
 
 impl ResourceRef {
     /// Reads `type:id`.
@@ -104,14 +105,21 @@ impl ResourceRef {
     /// The name, borrowed.
     #[must_use]
     pub fn name(&self) -> ResourceName<'_> {
+        let text = self.as_str();
         // Only a parsed name becomes a reference, so there is a colon.
-        ResourceName { text: &self.0, colon: self.0.find(':').unwrap_or(0) }
+        ResourceName { text, colon: text.find(':').unwrap_or(0) }
     }
 
     /// The text `type:id`.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
+    }
+
+    /// The text as bytes, by which maps find it.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 }
 
@@ -123,21 +131,21 @@ impl FromStr for ResourceRef {
     }
 }
 
-impl Borrow<str> for ResourceRef {
-    fn borrow(&self) -> &str {
-        &self.0
+impl Borrow<[u8]> for ResourceRef {
+    fn borrow(&self) -> &[u8] {
+        self.as_bytes()
     }
 }
 
 impl fmt::Display for ResourceRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for ResourceRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 

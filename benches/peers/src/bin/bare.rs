@@ -1,4 +1,4 @@
-//! The limit: a bare hyper server that gives a fixed answer of the size that a verification has.
+//! The limit: a bare hyper server that gives a fixed answer, head and body as a verification has them.
 //!
 //! `bare PORT THREADS`
 
@@ -6,7 +6,9 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_TYPE, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
@@ -15,12 +17,17 @@ use tokio::net::TcpListener;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const ANSWER: &str = r#"{"valid":true,"code":"valid","key_id":"key_01jd3m0q7w8r9t2v4x6y8z0a1b","kind":"account","authority":"account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b","scopes":["*:read"],"grants":null,"version":null,"expires_at":null}"#;
+const ANSWER: &str = r#"{"valid":true,"code":"valid","key_id":"key_01jd3m0q7w8r9t2v4x6y8z0a1b","kind":"account","authority":"account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b","scopes":["*:read"],"expires_at":null,"grants":{"secrets":[],"databases":[]},"version":null}"#;
 
 async fn answer(_: Request<hyper::body::Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let mut response = Response::new(Full::new(Bytes::from_static(ANSWER.as_bytes())));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert("x-request-id", HeaderValue::from_static("req_0123456789abcdef"));
     Ok(response)
 }
 

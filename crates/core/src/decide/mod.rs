@@ -437,7 +437,7 @@ impl<'s, S: Snapshot> Decision<'s, '_, S> {
                 return Err(self.because(Reason::NotReached, Refusal::NotFound));
             }
         };
-        if name.as_str() != own.reference.as_str() {
+        if name.as_str().as_bytes() != own.reference.as_bytes() {
             return Err(self.because(Reason::AnotherResource, Refusal::NotFound));
         }
         // The selector comes before the look-up: a version outside it says nothing about what exists.
