@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use claviger_authority::backup_file;
 
-use crate::config::{Config, Overrides};
+use crate::config::{Config, Place};
+use crate::exit::{Code, Failure};
 use crate::server::KEYRING_FILE;
 
 /// Copy the database to a file, also while `claviger serve` runs.
@@ -22,13 +23,23 @@ pub struct Backup {
     /// The file to make; it must not exist yet.
     file: PathBuf,
     #[command(flatten)]
-    overrides: Overrides,
+    place: Place,
 }
 
 impl Backup {
     /// Copies.
     pub fn run(self) -> anyhow::Result<()> {
-        let config = Config::load(&self.overrides)?;
+        let config = Config::load(&self.place.clone().into())?;
+        if !config.database.exists() {
+            let told = format!("there is no database: {}", config.database.display());
+            return Err(Failure::new(Code::NotFound, told).hint("Name its folder with --data.").into());
+        }
+        if self.file.exists() {
+            let told = format!("there is a file already: {}", self.file.display());
+            return Err(Failure::new(Code::Conflict, told)
+                .hint("Nothing is overwritten: name another.")
+                .into());
+        }
         backup_file(&config.database, &self.file)?;
         eprintln!("The database was copied to {}.", self.file.display());
         let keyring = config.data.join(KEYRING_FILE);

@@ -4,11 +4,15 @@ use clap::{Args, Subcommand};
 use claviger_authority::ports::Ports;
 use claviger_authority::{Authority, SqliteOptions};
 
-use crate::config::{Config, Overrides};
+use crate::config::{Config, Place};
 use crate::exit::{Code, Failure};
 
 /// What to do with the operator key of an installation.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Example:
+  claviger operator reset --data claviger-data
+      the key was lost: make another one, on the machine itself, with the program stopped")]
 pub enum Operator {
     /// Make a new operator key, for when the old one is lost.
     Reset(Reset),
@@ -24,7 +28,7 @@ Example:
   claviger operator reset --data claviger-data")]
 pub struct Reset {
     #[command(flatten)]
-    overrides: Overrides,
+    place: Place,
 }
 
 impl Operator {
@@ -38,7 +42,7 @@ impl Operator {
 
 impl Reset {
     async fn run(self) -> anyhow::Result<()> {
-        let config = Config::load(&self.overrides)?;
+        let config = Config::load(&self.place.clone().into())?;
         if !config.database.exists() {
             let told = format!("there is no database: {}", config.database.display());
             let hint = "`claviger serve` makes one, with an operator key, at its first start.";

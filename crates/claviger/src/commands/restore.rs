@@ -7,7 +7,7 @@ use clap::Args;
 use claviger_authority::Authority;
 use claviger_authority::ports::Ports;
 
-use crate::config::{Config, Overrides};
+use crate::config::{Config, Place};
 use crate::exit::{Code, Failure};
 use crate::server::private_folder;
 
@@ -34,13 +34,13 @@ pub struct Restore {
     #[arg(long)]
     trust_backup: bool,
     #[command(flatten)]
-    overrides: Overrides,
+    place: Place,
 }
 
 impl Restore {
     /// Restores.
     pub async fn run(self) -> anyhow::Result<()> {
-        let config = Config::load(&self.overrides)?;
+        let config = Config::load(&self.place.clone().into())?;
         if config.database.exists() && !self.replace {
             let told = format!("there is a database already: {}", config.database.display());
             return Err(Failure::new(Code::Conflict, told)
