@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::Args;
 use claviger_authority::backup_file;
 
@@ -40,7 +41,7 @@ impl Backup {
                 .hint("Nothing is overwritten: name another.")
                 .into());
         }
-        backup_file(&config.database, &self.file)?;
+        backup_file(&config.database, &self.file).with_context(|| self.file.display().to_string())?;
         eprintln!("The database was copied to {}.", self.file.display());
         let keyring = config.data.join(KEYRING_FILE);
         eprintln!("The keyring is not in it; keep a copy of {} in another place.", keyring.display());

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use claviger_authority::Authority;
 use claviger_authority::ports::Ports;
+use claviger_authority::{Authority, inspect_file};
 
 use crate::config::{Config, Place};
 use crate::exit::{Code, Failure};
@@ -38,6 +38,21 @@ pub struct Restore {
 }
 
 impl Restore {
+    /// Looks at the backup before anything is touched.
+    fn check(&self) -> anyhow::Result<()> {
+        let file = self.file.display();
+        if !self.file.exists() {
+            return Err(Failure::new(Code::NotFound, format!("there is no backup: {file}")).into());
+        }
+        let found = inspect_file(&self.file).with_context(|| format!("{file} cannot be restored"))?;
+        match found.damage.first() {
+            None => Ok(()),
+            Some(first) => Err(Failure::new(Code::Failure, format!("{file} is damaged: {first}"))
+                .hint("Nothing was changed: restore another backup.")
+                .into()),
+        }
+    }
+
     /// Restores.
     pub async fn run(self) -> anyhow::Result<()> {
         let config = Config::load(&self.place.clone().into())?;
@@ -47,6 +62,7 @@ impl Restore {
                 .hint("Say --replace to put the backup in its place.")
                 .into());
         }
+        self.check()?;
         private_folder(&config.data).with_context(|| config.data.display().to_string())?;
         let (database, trust) = (&config.database, self.trust_backup);
         let restored = Authority::restore(&self.file, database, trust, &Ports::system()).await?;

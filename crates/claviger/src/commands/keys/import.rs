@@ -79,6 +79,9 @@ impl Import {
     pub async fn run(self) -> anyhow::Result<()> {
         let output = self.remote.output();
         let rows = self.read()?;
+        if rows.is_empty() {
+            return Err(Failure::usage(format!("{} has no rows", self.file.display())).into());
+        }
         let client = self.remote.client()?;
         let bar = Progress::new("Importing", u64::try_from(rows.len()).unwrap_or(u64::MAX));
         let sent = self.send(&client, &rows, &bar).await;
@@ -197,7 +200,8 @@ fn people(output: Output, report: &Report) -> anyhow::Result<()> {
         output.table(&table)?;
         output.line("")?;
     }
-    let verb = if report.committed { "imported" } else { "would be imported" };
+    let nothing_new = report.imported == 0 && report.wrong == 0;
+    let verb = if report.committed || nothing_new { "imported" } else { "would be imported" };
     let reasons = reasons.iter().map(|(reason, count)| format!(", {count} {reason}")).collect::<String>();
     output.line(format!("{} {verb}{reasons}.", report.imported))
 }
