@@ -1,5 +1,5 @@
-//! The codes of problems: those that the sources can answer with, those that have a page, and those in the
-//! document for users are the same.
+//! Codes: those that the sources can answer with, those that have a page, and those in the document for users
+//! are the same.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -85,14 +85,43 @@ fn every_code_that_is_answered_has_a_page_and_no_other_has() {
     assert!(never_answered.is_empty(), "with a page, but never answered: {never_answered:?}");
 }
 
+/// The words in backticks in one column of the table of the document for users that begins like this.
+fn listed(head: &str, column: usize) -> BTreeSet<String> {
+    let document = std::fs::read_to_string(crates().join("../docs/API.md")).unwrap();
+    let (_, table) = document.split_once(head).unwrap();
+    let rows = table.lines().skip(1).take_while(|line| line.starts_with('|'));
+    let cells = rows.map(|row| row.split('|').nth(column).unwrap());
+    let words = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(ToOwned::to_owned);
+    let words = words.collect::<Vec<_>>();
+    let once = words.iter().cloned().collect::<BTreeSet<_>>();
+    assert_eq!(once.len(), words.len(), "nothing stands twice below {head}");
+    once
+}
+
 #[test]
 fn the_document_for_users_lists_the_same_codes() {
-    let document = std::fs::read_to_string(crates().join("../docs/API.md")).unwrap();
-    let (_, table) = document.split_once("| status | code | |\n").unwrap();
-    let rows = table.lines().skip(1).take_while(|line| line.starts_with('|'));
-    let cells = rows.map(|row| row.split('|').nth(2).unwrap());
-    let listed = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect::<Vec<_>>();
-    let once = listed.iter().copied().collect::<BTreeSet<_>>();
-    assert_eq!(once.len(), listed.len(), "no code stands twice");
-    assert_eq!(once, CODES.iter().map(|(code, _, _)| *code).collect());
+    let pages = CODES.iter().map(|(code, _, _)| (*code).to_owned()).collect();
+    assert_eq!(listed("| status | code | |\n", 2), pages);
+}
+
+#[test]
+fn the_document_for_users_lists_every_reason_and_verdict() {
+    let source = |path: &str| std::fs::read_to_string(crates().join(path)).unwrap();
+    let codes = |text: &str| {
+        let (_, function) = text.split_once("fn code(self)").unwrap();
+        let function = function.split("\n    }\n").next().unwrap();
+        function.split("=> ").skip(1).filter_map(literal).map(ToOwned::to_owned).collect::<BTreeSet<_>>()
+    };
+    let reasons = codes(&source("core/src/decide/reason.rs"));
+    assert!(reasons.len() > 20);
+    assert_eq!(listed("in the order in which they were found:\n\n| `code` | |\n", 1), reasons);
+
+    // A verification is asked with a key, so that it never lacks one.
+    let mut verdicts = codes(&source("core/src/decide/refusal.rs"));
+    assert!(verdicts.remove("credentials_required"));
+    verdicts.extend(["valid".to_owned(), "rate_limited".to_owned()]);
+    assert_eq!(
+        listed("`grants` names the secrets and databases that this page may use.\n\n| `code` | |\n", 1),
+        verdicts
+    );
 }

@@ -96,11 +96,12 @@ pub(super) fn complete(document: &mut Value) {
             schema[keyword] = value.clone();
         });
     }
-    let Some(paths) = document["paths"].as_object_mut() else { return };
+    let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
     for (path, item) in paths {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
             problems(path, method, operation);
-            for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+            let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+            for parameter in parameters.into_iter().flatten() {
                 describe(path, parameter);
             }
             if method == "get" && operation.get("security").is_none() {
@@ -134,7 +135,7 @@ fn response(status: &str, text: &str) -> Value {
 /// Puts the problems that an operation answers with in the place of the word for all of them.
 fn problems(path: &str, method: &str, operation: &mut Value) {
     let statuses = statuses(path, method, operation);
-    let Some(responses) = operation["responses"].as_object_mut() else { return };
+    let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
     if responses.remove(ANY_PROBLEM).is_none() {
         return;
     }
