@@ -154,16 +154,14 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use anyhow::Context as _;
-
     use super::*;
 
     #[test]
     fn a_cause_is_told_once() {
         let io = || std::io::Error::from(std::io::ErrorKind::NotFound);
-        let told = |error: anyhow::Error| in_words(&error);
-        assert_eq!(told(Err::<(), _>(io()).context("a").unwrap_err()), format!("a: {}", io()));
+        let told = |context: String| in_words(&anyhow::Error::from(io()).context(context));
+        assert_eq!(told("a".to_owned()), format!("a: {}", io()));
         let teller = format!("the store: {}", io());
-        assert_eq!(told(Err::<(), _>(io()).context(teller.clone()).unwrap_err()), teller);
+        assert_eq!(told(teller.clone()), teller);
     }
 }

@@ -110,6 +110,8 @@
       );
     }
     place.hidden = false;
+    // Whoever listens to the page hears the status; the rest is there to be read.
+    by("said").textContent = place.querySelector(".status").textContent;
     place.removeAttribute("aria-busy");
     button.disabled = false;
     place.scrollIntoView({ block: "nearest" });
@@ -308,6 +310,7 @@
   }
 
   document.body.append(element("datalist", undefined, { id: "seen" }));
+  document.body.append(element("p", "", { id: "said", role: "status" }));
   document.body.classList.add("scripted");
   for (const control of document.querySelectorAll("[disabled]")) control.disabled = false;
 

@@ -3,9 +3,11 @@
 use clap::{Args, Subcommand};
 use claviger_authority::ports::Ports;
 use claviger_authority::{Authority, SqliteOptions};
+use serde_json::json;
 
 use crate::config::{Config, Place};
 use crate::exit::{Code, Failure};
+use crate::output::Output;
 
 /// What to do with the operator key of an installation.
 #[derive(Debug, Subcommand)]
@@ -27,6 +29,9 @@ alone. Other operator keys go on, as services may depend on them: if one is in t
 Example:
   claviger operator reset --data claviger-data")]
 pub struct Reset {
+    /// Print JSON instead of text for people.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     place: Place,
 }
@@ -52,7 +57,12 @@ impl Reset {
         let authority = Authority::open(options, config.settings.clone(), Ports::system()).await?;
         let reset = authority.operator_reset(&config.data).await;
         authority.close().await?;
-        eprintln!("A new operator key is in {}.", reset?.display());
+        let path = reset?;
+        let output = Output::new(self.json);
+        if output.is_json() {
+            return output.json(&json!({"operator_key_file": path}));
+        }
+        eprintln!("A new operator key is in {}.", path.display());
         Ok(())
     }
 }

@@ -6,9 +6,11 @@ use anyhow::Context as _;
 use clap::Args;
 use claviger_authority::ports::Ports;
 use claviger_authority::{Authority, inspect_file};
+use serde_json::json;
 
 use crate::config::{Config, Place};
 use crate::exit::{Code, Failure};
+use crate::output::Output;
 use crate::server::private_folder;
 
 /// Put a backup in the place of the database of a stopped `claviger serve`.
@@ -33,6 +35,9 @@ pub struct Restore {
     /// Take every key as the backup has it: those that were revoked since work again.
     #[arg(long)]
     trust_backup: bool,
+    /// Print JSON instead of text for people.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     place: Place,
 }
@@ -66,6 +71,15 @@ impl Restore {
         private_folder(&config.data).with_context(|| config.data.display().to_string())?;
         let (database, trust) = (&config.database, self.trust_backup);
         let restored = Authority::restore(&self.file, database, trust, &Ports::system()).await?;
+        let output = Output::new(self.json);
+        if output.is_json() {
+            return output.json(&json!({
+                "database": database,
+                "journal_complete": restored.vouched,
+                "changes_applied": restored.applied,
+                "keys_disabled": restored.disabled,
+            }));
+        }
         eprintln!("The backup is in place: {}.", database.display());
         eprintln!("Changes of the journal that were applied to it: {}.", restored.applied);
         if !restored.vouched {

@@ -97,4 +97,6 @@ fn what_cannot_be_asked() {
     );
     check(&["keys", "frobnicate"], nobody, "k", 2, "unrecognized subcommand");
     check(&["verify", "--target", "notebook:1@x"], nobody, "k", 2, "after the `@`");
+    check(&["verify"], nobody, "k", 2, "standard input holds no key");
+    check(&["keys", "import", "-", "--format", "csv"], nobody, "k", 2, "standard input has no rows");
 }

@@ -78,6 +78,8 @@ fn of_every_command_on_an_installation() {
         steady(&ended, &folder)
     };
     insta::assert_snapshot!("backup", on(&["backup", &backup.to_string_lossy()]));
+    let other = folder.join("other.sqlite");
+    insta::assert_snapshot!("backup_json", on(&["backup", &other.to_string_lossy(), "--json"]));
     insta::assert_snapshot!("backup_again", on(&["backup", &backup.to_string_lossy()]));
     insta::assert_snapshot!("operator_reset_while_serving", on(&["operator", "reset"]));
     let Server { around, process, .. } = server;
@@ -86,7 +88,13 @@ fn of_every_command_on_an_installation() {
     insta::assert_snapshot!("doctor_json", on(&["doctor", "--json"]));
     insta::assert_snapshot!("restore_without_replace", on(&["restore", &backup.to_string_lossy()]));
     insta::assert_snapshot!("restore", on(&["restore", &backup.to_string_lossy(), "--replace"]));
+    let again = ["restore", &*backup.to_string_lossy(), "--replace", "--json"];
+    insta::assert_snapshot!("restore_json", on(&again));
+    insta::assert_snapshot!("restore_nothing", on(&["restore", "/nowhere/at/all", "--replace"]));
+    std::fs::write(&other, "not a database").unwrap();
+    insta::assert_snapshot!("restore_no_database", on(&["restore", &other.to_string_lossy(), "--replace"]));
     insta::assert_snapshot!("operator_reset", on(&["operator", "reset"]));
+    insta::assert_snapshot!("operator_reset_json", on(&["operator", "reset", "--json"]));
     insta::assert_snapshot!("serve_check", on(&["serve", "--check"]));
     drop(around);
 }

@@ -32,6 +32,8 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 }
 
 /// Every kind of problem
+///
+/// A page that lists them all, with what to do about each.
 #[utoipa::path(
     get, path = "/problems/", operation_id = "list_problems", tag = "documentation", security(()),
     responses((status = 200, description = "A page", body = String, content_type = "text/html"))
@@ -53,6 +55,8 @@ async fn list() -> Response {
 }
 
 /// One kind of problem
+///
+/// The page to which the `type` of a problem leads.
 #[utoipa::path(
     get, path = "/problems/{code}", operation_id = "read_problem", tag = "documentation", security(()),
     params(("code" = String, Path, description = "The `code` of a problem")),

@@ -99,7 +99,6 @@ impl Demo {
             gateway_listen: self.gateway_listen,
             admin_listen: self.admin_listen,
             log: Some(self.log.clone()),
-            ..Overrides::default()
         };
         let config = Config::load(&overrides)?;
         telemetry::start(&config)?;

@@ -80,7 +80,9 @@ impl Import {
         let output = self.remote.output();
         let rows = self.read()?;
         if rows.is_empty() {
-            return Err(Failure::usage(format!("{} has no rows", self.file.display())).into());
+            let standard = self.file.as_os_str() == "-";
+            let name = if standard { "standard input".into() } else { self.file.display().to_string() };
+            return Err(Failure::usage(format!("{name} has no rows")).into());
         }
         let client = self.remote.client()?;
         let bar = Progress::new("Importing", u64::try_from(rows.len()).unwrap_or(u64::MAX));

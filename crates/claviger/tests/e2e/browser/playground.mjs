@@ -40,6 +40,7 @@ try {
   const refused = await send("list_keys");
   assert.match(refused.status, /^401/);
   assert.equal(refused.body.code, "credentials_required");
+  assert.match(await page.value("document.getElementById('said').textContent"), /^401/);
 
   // A mistyped key is told at once, and not taken.
   await page.click("#authorize");

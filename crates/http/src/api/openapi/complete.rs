@@ -92,9 +92,10 @@ pub(super) fn complete(document: &mut Value) {
         ("RotateKey/properties/overlap_seconds", "maximum", json!(ROTATION_OVERLAP_SECONDS_MAX)),
         ("RateWire/properties/period_seconds", "maximum", json!(RATE_PERIOD_SECONDS_MAX)),
     ] {
-        document["components"]["schemas"].pointer_mut(&format!("/{field}")).into_iter().for_each(|schema| {
-            schema[keyword] = value.clone();
-        });
+        let schema = document["components"]["schemas"].pointer_mut(&format!("/{field}"));
+        if let Some(schema) = schema {
+            schema[keyword] = value;
+        }
     }
     let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
     for (path, item) in paths {

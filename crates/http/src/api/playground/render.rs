@@ -138,7 +138,7 @@ fn form(html: &mut String, document: &Value, operation: &Operation<'_>) {
         format_args!(
             "<div class=\"actions\"><button type=\"submit\" class=\"send\" disabled>Send</button>\n{again}\
          <button type=\"button\" class=\"curl\" disabled>Copy as curl</button></div>\n\
-         </form>\n<section class=\"answer\" aria-label=\"Answer\" aria-live=\"polite\" hidden></section>\n"
+         </form>\n<section class=\"answer\" aria-label=\"Answer\" hidden></section>\n"
         ),
     );
 }
