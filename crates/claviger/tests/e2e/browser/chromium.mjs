@@ -58,7 +58,8 @@ export async function start(folder) {
   for (const domain of ["Page", "Runtime", "Network", "Log"]) await page.send(`${domain}.enable`);
   const close = async () => {
     send("Browser.close").catch(() => {});
-    const late = pause(PATIENCE).then(() => child.kill("SIGKILL"));
+    // It must not keep the script alive once the browser is gone.
+    const late = pause(PATIENCE, undefined, { ref: false }).then(() => child.kill("SIGKILL"));
     await Promise.race([ended, late]);
   };
   return { page, close };

@@ -81,6 +81,14 @@ try {
   assert.match(created.status, /^201/);
   assert.equal(created.body.key.authority, `account:${made.body.id}`);
 
+  // The line for a shell has everything but the key.
+  await page.send("Browser.grantPermissions", { permissions: ["clipboardReadWrite", "clipboardSanitizedWrite"] });
+  await page.click("#create_key .curl");
+  await page.until("document.querySelector('#create_key .curl').textContent === 'Copied'");
+  const line = await page.value("navigator.clipboard.readText()");
+  assert.ok(line.startsWith(`curl -i -X POST -H "X-API-Key: $KEY" -H 'Content-Type: application/json' --data '{`), line);
+  assert.ok(line.endsWith(`'${api}/v1/keys'`) && line.includes(made.body.id) && !line.includes(key), line);
+
   // A refusal is shown as the answer that it is; so are headers.
   await choose("read_key");
   await fill("read_key.id", "key_../../none?x=1");
