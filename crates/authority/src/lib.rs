@@ -36,6 +36,6 @@ pub use claviger_store::{
     StoredKey, TeamFilter, UsageBucket, UsageStep,
 };
 /// What is done to a database file without being the process that serves it.
-pub use claviger_store::{Inspection, backup_file, inspect_file};
+pub use claviger_store::{Inspection, backup_file, inspect_file, journal_file};
 pub use error::{Error, Result};
 pub use jobs::JobsDone;

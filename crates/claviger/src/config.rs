@@ -75,9 +75,9 @@ impl std::fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Flags that override the file. Each has a variable of the same name.
+/// Which installation: what commands need that do not listen. Each flag has a variable of the same name.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Overrides {
+pub struct Place {
     /// The configuration file; without one the defaults hold.
     #[arg(long, env = "CLAVIGER_CONFIG", hide_env_values = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -87,6 +87,14 @@ pub struct Overrides {
     /// The database: `sqlite:PATH`; by default a file in the data folder.
     #[arg(long, env = "CLAVIGER_DATABASE", hide_env_values = true, value_name = "URL")]
     pub database: Option<String>,
+}
+
+/// Flags that override the file. Each has a variable of the same name.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Overrides {
+    /// Which installation.
+    #[command(flatten)]
+    pub place: Place,
     /// Where the API listens; port 0 takes a free one.
     #[arg(long, env = "CLAVIGER_LISTEN", hide_env_values = true, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
@@ -99,6 +107,12 @@ pub struct Overrides {
     /// What is logged: `error`, `warn`, `info`, `debug`.
     #[arg(long, env = "CLAVIGER_LOG", hide_env_values = true, value_name = "LEVEL")]
     pub log: Option<String>,
+}
+
+impl From<Place> for Overrides {
+    fn from(place: Place) -> Self {
+        Self { place, ..Self::default() }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -195,12 +209,12 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the file and what is wrong in it.
     pub fn load(overrides: &Overrides) -> Result<Self, ConfigError> {
-        let file = match &overrides.config {
+        let file = match &overrides.place.config {
             None => File::default(),
             Some(path) => read(path)?,
         };
-        let data = overrides.data.clone().or(file.data.clone()).unwrap_or_else(|| DATA.into());
-        let database = overrides.database.clone().or(file.database.clone());
+        let data = overrides.place.data.clone().or(file.data.clone()).unwrap_or_else(|| DATA.into());
+        let database = overrides.place.database.clone().or(file.database.clone());
         let config = Self {
             database: database_path(database.as_deref(), &data)?,
             data,
@@ -316,7 +330,7 @@ mod tests {
             text.bytes().fold(7_u64, |hash, b| hash.wrapping_mul(31).wrapping_add(u64::from(b)))
         }));
         std::fs::write(&path, text).unwrap();
-        let loaded = Config::load(&Overrides { config: Some(path.clone()), ..Overrides::default() });
+        let loaded = Config::load(&Place { config: Some(path.clone()), ..Place::default() }.into());
         std::fs::remove_file(&path).unwrap();
         loaded.map_err(|error| error.to_string())
     }

@@ -106,8 +106,19 @@ fn told(error: &anyhow::Error) -> (Code, String, Option<String>) {
             (Code::Unavailable, error.to_string(), Some(hint.to_owned()))
         }
         Some(error @ (Error::Address { .. } | Error::Key)) => (Code::Usage, error.to_string(), None),
-        Some(_) | None => (Code::Failure, format!("{error:#}"), None),
+        Some(_) | None => (Code::Failure, in_words(error), None),
     }
+}
+
+/// The error and what led to it, each told once: some errors tell their cause themselves.
+fn in_words(error: &anyhow::Error) -> String {
+    let mut words = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !words.contains(&cause) {
+            words.push_str(&format!(": {cause}"));
+        }
+    }
+    words
 }
 
 fn of_problem(problem: &Problem) -> (Code, String, Option<String>) {
@@ -139,4 +150,18 @@ fn of_problem(problem: &Problem) -> (Code, String, Option<String>) {
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
     io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let io = || std::io::Error::from(std::io::ErrorKind::NotFound);
+        let told = |context: String| in_words(&anyhow::Error::from(io()).context(context));
+        assert_eq!(told("a".to_owned()), format!("a: {}", io()));
+        let teller = format!("the store: {}", io());
+        assert_eq!(told(teller.clone()), teller);
+    }
 }

@@ -10,6 +10,7 @@ mod server;
 mod telemetry;
 
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand};
 
@@ -23,13 +24,29 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
     version,
     propagate_version = true,
     disable_help_subcommand = true,
-    after_help = exit::HELP,
-    after_long_help = exit::HELP
+    after_help = AFTER_HELP.as_str(),
 )]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+/// What to try first, and how commands end.
+static AFTER_HELP: LazyLock<String> = LazyLock::new(|| format!("{EXAMPLES}\n\n{}", exit::HELP));
+
+const EXAMPLES: &str = "\
+Examples:
+  claviger demo
+      everything at once, on sample data: look around, leave nothing behind
+  claviger serve
+      the real thing, with everything kept in ./claviger-data
+  claviger keys create 'CI runner' --authority project:proj_… --scope run:create --expires 90d
+      with the operator key of ./claviger-data, or the one in CLAVIGER_KEY
+  claviger explain key.txt --action notebook:read --target notebook:5e1f0c3a
+      why a key may or may not do something
+
+Keys are read from files, from standard input or from CLAVIGER_KEY, never from arguments: every user of \
+the machine can see those.";
 
 #[derive(Subcommand)]
 enum Command {

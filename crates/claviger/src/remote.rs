@@ -92,7 +92,9 @@ pub fn read_key(path: &Path) -> anyhow::Result<Secret> {
         read.with_context(|| format!("the key file {}", path.display()))?;
     }
     if text.trim().is_empty() {
-        return Err(Failure::usage(format!("{} holds no key", path.display())).into());
+        let standard = path.as_os_str() == "-";
+        let place = if standard { "standard input".to_owned() } else { path.display().to_string() };
+        return Err(Failure::usage(format!("{place} holds no key")).into());
     }
     Ok(Secret::new(text.trim()))
 }

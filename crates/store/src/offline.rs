@@ -1,6 +1,6 @@
 //! A database file from outside: what is done to it without being the process that serves it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::StoreError;
 use crate::sqlite;
@@ -25,4 +25,10 @@ pub fn backup_file(database: &Path, to: &Path) -> Result<(), StoreError> {
 /// [`StoreError::ForeignFile`] if it is not one of ours; [`StoreError::Unavailable`] if it cannot be read.
 pub fn inspect_file(database: &Path) -> Result<Inspection, StoreError> {
     sqlite::inspect(database)
+}
+
+/// Where the journal of revocations of a database is.
+#[must_use]
+pub fn journal_file(database: &Path) -> PathBuf {
+    sqlite::journal::path_of(database)
 }

@@ -28,7 +28,7 @@ impl Rule {
 const RULES: &[Rule] = &[
     Rule {
         words: &[concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X:"), concat!("HA", "CK")],
-        extensions: &["rs", "toml", "sql", "mjs", "css", "md"],
+        extensions: &["rs", "toml", "sql", "js", "mjs", "css", "md"],
         what: "finish it, or write it into an issue",
         ..Rule::EVERYWHERE
     },
@@ -97,7 +97,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         words: &[concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("/Us", "ers/"), concat!("/wo", "rk/")],
-        extensions: &["rs", "toml", "lock", "sql", "mjs", "json", "md", "snap", "run"],
+        extensions: &["rs", "toml", "lock", "sql", "js", "mjs", "json", "md", "snap", "run"],
         what: "a path of somebody's machine",
         ..Rule::EVERYWHERE
     },

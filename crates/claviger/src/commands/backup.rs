@@ -2,10 +2,14 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::Args;
-use claviger_authority::backup_file;
+use claviger_authority::{backup_file, journal_file};
+use serde_json::json;
 
-use crate::config::{Config, Overrides};
+use crate::config::{Config, Place};
+use crate::exit::{Code, Failure};
+use crate::output::Output;
 use crate::server::KEYRING_FILE;
 
 /// Copy the database to a file, also while `claviger serve` runs.
@@ -21,19 +25,36 @@ Examples:
 pub struct Backup {
     /// The file to make; it must not exist yet.
     file: PathBuf,
+    /// Print JSON instead of text for people.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
-    overrides: Overrides,
+    place: Place,
 }
 
 impl Backup {
     /// Copies.
     pub fn run(self) -> anyhow::Result<()> {
-        let config = Config::load(&self.overrides)?;
-        backup_file(&config.database, &self.file)?;
+        let config = Config::load(&self.place.clone().into())?;
+        if !config.database.exists() {
+            let told = format!("there is no database: {}", config.database.display());
+            return Err(Failure::new(Code::NotFound, told).hint("Name its folder with --data.").into());
+        }
+        if self.file.exists() {
+            let told = format!("there is a file already: {}", self.file.display());
+            return Err(Failure::new(Code::Conflict, told)
+                .hint("Nothing is overwritten: name another.")
+                .into());
+        }
+        backup_file(&config.database, &self.file).with_context(|| self.file.display().to_string())?;
+        let (keyring, journal) = (config.data.join(KEYRING_FILE), journal_file(&config.database));
+        let output = Output::new(self.json);
+        if output.is_json() {
+            return output.json(&json!({"backup": self.file, "keyring": keyring, "journal": journal}));
+        }
         eprintln!("The database was copied to {}.", self.file.display());
-        let keyring = config.data.join(KEYRING_FILE);
         eprintln!("The keyring is not in it; keep a copy of {} in another place.", keyring.display());
-        eprintln!("A restoration needs the newest {}.revocations.jsonl, too.", config.database.display());
+        eprintln!("A restoration needs the newest {}, too.", journal.display());
         Ok(())
     }
 }

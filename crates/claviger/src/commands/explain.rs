@@ -17,7 +17,7 @@ Examples:
         2. no version was named; the latest is 3 (latest)
         3. the credential does not reach the target (not_reached)
       Verdict   not valid: not_found
-  claviger explain key.txt --action notebook:read --target notebook:5e1f0c3a9b7d2468@12 --context embed
+  claviger explain key.txt --action notebook:read --target notebook:5e1f@12 --context embed
   claviger explain key.txt --ip 192.0.2.7 --json")]
 pub struct Explain {
     #[command(flatten)]

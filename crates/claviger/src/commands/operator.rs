@@ -3,12 +3,18 @@
 use clap::{Args, Subcommand};
 use claviger_authority::ports::Ports;
 use claviger_authority::{Authority, SqliteOptions};
+use serde_json::json;
 
-use crate::config::{Config, Overrides};
+use crate::config::{Config, Place};
 use crate::exit::{Code, Failure};
+use crate::output::Output;
 
 /// What to do with the operator key of an installation.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Example:
+  claviger operator reset --data claviger-data
+      the key was lost: make another one, on the machine itself, with the program stopped")]
 pub enum Operator {
     /// Make a new operator key, for when the old one is lost.
     Reset(Reset),
@@ -23,8 +29,11 @@ alone. Other operator keys go on, as services may depend on them: if one is in t
 Example:
   claviger operator reset --data claviger-data")]
 pub struct Reset {
+    /// Print JSON instead of text for people.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
-    overrides: Overrides,
+    place: Place,
 }
 
 impl Operator {
@@ -38,7 +47,7 @@ impl Operator {
 
 impl Reset {
     async fn run(self) -> anyhow::Result<()> {
-        let config = Config::load(&self.overrides)?;
+        let config = Config::load(&self.place.clone().into())?;
         if !config.database.exists() {
             let told = format!("there is no database: {}", config.database.display());
             let hint = "`claviger serve` makes one, with an operator key, at its first start.";
@@ -48,7 +57,12 @@ impl Reset {
         let authority = Authority::open(options, config.settings.clone(), Ports::system()).await?;
         let reset = authority.operator_reset(&config.data).await;
         authority.close().await?;
-        eprintln!("A new operator key is in {}.", reset?.display());
+        let path = reset?;
+        let output = Output::new(self.json);
+        if output.is_json() {
+            return output.json(&json!({"operator_key_file": path}));
+        }
+        eprintln!("A new operator key is in {}.", path.display());
         Ok(())
     }
 }

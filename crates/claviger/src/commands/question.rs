@@ -15,7 +15,7 @@ use crate::remote::read_key;
 pub struct Question {
     /// The file that holds the key to look at; without it, or with `-`, standard input. Never the key itself:
     /// every user of the machine sees the arguments of a program.
-    #[arg(value_name = "FILE", default_value = "-", hide_default_value = true)]
+    #[arg(value_name = "FILE", default_value = "-", hide_default_value = true, help_heading = "Arguments")]
     file: PathBuf,
     /// What somebody wants to do with it, such as `notebook:read`.
     #[arg(long, value_name = "TYPE:ACTION")]

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use claviger_authority::Authority;
 use claviger_authority::ports::Ports;
+use claviger_authority::{Authority, inspect_file};
+use serde_json::json;
 
-use crate::config::{Config, Overrides};
+use crate::config::{Config, Place};
 use crate::exit::{Code, Failure};
+use crate::output::Output;
 use crate::server::private_folder;
 
 /// Put a backup in the place of the database of a stopped `claviger serve`.
@@ -33,23 +35,51 @@ pub struct Restore {
     /// Take every key as the backup has it: those that were revoked since work again.
     #[arg(long)]
     trust_backup: bool,
+    /// Print JSON instead of text for people.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
-    overrides: Overrides,
+    place: Place,
 }
 
 impl Restore {
+    /// Looks at the backup before anything is touched.
+    fn check(&self) -> anyhow::Result<()> {
+        let file = self.file.display();
+        if !self.file.exists() {
+            return Err(Failure::new(Code::NotFound, format!("there is no backup: {file}")).into());
+        }
+        let found = inspect_file(&self.file).with_context(|| format!("{file} cannot be restored"))?;
+        match found.damage.first() {
+            None => Ok(()),
+            Some(first) => Err(Failure::new(Code::Failure, format!("{file} is damaged: {first}"))
+                .hint("Nothing was changed: restore another backup.")
+                .into()),
+        }
+    }
+
     /// Restores.
     pub async fn run(self) -> anyhow::Result<()> {
-        let config = Config::load(&self.overrides)?;
+        let config = Config::load(&self.place.clone().into())?;
         if config.database.exists() && !self.replace {
             let told = format!("there is a database already: {}", config.database.display());
             return Err(Failure::new(Code::Conflict, told)
                 .hint("Say --replace to put the backup in its place.")
                 .into());
         }
+        self.check()?;
         private_folder(&config.data).with_context(|| config.data.display().to_string())?;
         let (database, trust) = (&config.database, self.trust_backup);
         let restored = Authority::restore(&self.file, database, trust, &Ports::system()).await?;
+        let output = Output::new(self.json);
+        if output.is_json() {
+            return output.json(&json!({
+                "database": database,
+                "journal_complete": restored.vouched,
+                "changes_applied": restored.applied,
+                "keys_disabled": restored.disabled,
+            }));
+        }
         eprintln!("The backup is in place: {}.", database.display());
         eprintln!("Changes of the journal that were applied to it: {}.", restored.applied);
         if !restored.vouched {

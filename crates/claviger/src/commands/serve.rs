@@ -16,8 +16,8 @@ use crate::telemetry;
 #[command(after_help = "\
 Examples:
   claviger serve
-      with the defaults: the API on 127.0.0.1:8400, the gateway on :8401, health and metrics on :8402,
-      everything kept in ./claviger-data
+      the API on 127.0.0.1:8400, the gateway on :8401, health and metrics on :8402;
+      everything is kept in ./claviger-data
   claviger serve --config claviger.toml --check
       look at the configuration, start nothing
   kill -HUP $(pidof claviger)

@@ -15,7 +15,7 @@ Examples:
   claviger verify key.txt
       is it good at all?
   claviger verify key.txt --action notebook:read --target notebook:5e1f0c3a9b7d2468
-  claviger verify key.txt --action notebook:read --target notebook:5e1f0c3a9b7d2468@12 --context embed
+  claviger verify key.txt --action notebook:read --target notebook:5e1f@12 --context embed
   printf %s \"$SUSPECT\" | claviger verify --json
   if claviger verify key.txt --action run:create --target project:proj_… > /dev/null; then …
 

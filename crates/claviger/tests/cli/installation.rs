@@ -37,7 +37,8 @@ fn a_backup_while_serving_and_what_a_restoration_trusts() {
     let made = on(&["backup", backup], &data);
     assert!(made.code == 0 && made.err.contains("keyring is not in it"), "{made:?}");
     assert_eq!(std::fs::metadata(backup).unwrap().permissions().mode() & 0o777, 0o600);
-    assert_eq!(on(&["backup", backup], &data).code, 1, "nothing is overwritten");
+    assert_eq!(on(&["backup", backup], &data).code, 5, "nothing is overwritten");
+    assert_eq!(on(&["backup", backup], backups.path()).code, 4, "there is nothing to copy");
     call(&["keys", "delete", &revoked, "--yes"]).good();
     let refused = on(&["restore", backup, "--replace"], &data);
     assert!(

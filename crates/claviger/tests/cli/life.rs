@@ -53,6 +53,16 @@ fn live(demo: &Demo, authority: &str) {
     let secret = rotated["secret"].as_str().unwrap().to_owned();
     assert_eq!(verify(&secret).code, 0);
 
+    // With an overlap both go on, and the old one only for so long.
+    let rotated = demo.run(&["keys", "rotate", &id, "--overlap", "1h", "--json"], "").json();
+    let (first, id) = (id, rotated["key"]["id"].as_str().unwrap().to_owned());
+    let (before, secret) = (secret, rotated["secret"].as_str().unwrap().to_owned());
+    assert_eq!((verify(&before).code, verify(&secret).code), (0, 0), "{authority}: both are good");
+    let ends = |id: &str| demo.run(&["keys", "show", id, "--json"], "").json()["expires_at"].clone();
+    assert!(ends(&first).as_str() < ends(&id).as_str(), "the old one ends first");
+    demo.run(&["keys", "delete", &first, "--yes"], "").good();
+    assert_eq!((verify(&before).code, verify(&secret).code), (7, 0), "{authority}");
+
     let gone = demo.run(&["keys", "delete", &id, "--yes"], "").good();
     assert!(gone.contains("deleted") && gone.contains("Refused everywhere"), "{gone}");
     assert_eq!(demo.run(&["keys", "show", &id], "").code, 4);
@@ -99,7 +109,7 @@ fn keys_from_elsewhere() {
     let imported = import(&format!("{head}{many}"), &[]).good();
     assert!(imported.ends_with("449 imported, 1 duplicate.\n"), "{imported}");
     assert!(demo.run(&["verify"], &key(450)).good().contains(&authority));
-    assert!(import(&format!("{head}{many}"), &[]).good().ends_with("0 would be imported, 450 duplicate.\n"));
+    assert!(import(&format!("{head}{many}"), &[]).good().ends_with("0 imported, 450 duplicate.\n"));
 }
 
 #[test]

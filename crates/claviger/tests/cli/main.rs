@@ -6,5 +6,6 @@ mod fixed;
 mod help;
 mod installation;
 mod life;
+mod outputs;
 mod reload;
 mod support;

@@ -12,7 +12,7 @@ use crate::PROGRAM;
 /// Requests under way may take this long to end, and the program a little longer.
 const DRAIN: Duration = Duration::from_secs(22);
 
-const ADDRESSES: [&str; 4] = ["/api", "/gateway", "/admin", "/operator_key"];
+const ADDRESSES: [&str; 5] = ["/api", "/gateway", "/admin", "/playground", "/operator_key"];
 const PEOPLE: [&str; 3] = ["owner", "member", "stranger"];
 const IDS: [&str; 3] = ["/teams/lab/id", "/projects/atlas/id", "/projects/borealis/id"];
 const RESOURCES: [&str; 5] =
@@ -36,6 +36,8 @@ fn its_line_has_every_field_and_everything_is_ready_by_then() {
     // Ready first, told second: so the first request of each kind works.
     demo.admin().get("/readyz").send().expect(200);
     demo.gateway().get(&format!("/d/{}.js", demo.resource("public_notebook"))).send().expect(200);
+    assert_eq!(demo.text("/playground"), format!("{}/playground", demo.text("/api")));
+    demo.api().get("/playground").send().expect(200);
     demo.api().get("/v1/whoami").bearer(demo.operator()).send().expect(200);
 
     let mut paths: Vec<String> = ADDRESSES.iter().chain(&IDS).map(|path| (*path).to_owned()).collect();

@@ -13,6 +13,7 @@ mod forward_auth;
 mod hidden;
 mod identity;
 mod main_road;
+mod playground;
 mod presenting;
 mod record;
 

@@ -13,6 +13,7 @@ use crate::wire::{Listing, PageQuery, external_id_of, given, invalid, or_none, p
 /// What to change of a team or a project. What is absent stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "Lab II"}))]
 pub struct UpdateGroup {
     /// What people call it: 1 to 128 characters.
     #[serde(default, deserialize_with = "present")]
@@ -43,6 +44,7 @@ impl UpdateGroup {
 /// The role that an account shall have.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"role": "admin"}))]
 pub struct PutMember {
     /// In a team `member`, `admin` or `owner`; in a project `viewer`, `collaborator` or `admin`.
     #[schema(example = "admin")]

@@ -5,9 +5,11 @@ mod arrival;
 mod changes;
 mod group;
 mod history;
+mod html;
 mod keys;
 mod leaks;
 mod openapi;
+mod playground;
 mod problems;
 mod projects;
 mod resources;
@@ -70,10 +72,13 @@ pub fn router(state: AppState) -> (Router, Document) {
         .merge(history::router())
         .merge(usage::router())
         .merge(problems::router())
+        .merge(playground::router())
         .routes(routes!(openapi::read))
         .split_for_parts();
+    let whole = openapi::whole(&document);
     let router = router
-        .layer(Extension(openapi::Written::of(&document)))
+        .layer(Extension(openapi::Written::of(&whole)))
+        .layer(Extension(playground::Page::of(&whole)))
         .fallback(|| async { crate::extract::not_found() })
         .method_not_allowed_fallback(|| async { method_not_allowed() })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

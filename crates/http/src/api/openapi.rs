@@ -1,23 +1,26 @@
 //! `GET /openapi.json`, and what the description says beyond its paths.
 
+mod complete;
+
 use std::sync::Arc;
 
 use axum::Extension;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use serde_json::Value;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi as Document};
 use utoipa::{Modify, OpenApi};
 
-use crate::credential::X_API_KEY;
+use crate::credential::{QUERY_PARAMETER, X_API_KEY};
 
 /// What every address has in common.
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Claviger", description = "API keys: create, manage and verify them."),
     modifiers(&Security),
-    security(("x_api_key" = []), ("bearer" = []), ("basic" = [])),
+    security(("x_api_key" = []), ("bearer" = []), ("api_key" = []), ("basic" = [])),
     tags(
         (name = "keys", description = "API keys, and what they may do"),
         (name = "verify", description = "What a key is worth that was presented to your application"),
@@ -46,10 +49,23 @@ impl Modify for Security {
         let bearer =
             HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The key as the token."));
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
+        let own = ApiKeyValue::with_description(AUTHORIZATION.as_str(), "`ApiKey`, a space, and the key.");
+        components.add_security_scheme("api_key", SecurityScheme::ApiKey(ApiKey::Header(own)));
+        let query = "GET only, and only for trying things out: addresses end up in logs.";
+        let query = ApiKeyValue::with_description(QUERY_PARAMETER, query);
+        components.add_security_scheme("query", SecurityScheme::ApiKey(ApiKey::Query(query)));
         let basic = "The key as the user name, the password empty.";
         let basic = HttpBuilder::new().scheme(HttpAuthScheme::Basic).description(Some(basic));
         components.add_security_scheme("basic", SecurityScheme::Http(basic.build()));
     }
+}
+
+/// The whole document: what the handlers say, and what holds for all of them.
+pub(super) fn whole(document: &Document) -> Value {
+    // A document of our own types serialises; the snapshot test would show an empty one.
+    let mut whole = serde_json::to_value(document).unwrap_or_default();
+    complete::complete(&mut whole);
+    whole
 }
 
 /// The document, written down once.
@@ -58,9 +74,8 @@ pub(super) struct Written(Arc<Bytes>);
 
 impl Written {
     /// Writes it down.
-    pub(super) fn of(document: &Document) -> Self {
-        // A document of our own types serialises; the snapshot test would show an empty one.
-        Self(Arc::new(document.to_pretty_json().unwrap_or_default().into()))
+    pub(super) fn of(whole: &Value) -> Self {
+        Self(Arc::new(format!("{whole:#}").into()))
     }
 }
 
@@ -69,7 +84,7 @@ impl Written {
 /// OpenAPI 3.1, generated from the code that answers.
 #[utoipa::path(
     get, path = "/openapi.json", operation_id = "read_description", tag = "documentation", security(()),
-    responses((status = 200, description = "The description of the API", body = serde_json::Value))
+    responses((status = 200, description = "The description of the API", body = Value))
 )]
 pub(super) async fn read(Extension(Written(text)): Extension<Written>) -> Response {
     let mut response = Bytes::clone(&text).into_response();

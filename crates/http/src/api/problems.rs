@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::html::{escape, prose};
 use crate::extract::{Named, not_found};
 use crate::problem::{CODES, Problem, ProblemDocument};
 use crate::state::AppState;
@@ -31,6 +32,8 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 }
 
 /// Every kind of problem
+///
+/// A page that lists them all, with what to do about each.
 #[utoipa::path(
     get, path = "/problems/", operation_id = "list_problems", tag = "documentation", security(()),
     responses((status = 200, description = "A page", body = String, content_type = "text/html"))
@@ -52,6 +55,8 @@ async fn list() -> Response {
 }
 
 /// One kind of problem
+///
+/// The page to which the `type` of a problem leads.
 #[utoipa::path(
     get, path = "/problems/{code}", operation_id = "read_problem", tag = "documentation", security(()),
     params(("code" = String, Path, description = "The `code` of a problem")),
@@ -82,39 +87,13 @@ fn page(title: &str, navigation: &str, body: &str) -> Response {
     response
 }
 
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
-/// A text whose code stands in backticks.
-fn prose(text: &str) -> String {
-    let mut html = String::new();
-    for (n, part) in text.split('`').enumerate() {
-        let part = escape(part);
-        let _ = if n % 2 == 0 { write!(html, "{part}") } else { write!(html, "<code>{part}</code>") };
-    }
-    html
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_escaped() {
-        assert_eq!(prose("a `<b>` & 'c'"), "a <code>&lt;b&gt;</code> &amp; &#39;c&#39;");
-        assert!(!STYLE.contains("</") && !STYLE.contains('<'), "the sheet stands inside the page");
+    fn the_sheet_stands_inside_the_page() {
+        assert!(!STYLE.contains('<'));
     }
 
     #[test]

@@ -19,6 +19,8 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::described;
+
 /// The operator key of every test.
 pub const OPERATOR: &str = "operator-0123456789-abcdefghijklmnop";
 /// 2027-01-15T08:00:00Z
@@ -74,7 +76,9 @@ impl TestApp {
         authority.first_start(folder.path(), Some(OPERATOR.to_owned())).await.unwrap();
         let edge = EdgeSettings { public_url: "https://keys.example".to_owned(), ..EdgeSettings::default() };
         let state = AppState { authority, edge: Arc::new(edge), metrics: Metrics::default() };
-        Self { service: ApiService::new(state.clone()), state, clock, _folder: folder }
+        let service = ApiService::new(state.clone());
+        described::read(&service).await;
+        Self { service, state, clock, _folder: folder }
     }
 
     /// Lets time pass.
@@ -92,10 +96,12 @@ impl TestApp {
         let local = "127.0.0.1:8080".parse().unwrap();
         let peer = Peer { address: "127.0.0.1:50000".parse().unwrap(), local, tls: false };
         request.extensions_mut().insert(peer);
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let (parts, body) = self.service.answer(request).await.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         let answer = Answer { status: parts.status, headers: parts.headers, body };
         answer.is_as_all_are();
+        described::check(method.as_str(), &path, answer.status.as_u16());
         answer
     }
 

@@ -9,8 +9,9 @@ use crate::app::{OPERATOR, TestApp};
 use crate::world::{Key, World};
 
 /// Routes that take no credential, and why.
-pub const PUBLIC: [(&str, &str, &str); 4] = [
+pub const PUBLIC: [(&str, &str, &str); 5] = [
     ("GET", "/openapi.json", "the description is the same for everybody"),
+    ("GET", "/playground", "a page that sends requests with the key it is given"),
     ("GET", "/problems/", "a page of text"),
     ("GET", "/problems/{code}", "a page of text"),
     ("POST", "/v1/leaks", "whoever reports a key holds it"),

@@ -32,7 +32,8 @@ async fn the_description_holds_together() {
                 value => references(value, found),
             }),
             Value::Array(list) => list.iter().for_each(|value| references(value, found)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+            Value::Null => panic!("something is described as nothing"),
+            Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
     let mut found = Vec::new();
@@ -48,7 +49,11 @@ async fn the_description_holds_together() {
             let place = format!("{method} {path}");
             names.push(operation["operationId"].as_str().unwrap().to_owned());
             assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{place}");
-            let public = operation.get("security").is_some();
+            assert!(
+                operation["description"].as_str().is_some_and(|text| !text.is_empty()),
+                "{place} is described"
+            );
+            let public = operation["security"].as_array().is_some_and(|list| list.contains(&json!({})));
             let known = PUBLIC.iter().any(|row| row.0 == method.to_uppercase() && row.1 == path);
             assert_eq!(public, known, "{place}");
         }
@@ -57,6 +62,77 @@ async fn the_description_holds_together() {
     names.sort();
     names.dedup();
     assert_eq!(names.len(), count, "operations share a name");
+}
+
+/// What a generator of clients, or a person, needs to know of each operation.
+#[tokio::test]
+async fn the_description_is_complete() {
+    let document = document().await;
+    let schemes = document["components"]["securitySchemes"].as_object().unwrap();
+    assert_eq!(schemes.keys().collect::<Vec<_>>(), ["api_key", "basic", "bearer", "query", "x_api_key"]);
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let place = format!("{method} {path}");
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let name = &parameter["name"];
+                assert!(
+                    parameter["description"].as_str().is_some_and(|text| !text.is_empty()),
+                    "{place} {name}"
+                );
+                assert!(!parameter["example"].is_null(), "{place}: an example of {name}");
+            }
+            if let Some(body) = operation.get("requestBody") {
+                let reference = body["content"]["application/json"]["schema"]["$ref"].as_str().unwrap();
+                let schema = document.pointer(&reference[1..]).unwrap();
+                assert!(schema["example"].is_object(), "{place}: an example of its body");
+            }
+            let responses = operation["responses"].as_object().unwrap();
+            assert!(responses.keys().all(|status| !status.contains('X')), "{place} names each status");
+            for status in ["400", "403", "429", "503"] {
+                let told = responses.contains_key(status) || !path.starts_with("/v1/");
+                assert!(told, "{place} tells of {status}");
+            }
+        }
+    }
+    let text = document.to_string();
+    assert!(!text.contains("\"format\":\"int"), "what is never negative has no sign");
+}
+
+/// What the description gives as an example is what the server takes.
+#[tokio::test]
+async fn the_examples_can_be_sent() {
+    let app = TestApp::start().await;
+    let document = app.call("GET", "/openapi.json", None, None).await.ok(200);
+    let mut sent = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let (mut path, mut query) = (path.clone(), Vec::new());
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let name = parameter["name"].as_str().unwrap();
+                let example = &parameter["example"];
+                let example = example.as_str().map_or_else(|| example.to_string(), ToOwned::to_owned);
+                match parameter["in"].as_str().unwrap() {
+                    "path" => path = path.replace(&format!("{{{name}}}"), &example),
+                    // Pages that nobody asked for before have no cursor.
+                    "query" if name != "cursor" => query.push(format!("{name}={example}")),
+                    _ => {}
+                }
+            }
+            let body = operation.pointer("/requestBody/content/application~1json/schema/$ref");
+            let body = body.map(|reference| {
+                document.pointer(&reference.as_str().unwrap()[1..]).unwrap()["example"].clone()
+            });
+            let target = if query.is_empty() { path.clone() } else { format!("{path}?{}", query.join("&")) };
+            let answer = app.call(&method.to_uppercase(), &target, Some(OPERATOR), body).await;
+            // What the examples name does not exist here, and the operator's key may not do everything.
+            let fine = answer.status.is_success() || [403, 404, 409].contains(&answer.status.as_u16());
+            assert!(fine, "{method} {target}: {}", answer.text());
+            sent += 1;
+        }
+    }
+    // The last one deleted the key that all were sent with.
+    assert!(sent > 40);
+    app.call("GET", "/v1/whoami", Some(OPERATOR), None).await.refused(401, "invalid_key");
 }
 
 #[tokio::test]

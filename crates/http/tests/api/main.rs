@@ -4,8 +4,10 @@
 
 mod accounts;
 mod app;
+mod codes;
 mod credentials;
 mod denials;
+mod described;
 mod documents;
 mod groups;
 mod health;
@@ -13,6 +15,7 @@ mod hidden;
 mod history;
 mod input;
 mod keys;
+mod playground;
 mod resources;
 mod secrets;
 mod verify;

@@ -13,7 +13,7 @@ use clap::Args;
 use claviger_authority::first_start::OPERATOR_KEY_FILE;
 use claviger_demo::{App, Config as AppConfig, MirrorKey};
 
-use crate::config::{Config, Overrides};
+use crate::config::{Config, Overrides, Place};
 use crate::server::{OPERATOR_KEY_VARIABLE, Server, stop_signal};
 use crate::telemetry;
 use seed::Seeds;
@@ -45,7 +45,7 @@ pub struct Demo {
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
     /// What is logged: `error`, `warn`, `info`, `debug`.
-    #[arg(long, env = "CLAVIGER_LOG", value_name = "LEVEL", default_value = "warn")]
+    #[arg(long, env = "CLAVIGER_LOG", hide_env_values = true, value_name = "LEVEL", default_value = "warn")]
     log: String,
     /// Append a line for each request that reaches the sample application to this file.
     #[arg(long, value_name = "FILE", hide_short_help = true)]
@@ -94,12 +94,11 @@ impl Demo {
             }
         };
         let overrides = Overrides {
-            data: Some(folder.path().to_owned()),
+            place: Place { data: Some(folder.path().to_owned()), ..Place::default() },
             listen: self.listen,
             gateway_listen: self.gateway_listen,
             admin_listen: self.admin_listen,
             log: Some(self.log.clone()),
-            ..Overrides::default()
         };
         let config = Config::load(&overrides)?;
         telemetry::start(&config)?;

@@ -16,6 +16,7 @@ pub(super) fn json(server: &Server, operator_key: &str, seeds: &Seeds) -> anyhow
         "api": format!("http://{}", server.api),
         "gateway": format!("http://{}", server.gateway),
         "admin": format!("http://{}", server.admin),
+        "playground": format!("http://{}/playground", server.api),
         "operator_key": operator_key,
         "accounts": seeds.accounts,
         "teams": seeds.teams,
@@ -128,6 +129,7 @@ pub(super) fn people(server: &Server, data: &Path, seeds: &Seeds) -> anyhow::Res
         server.api,
         data.join("operator-key").display()
     )?;
+    writeln!(out, "            http://{}/playground to try it in a browser", server.api)?;
     writeln!(out, "  Gateway   http://{}", server.gateway)?;
     writeln!(out, "  Admin     http://{}/metrics\n", server.admin)?;
     writeln!(out, "Try it; each line says which status to expect:\n")?;

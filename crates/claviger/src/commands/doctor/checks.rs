@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use claviger_authority::first_start::OPERATOR_KEY_FILE;
-use claviger_authority::inspect_file;
 use claviger_authority::keyring::{Keyring, KeyringError};
+use claviger_authority::{inspect_file, journal_file};
 
 use super::Check;
 use crate::clock::now;
@@ -31,7 +31,8 @@ pub(super) fn all(overrides: &Overrides) -> Vec<Check> {
             return vec![Check::fail("configuration", error.to_string(), advice), clock()];
         }
     };
-    let from = overrides.config.as_ref().map_or("defaults".to_owned(), |path| path.display().to_string());
+    let from =
+        overrides.place.config.as_ref().map_or("defaults".to_owned(), |path| path.display().to_string());
     let mut checks = vec![
         Check::ok("configuration", format!("{from}, {} routes", config.routes.len())),
         folder(&config.data),
@@ -133,8 +134,27 @@ fn database(path: &Path) -> Vec<Check> {
             Check::fail("schema", format!("{schema}, this program knows {known} at most"), advice)
         }
     };
+    let journal = journal(path);
     let server = if found.locked { "a process serves this database" } else { "none runs on this database" };
-    vec![file, integrity, schema, Check::ok("server", server)]
+    vec![file, integrity, schema, journal, Check::ok("server", server)]
+}
+
+/// What `claviger restore` needs to keep revoked what was revoked.
+fn journal(database: &Path) -> Check {
+    let name = "journal";
+    let path = journal_file(database);
+    match mode(&path) {
+        None => {
+            let what =
+                format!("{} does not exist: what was revoked is written in no other place", path.display());
+            Check::warn(name, what, "put it back if you have it; the next `claviger serve` begins another")
+        }
+        Some(mode) if mode & 0o077 != 0 => {
+            let what = format!("{} may be read by other users (mode {mode:04o})", path.display());
+            Check::fail(name, what, format!("chmod 600 {}", path.display()))
+        }
+        Some(mode) => Check::ok(name, format!("{} (mode {mode:04o})", path.display())),
+    }
 }
 
 fn space(path: &Path) -> Check {

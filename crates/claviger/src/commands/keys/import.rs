@@ -79,6 +79,11 @@ impl Import {
     pub async fn run(self) -> anyhow::Result<()> {
         let output = self.remote.output();
         let rows = self.read()?;
+        if rows.is_empty() {
+            let standard = self.file.as_os_str() == "-";
+            let name = if standard { "standard input".into() } else { self.file.display().to_string() };
+            return Err(Failure::usage(format!("{name} has no rows")).into());
+        }
         let client = self.remote.client()?;
         let bar = Progress::new("Importing", u64::try_from(rows.len()).unwrap_or(u64::MAX));
         let sent = self.send(&client, &rows, &bar).await;
@@ -197,7 +202,8 @@ fn people(output: Output, report: &Report) -> anyhow::Result<()> {
         output.table(&table)?;
         output.line("")?;
     }
-    let verb = if report.committed { "imported" } else { "would be imported" };
+    let nothing_new = report.imported == 0 && report.wrong == 0;
+    let verb = if report.committed || nothing_new { "imported" } else { "would be imported" };
     let reasons = reasons.iter().map(|(reason, count)| format!(", {count} {reason}")).collect::<String>();
     output.line(format!("{} {verb}{reasons}.", report.imported))
 }

@@ -13,6 +13,14 @@ use clap::Subcommand;
 
 /// What to do with keys.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  claviger keys create 'CI runner' --authority project:proj_… --scope run:create --expires 90d
+  claviger keys list --status active
+  claviger keys rotate key_… --overlap 24h
+  claviger keys disable key_…
+
+`claviger keys create --help` and so on have more for each command.")]
 pub enum Keys {
     /// Create a key. It is shown once and never again.
     Create(create::Create),

@@ -98,7 +98,8 @@ fn read_json_lines(source: impl BufRead, name: &str) -> anyhow::Result<Vec<Row>>
 fn read_csv(source: impl BufRead, name: &str) -> anyhow::Result<Vec<Row>> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(source);
     let known = "key, sha256, name, authority, scopes, versions, grants, expires_at, created_at, preview, status, metadata";
-    let head = reader.headers().with_context(|| name.to_owned())?.clone();
+    let unreadable = "does not name columns: it has to be text in UTF-8, separated by commas";
+    let head = reader.headers().map_err(|_| wrong(name, 1, unreadable))?.clone();
     if let Some(column) = head.iter().find(|column| !known.split(", ").any(|known| known == *column)) {
         let told = Failure::usage(format!("{name}: the column `{column}` is not known"));
         return Err(told.hint(format!("Columns are: {known}.")).into());

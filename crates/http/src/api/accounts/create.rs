@@ -17,6 +17,7 @@ use crate::wire::{external_id_of, invalid};
 /// An account to be made: one that signs in has an `email`, one that your application manages an `external_id`.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "Ada", "external_id": "user-4711"}))]
 pub struct CreateAccount {
     /// What people call it.
     #[schema(min_length = 1, max_length = 128)]

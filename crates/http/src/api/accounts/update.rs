@@ -16,6 +16,7 @@ use crate::wire::{AfterChange, Revocation, external_id_of, given, or_none, prese
 /// What to change of an account. What is absent stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "Ada Lovelace"}))]
 pub struct UpdateAccount {
     /// What people call it; null: nothing.
     #[serde(default, deserialize_with = "present")]

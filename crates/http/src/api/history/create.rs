@@ -19,6 +19,9 @@ pub(super) const REPORT_BYTES_MAX: usize = 1024 * 1024;
 /// What was done on your own site.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"entries": [{
+    "target": "notebook:5e1f0c3a9b7d2468", "action": "run:create", "actor": "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b", "detail": "nightly"
+}]}))]
 pub struct ReportHistory {
     /// At most 1,000; all of them are recorded, or none.
     #[schema(value_type = Vec<ReportedEntry>, max_items = 1000)]

@@ -18,6 +18,9 @@ use crate::wire::{invalid, optional_object, parse_second};
 /// A key to be made.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "name": "CI runner", "authority": "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b", "scopes": ["notebook:read"]
+}))]
 pub struct CreateKey {
     /// What people call it: 1 to 128 characters. It may repeat.
     #[schema(example = "CI runner", min_length = 1, max_length = 128)]

@@ -16,6 +16,7 @@ use crate::wire::{Revocation, invalid};
 /// Which keys to revoke: one of the two.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"ids": ["key_01jd3m0q7w8r9t2v4x6y8z0a1b"]}))]
 pub struct RevokeKeys {
     /// These, 1 to 1,000: `key_…`.
     #[schema(max_items = 1000)]

@@ -16,6 +16,7 @@ use crate::wire::Revocation;
 /// How to rotate.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"overlap_seconds": 3600}))]
 pub struct RotateKey {
     /// For how long the old key is still accepted; 0 if absent.
     #[serde(default)]

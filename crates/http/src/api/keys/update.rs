@@ -21,6 +21,7 @@ use crate::wire::{AfterChange, Object, Revocation, given, invalid, parse_second,
 /// What to change of a key. What is absent stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"status": "disabled"}))]
 pub struct UpdateKey {
     /// What people call it: 1 to 128 characters.
     #[serde(default, deserialize_with = "present")]

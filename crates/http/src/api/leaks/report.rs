@@ -31,6 +31,7 @@ const SOURCE_CHARACTERS_MAX: usize = 64;
 /// Keys that were found where they should not be.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"leaks": [{"key": "sk_…", "url": "https://example.org/page", "source": "our scanner"}]}))]
 pub struct ReportLeaks {
     /// Up to 1,000 of them.
     #[schema(value_type = Vec<Leak>)]

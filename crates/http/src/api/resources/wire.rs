@@ -16,6 +16,10 @@ pub(super) const RESOURCE_BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// A resource as your application describes it: the whole of it, each time.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "holder": "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b", "visibility": "private", "latest_version": 3,
+    "versions": [{"version": 3, "secrets": ["mapbox"], "databases": []}]
+}))]
 pub struct PutResource {
     /// Who holds it: `account:acct_…`, `team:team_…` or `project:proj_…`.
     #[schema(example = "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b")]

@@ -17,6 +17,7 @@ use crate::wire::{external_id_of, invalid};
 /// A team to be made.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "Lab", "owner": "acct_01jd3m0q7w8r9t2v4x6y8z0a1b"}))]
 pub struct CreateTeam {
     /// What people call it: 1 to 128 characters.
     #[schema(min_length = 1, max_length = 128)]

@@ -18,6 +18,7 @@ use crate::wire::{Object, invalid};
 /// Several questions.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"requests": [{"key": "sk_…", "action": "notebook:read", "target": "notebook:5e1f0c3a9b7d2468"}]}))]
 pub struct VerifyBatch<'b> {
     /// The questions, at most 1,000.
     #[serde(borrow)]

@@ -28,6 +28,9 @@ pub(super) const BATCH_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// What is asked about a key.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "key": "sk_…", "action": "notebook:read", "target": "notebook:5e1f0c3a9b7d2468", "explain": true
+}))]
 pub struct VerifyRequest<'b> {
     /// The key as it was presented to you.
     #[serde(borrow)]

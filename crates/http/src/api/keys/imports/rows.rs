@@ -15,6 +15,9 @@ use crate::wire::Object;
 /// Rows to stage.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"rows": [
+    {"name": "From elsewhere", "authority": "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b", "key": "old_0123456789abcdefghijklmnopqrstuv"}
+]}))]
 pub struct StageRows {
     /// At most 5,000.
     #[schema(value_type = Vec<ImportedKey>, max_items = 5000)]

@@ -20,6 +20,7 @@ pub(super) const ROWS_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How to import.
 #[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"dry_run": true}))]
 pub struct BeginImport {
     /// Only say what would become of each row.
     #[serde(default)]
