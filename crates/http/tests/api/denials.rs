@@ -132,7 +132,7 @@ fn of_teams(w: &World) -> Vec<Row> {
     let one = format!("/v1/teams/{}", w.lab);
     let (members, member) = (format!("{one}/members"), format!("{one}/members/{}", w.eve));
     let (new, name) = (json!({"name": "T", "owner": w.ada}), json!({"name": "L"}));
-    let role = json!({"role": "admin"});
+    let role = json!({"role": "member"});
     vec![
         row("GET", "/v1/teams", By::Ada, 404, format!("/v1/teams?member={}", w.ada), None),
         row("POST", "/v1/teams", By::Ada, 404, "/v1/teams", Some(new)),
@@ -149,7 +149,7 @@ fn of_projects(w: &World) -> Vec<Row> {
     let one = format!("/v1/projects/{}", w.atlas);
     let (members, member) = (format!("{one}/members"), format!("{one}/members/{}", w.eve));
     let new = json!({"name": "P", "holder": format!("account:{}", w.ada)});
-    let (name, role) = (json!({"name": "L"}), json!({"role": "admin"}));
+    let (name, role) = (json!({"name": "L"}), json!({"role": "collaborator"}));
     vec![
         row("GET", "/v1/projects", By::Ada, 404, format!("/v1/projects?member={}", w.ada), None),
         row("POST", "/v1/projects", By::Ada, 404, "/v1/projects", Some(new)),

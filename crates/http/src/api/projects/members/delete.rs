@@ -28,6 +28,6 @@ pub(super) async fn delete(
     By(caller): By,
     NamedPair(id, account): NamedPair<ProjectId, AccountId>,
 ) -> Result<Json<Deleted>, Problem> {
-    let changed = state.authority.set_project_role(&caller, id, account, None).await?;
+    let changed = state.authority.set_role(&caller, id, account, None).await?;
     Ok(Json(Deleted::of(account, &changed.change)))
 }

@@ -28,6 +28,6 @@ pub(super) async fn delete(
     By(caller): By,
     NamedPair(id, account): NamedPair<TeamId, AccountId>,
 ) -> Result<Json<Deleted>, Problem> {
-    let changed = state.authority.set_team_role(&caller, id, account, None).await?;
+    let changed = state.authority.set_role(&caller, id, account, None).await?;
     Ok(Json(Deleted::of(account, &changed.change)))
 }
