@@ -4,15 +4,20 @@
 
 mod accounts;
 mod app;
+mod conditions;
 mod credentials;
 mod denials;
 mod documents;
+mod doors;
 mod groups;
 mod health;
 mod hidden;
 mod history;
 mod input;
 mod keys;
+mod limits;
+mod pages;
+mod repeats;
 mod resources;
 mod secrets;
 mod verify;

@@ -59,6 +59,11 @@ pub(super) struct Label {
     pub(super) label: &'static str,
 }
 
+/// Whether a report names a public key that is configured. That proves nothing yet.
+pub(super) fn names_a_key(headers: &HeaderMap, keys: &[GithubKey]) -> bool {
+    headers.get(&IDENTIFIER).is_some_and(|named| keys.iter().any(|key| named == key.identifier.as_str()))
+}
+
 /// Checks the signature over the raw body and reads it.
 pub(super) fn read(headers: &HeaderMap, body: &[u8], keys: &[GithubKey]) -> Result<Vec<Found>, Problem> {
     let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
