@@ -93,7 +93,7 @@ impl Authority {
         let sink = IndexSink { index: index.clone(), applied: sender };
         let store = Store::open(options, Box::new(move |buffer| random.fill(buffer)), Box::new(sink)).await?;
         let (loader, sequence) = store.load(Loader::new(index.clone())).await?;
-        loader.finish(sequence);
+        let quotas = loader.finish(sequence);
         let known = store
             .remember_formats(settings.formats.iter().map(|(_, format)| format.clone()).collect())
             .await?;
@@ -116,6 +116,7 @@ impl Authority {
         };
         let authority = Self { shared: Arc::new(shared) };
         authority.clear_stale_imports().await?;
+        authority.seed_quotas(&quotas).await?;
         Ok(authority)
     }
 

@@ -26,7 +26,7 @@ use axum::{Extension, Router};
 use claviger_authority::Caller;
 use claviger_core::decide::{Credential, Reasons, authenticate};
 use claviger_core::history::Origin;
-use claviger_core::rate::RateDecision;
+use claviger_core::quota::Metered;
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::uri::PathAndQuery;
 use http::{Request, StatusCode, Uri};
@@ -124,7 +124,7 @@ impl ApiService {
 
     /// Reads the credential, takes it out of the request and counts its use. Returns what is left of the
     /// key's rate, if it has one.
-    fn prepare(&self, request: &mut Request<Body>, id: &RequestId) -> Result<Option<RateDecision>, Problem> {
+    fn prepare(&self, request: &mut Request<Body>, id: &RequestId) -> Result<Option<Metered>, Problem> {
         let peer = request.extensions().get::<Peer>().copied();
         let client = peer.map(|peer| client_of(&peer, request.headers(), &self.state.edge));
         let slots = Slots { query: request.method() == http::Method::GET, ..Slots::ALL };
@@ -158,7 +158,7 @@ impl ApiService {
 
     /// Counts the use of a known key: as one that was let through if it is accepted and its rate allows it.
     /// Whether it may do what is asked is for the handler to find out.
-    fn count(&self, caller: &Caller) -> Result<Option<RateDecision>, Problem> {
+    fn count(&self, caller: &Caller) -> Result<Option<Metered>, Problem> {
         let authority = &self.state.authority;
         let view = authority.index().view();
         let Credential::Key(key) = caller.credential(&view) else { return Ok(None) };

@@ -41,12 +41,14 @@ async fn callers(w: &World) -> Vec<Narrow> {
     let unmanaging = FULL.iter().copied().filter(|scope| !scope.starts_with("key:")).collect::<Vec<_>>();
     let restrictions = |restrictions: Value| json!({"restrictions": restrictions});
     let rate = json!({"rate": {"limit": 1_000_000, "period_seconds": 1}});
+    let quota = json!({"quota": {"limit": 1_000_000, "period": "day"}});
     let secrets = [
         ("the scopes", made(&manages, json!({})).await, 403),
         ("the scope to manage", made(&unmanaging, json!({})).await, 403),
         ("the time", made(&FULL, json!({"expires_at": "2027-06-01T00:00:00Z"})).await, 403),
         ("the addresses", made(&FULL, restrictions(json!({"addresses": ["127.0.0.0/8"]}))).await, 403),
         ("the rate", made(&FULL, restrictions(rate)).await, 403),
+        ("the quota", made(&FULL, restrictions(quota)).await, 403),
         ("the account", w.bob_full.secret.clone(), 404),
         ("the account, being a team", w.lab_full.secret.clone(), 404),
     ];
@@ -66,6 +68,7 @@ async fn doors(w: &World) -> Vec<Door> {
     let restricted = |restrictions: Value| json!({"restrictions": restrictions});
     let (office, site) = (json!({"addresses": ["192.0.2.0/24"]}), json!({"origins": ["https://a.example"]}));
     let slow = json!({"rate": {"limit": 1, "period_seconds": 60}});
+    let few = json!({"quota": {"limit": 1, "period": "day"}});
     let patches = [
         ("enable", disabled, json!({"status": "active"})),
         (
@@ -77,6 +80,7 @@ async fn doors(w: &World) -> Vec<Door> {
         ("more addresses", made(restricted(office)).await, json!({"restrictions": null})),
         ("more origins", made(restricted(site)).await, json!({"restrictions": null})),
         ("a faster rate", made(restricted(slow)).await, json!({"restrictions": null})),
+        ("a larger quota", made(restricted(few)).await, json!({"restrictions": null})),
     ];
     let ada = || w.ada_full.secret.clone();
     let mut doors = patches

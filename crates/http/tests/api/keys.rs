@@ -67,9 +67,10 @@ async fn what_a_patch_changes() {
         "2028-01-01T00:00:00Z"
     );
     assert_eq!(patch(json!({"expires_at": null})).await["expires_at"], json!(null));
-    let restrictions = json!({"addresses": null, "origins": ["https://example.org"], "rate": null});
+    let restrictions =
+        json!({"addresses": null, "origins": ["https://example.org"], "rate": null, "quota": null});
     assert_eq!(patch(json!({"restrictions": restrictions})).await["restrictions"], restrictions);
-    let none = json!({"addresses": null, "origins": null, "rate": null});
+    let none = json!({"addresses": null, "origins": null, "rate": null, "quota": null});
     assert_eq!(patch(json!({"restrictions": null})).await["restrictions"], none);
     assert_eq!(
         patch(json!({"metadata": {"b": "2", "a": "1"}})).await["metadata"],
