@@ -1,9 +1,10 @@
 //! Limits of the use cases, reached.
 
-use claviger_authority::settings::Settings;
+use claviger_authority::settings::{KindDefaults, Settings};
+use claviger_core::decide::Policy;
 use claviger_core::history::{HistoryEntry, Origin};
 use claviger_core::key::{Actor, KeyPatch};
-use claviger_core::{Authority as KeyAuthority, KeyId};
+use claviger_core::{Authority as KeyAuthority, KeyId, Kind};
 
 use super::support::*;
 
@@ -59,4 +60,40 @@ async fn rows_that_wait_for_the_history() {
     assert_eq!((taken, house.authority.notes_dropped()), (ROOM, 5));
     assert_eq!(house.authority.flush_notes().await.unwrap(), ROOM as u64);
     assert!(house.authority.note(entry), "there is room again");
+}
+
+#[tokio::test]
+async fn settings_give_way_to_others_all_or_none() {
+    let house = House::build().await;
+    let key = house.key(house.of_ada(), "team:read key:create").await;
+    let by = house.with_key(key.secret.expose());
+    let reads = async || code(house.authority.group(&by, house.team).await);
+    let create = async |scopes: Option<&str>| {
+        let mut new = house.new_key(house.of_ada(), "");
+        new.scopes = scopes.map(self::scopes);
+        house.authority.create_key(&house.ada(), new).await.map(|made| made.value.key.record.entry)
+    };
+    assert_eq!(reads().await, "not_found");
+    let defaults =
+        |kind, format: &str, words| KindDefaults { kind, format: format.into(), scopes: Some(scopes(words)) };
+    let others = Settings {
+        policy: Policy { account_keys_reach_teams: true },
+        keys_per_authority_max: 2,
+        defaults: vec![defaults(Kind::Account, "thirty_two", "page:read")],
+        ..Settings::default()
+    };
+    let wrong = Settings { defaults: vec![defaults(Kind::Team, "unheard", "page:read")], ..others.clone() };
+    let told = house.authority.replace_settings(wrong).unwrap_err().to_string();
+    assert!(told.contains("[defaults.team]") && told.contains("`unheard`"), "{told}");
+    assert_eq!(reads().await, "not_found", "nothing of it is in force");
+    let changed = house.authority.replace_settings(others.clone()).unwrap();
+    assert_eq!(changed, ["account_keys_reach_teams", "keys_per_authority_max", "defaults"]);
+    assert_eq!(reads().await, "ok");
+    assert_eq!(create(None).await.unwrap().rights.scopes, scopes("page:read"));
+    assert_eq!(code(create(Some("a:read")).await), "key_limit_reached");
+    assert_eq!(house.authority.replace_settings(others).unwrap(), [""; 0]);
+    let back = house.authority.replace_settings(Settings::default()).unwrap();
+    assert_eq!(back, changed);
+    assert_eq!(reads().await, "not_found");
+    assert_eq!(code(create(Some("a:read")).await), "ok");
 }

@@ -17,7 +17,7 @@ const IDENTIFIER: HeaderName = HeaderName::from_static("github-public-key-identi
 pub(super) const SIGNATURE: HeaderName = HeaderName::from_static("github-public-key-signature");
 
 /// A public key of GitHub's, with the identifier by which a report names it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GithubKey {
     identifier: String,
     key: VerifyingKey,
