@@ -218,7 +218,8 @@ impl Authority {
         .await
     }
 
-    /// Gives an account a role in a team or a project, or takes it out.
+    /// Gives an account a role in a team or a project, or takes it out. With a revision, only if the team or
+    /// project is still at it.
     ///
     /// # Errors
     /// Refused to those who do not administer it, and to keys that would give more than they have; only
@@ -229,11 +230,12 @@ impl Authority {
         id: G,
         account: AccountId,
         role: Option<G::Role>,
+        revision: Option<u64>,
     ) -> Result<Changed<G::Record>> {
         let action = G::action("update");
         self.permit(caller, action, id.target())?;
         self.known_member(account)?;
-        self.change_group(caller, action, id, None, |group| {
+        self.change_group(caller, action, id, revision, |group| {
             let before = group.members.role(account);
             if role.is_none() && before.is_none() {
                 return Err(Error::not_found());

@@ -15,7 +15,7 @@ async fn people_give_what_their_role_allows_and_keys_what_they_include() {
     let narrow = house.key(KeyAuthority::Team(house.team), "team:update").await;
     let (wide, narrow) = (house.with_key(wide.secret.expose()), house.with_key(narrow.secret.expose()));
     let set = async |caller: &Caller, account, role: Option<TeamRole>| {
-        code(house.authority.set_role(caller, house.team, account, role).await)
+        code(house.authority.set_role(caller, house.team, account, role, None).await)
     };
     let (member, admin, owner) = (Some(TeamRole::Member), Some(TeamRole::Admin), Some(TeamRole::Owner));
     assert_eq!(set(&house.bob(), house.bob, member).await, "not_found");
@@ -49,7 +49,7 @@ async fn in_projects() {
     let brief = house.authority.create_key(&house.ada(), new).await.unwrap().value;
     let lasting = house.key(KeyAuthority::Project(house.project), PLENTY).await;
     let set = async |caller: &Caller, role: ProjectRole| {
-        code(house.authority.set_role(caller, house.project, house.bob, Some(role)).await)
+        code(house.authority.set_role(caller, house.project, house.bob, Some(role), None).await)
     };
     let (brief, lasting) = (house.with_key(brief.secret.expose()), house.with_key(lasting.secret.expose()));
     assert_eq!(set(&brief, ProjectRole::Viewer).await, "forbidden", "a role does not end with the key");

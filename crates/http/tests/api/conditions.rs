@@ -17,7 +17,13 @@ fn conditional(w: &World) -> Vec<(&'static str, &'static str, String, Value)> {
     let notebook = json!({
         "holder": format!("account:{}", w.ada), "visibility": "private", "latest_version": 7, "versions": [],
     });
+    let (member, viewer) = (format!("{team}/members/{}", w.eve), format!("{project}/members/{}", w.eve));
     vec![
+        ("PUT", "/v1/teams/{id}/members/{account}", member.clone(), json!({"role": "admin"})),
+        ("DELETE", "/v1/teams/{id}/members/{account}", member, Value::Null),
+        ("PUT", "/v1/projects/{id}/members/{account}", viewer.clone(), json!({"role": "admin"})),
+        ("DELETE", "/v1/projects/{id}/members/{account}", viewer, Value::Null),
+        ("DELETE", "/v1/resources/{reference}", "/v1/resources/notebook:alpha".into(), Value::Null),
         ("PATCH", "/v1/keys/{id}", key.clone(), json!({"name": "m"})),
         ("DELETE", "/v1/keys/{id}", key.clone(), Value::Null),
         ("POST", "/v1/keys/{id}/rotate", format!("{key}/rotate"), json!({})),
@@ -42,7 +48,8 @@ async fn send(w: &World, method: &str, path: &str, tags: &[&str], body: &Value) 
 
 /// Where the state of what a route changes is shown.
 fn shown(path: &str) -> &str {
-    path.trim_end_matches("/rotate")
+    let path = path.trim_end_matches("/rotate");
+    path.split_once("/members/").map_or(path, |(group, _)| group)
 }
 
 #[tokio::test]
@@ -67,7 +74,7 @@ async fn every_route_that_takes_one() {
         assert!(w.app.sequence().await > before, "{method} {route}");
         // What was seen before is not what is there now.
         let again = send(&w, method, &path, &[&tag], &body).await;
-        let gone = (method, route) == ("DELETE", "/v1/keys/{id}");
+        let gone = method == "DELETE" && ["/v1/keys/{id}", "/v1/resources/{reference}"].contains(&route);
         again.refused(if gone { 404 } else { 412 }, if gone { "not_found" } else { "stale" });
     }
 }
