@@ -21,7 +21,7 @@ use crate::limiter::Limiter;
 use crate::notes::Notes;
 use crate::password::Passwords;
 use crate::ports::Ports;
-use crate::settings::Settings;
+use crate::settings::{InForce, Settings};
 use crate::usage::Usage;
 
 /// Everything a running Claviger knows and does. Clones are the same authority.
@@ -34,7 +34,7 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) index: Arc<Index>,
     pub(crate) ports: Ports,
-    pub(crate) settings: Settings,
+    pub(crate) settings: InForce,
     pub(crate) formats: Arc<Formats>,
     pub(crate) passwords: Passwords,
     pub(crate) imports: Imports,
@@ -93,7 +93,7 @@ impl Authority {
         let sink = IndexSink { index: index.clone(), applied: sender };
         let store = Store::open(options, Box::new(move |buffer| random.fill(buffer)), Box::new(sink)).await?;
         let (loader, sequence) = store.load(Loader::new(index.clone())).await?;
-        loader.finish(sequence);
+        let quotas = loader.finish(sequence);
         let known = store
             .remember_formats(settings.formats.iter().map(|(_, format)| format.clone()).collect())
             .await?;
@@ -103,7 +103,7 @@ impl Authority {
             store,
             index,
             ports,
-            settings,
+            settings: InForce::new(settings),
             formats,
             passwords: Passwords::default(),
             told: Told::default(),
@@ -116,6 +116,7 @@ impl Authority {
         };
         let authority = Self { shared: Arc::new(shared) };
         authority.clear_stale_imports().await?;
+        authority.seed_quotas(&quotas).await?;
         Ok(authority)
     }
 
@@ -141,16 +142,16 @@ impl Authority {
         &self.shared.ports
     }
 
-    /// The settings.
+    /// The settings in force.
     #[must_use]
-    pub fn settings(&self) -> &Settings {
-        &self.shared.settings
+    pub fn settings(&self) -> Arc<Settings> {
+        self.shared.settings.all()
     }
 
     /// What decisions depend on.
     #[must_use]
     pub fn policy(&self) -> Policy {
-        self.shared.settings.policy
+        self.shared.settings.policy()
     }
 
     /// What verification reads.

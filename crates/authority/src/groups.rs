@@ -1,7 +1,8 @@
 //! Teams and projects, and who belongs to them.
 
-use claviger_core::decide::{Access, Credential, Snapshot};
-use claviger_core::decide::{Missing, Refusal, Target};
+mod kinds;
+
+use claviger_core::decide::{Credential, Target, decide_role};
 use claviger_core::key::Actor;
 use claviger_core::limit::MEMBERS_MAX;
 use claviger_core::name::{ExternalId, Name};
@@ -12,7 +13,8 @@ use claviger_core::subject::{
 use claviger_core::{AccountId, Authority as KeyAuthority, ProjectId, TeamId};
 use claviger_store::{Page, ProjectFilter, StoreError, TeamFilter};
 
-use crate::authority::{Authority, Changed, On, Permitted};
+pub use self::kinds::{Group, Parts};
+use crate::authority::{Authority, Changed, Permitted};
 use crate::caller::Caller;
 use crate::error::{Error, Result};
 use crate::idempotency::Idempotency;
@@ -58,22 +60,6 @@ impl GroupPatch {
     }
 }
 
-const fn team(verb: &'static str) -> Action<'static> {
-    Action::literal("team", verb)
-}
-
-const fn project(verb: &'static str) -> Action<'static> {
-    Action::literal("project", verb)
-}
-
-fn on_team(id: TeamId) -> On {
-    On::new(format_args!("team:{id}"), format_args!("team:{id}"))
-}
-
-fn on_project(id: ProjectId) -> On {
-    On::new(format_args!("project:{id}"), format_args!("project:{id}"))
-}
-
 /// The members after one was given a role, or removed.
 fn with_role<R: Role>(members: &Members<R>, account: AccountId, role: Option<R>) -> Result<Members<R>> {
     let mut next = members.iter().filter(|(id, _)| *id != account).collect::<Vec<_>>();
@@ -110,26 +96,34 @@ impl Authority {
         new: NewTeam,
         idempotency: Option<Idempotency>,
     ) -> Result<Changed<TeamRecord>> {
-        let since = self.now();
         let owner = new.owner.or_else(|| self.account_of(caller));
         let target = owner.map_or(Target::Operator, Target::Account);
-        let by = self.permit(caller, team("create"), target)?;
+        let by = self.permit(caller, TeamId::action("create"), target)?;
         self.may_name(caller, new.external_id.is_some())?;
         let members = Members::new(owner.map(|owner| (owner, TeamRole::Owner)).into_iter().collect());
+        let id: TeamId = self.new_id();
         let record = TeamRecord {
-            team: Team { id: self.new_id(), closed: false, members },
+            team: Team { id, closed: false, members },
             name: new.name,
             external_id: new.external_id,
-            created_at: since,
+            created_at: self.now(),
             revision: 1,
         };
-        let (on, detail) = (on_team(record.team.id), format!("name: {}", record.name));
-        let audit = self.audit(caller, by, team("create"), on, detail).once(self.once(
-            by,
-            idempotency.as_ref(),
-            record.team.id,
-        ));
-        let committed = self.shared.store.create_team(record.clone(), audit).await?;
+        self.create_group(caller, by, (id, record), idempotency).await
+    }
+
+    async fn create_group<G: Group>(
+        &self,
+        caller: &Caller,
+        by: Permitted,
+        (id, mut record): (G, G::Record),
+        idempotency: Option<Idempotency>,
+    ) -> Result<Changed<G::Record>> {
+        let since = self.now();
+        let detail = format!("name: {}", G::parts(&mut record).name);
+        let audit = self.audit(caller, by, G::action("create"), kinds::on(id), detail);
+        let audit = audit.once(self.once(by, idempotency.as_ref(), id));
+        let committed = G::create(record.clone(), &self.shared.store, audit).await?;
         let Changed { change, .. } = self.made(committed, since, false);
         Ok(Changed { value: record, change })
     }
@@ -164,13 +158,13 @@ impl Authority {
         Ok(())
     }
 
-    /// A team, for those who belong to it.
+    /// A team or a project, for those who belong to it.
     ///
     /// # Errors
     /// Not found for everyone else.
-    pub async fn team(&self, caller: &Caller, id: TeamId) -> Result<TeamRecord> {
-        self.permit(caller, team("read"), Target::Team(id))?;
-        self.shared.store.team(id).await?.ok_or_else(Error::not_found)
+    pub async fn group<G: Group>(&self, caller: &Caller, id: G) -> Result<G::Record> {
+        self.permit(caller, G::action("read"), id.target())?;
+        id.load(&self.shared.store).await?.ok_or_else(Error::not_found)
     }
 
     /// Teams, the newest first: all for operators, for an account its own as far as the credential reaches them.
@@ -192,129 +186,130 @@ impl Authority {
             Some(account) => Target::Account(account),
             None => Target::Operator,
         };
-        self.permit(caller, team("read"), target)?;
+        self.permit(caller, TeamId::action("read"), target)?;
         let read = |page| self.shared.store.teams(filter.clone(), page);
-        let may =
-            |record: &TeamRecord| self.permit(caller, team("read"), Target::Team(record.team.id)).is_ok();
+        let may = |record: &TeamRecord| {
+            self.permit(caller, TeamId::action("read"), Target::Team(record.team.id)).is_ok()
+        };
         visible(page, read, |record| record.team.id, may).await
     }
 
-    /// Changes a team. Closing it ends every key that stands for it, at once.
+    /// Changes a team or a project. Closing it ends every key that stands for it, at once.
     ///
     /// # Errors
     /// Not found for those who do not belong to it, refused to those who do not administer it.
-    pub async fn update_team(
+    pub async fn update_group<G: Group>(
         &self,
         caller: &Caller,
-        id: TeamId,
+        id: G,
         patch: GroupPatch,
         revision: Option<u64>,
-    ) -> Result<Changed<TeamRecord>> {
-        let action = team(patch.verb());
-        let by = self.permit(caller, action, Target::Team(id))?;
+    ) -> Result<Changed<G::Record>> {
+        let action = G::action(patch.verb());
+        let by = self.permit(caller, action, id.target())?;
         self.may_name(caller, patch.external_id.is_some())?;
-        self.change_team(caller, (by, action), id, revision, |record| {
-            record.name = patch.name.clone().unwrap_or_else(|| record.name.clone());
-            record.external_id = patch.external_id.clone().unwrap_or_else(|| record.external_id.clone());
-            record.team.closed = patch.closed.unwrap_or(record.team.closed);
-            Ok(patch.closed.map(|closed| format!("closed: {closed}")).unwrap_or_default())
+        self.change_group(caller, action, id, revision, |group| {
+            let patch = patch.clone();
+            *group.name = patch.name.unwrap_or_else(|| group.name.clone());
+            *group.external_id = patch.external_id.unwrap_or_else(|| group.external_id.clone());
+            *group.closed = patch.closed.unwrap_or(*group.closed);
+            Ok((by, patch.closed.map(|closed| format!("closed: {closed}")).unwrap_or_default()))
         })
         .await
     }
 
-    /// Gives an account a role in a team, or takes it out.
+    /// Gives an account a role in a team or a project, or takes it out. With a revision, only if the team or
+    /// project is still at it.
     ///
     /// # Errors
-    /// Refused to those who do not administer the team; only owners and operators make or unmake owners,
-    /// and the last owner stays.
-    pub async fn set_team_role(
+    /// Refused to those who do not administer it, and to keys that would give more than they have; only
+    /// owners and operators make or unmake the owners of a team, and the last owner stays.
+    pub async fn set_role<G: Group>(
         &self,
         caller: &Caller,
-        id: TeamId,
+        id: G,
         account: AccountId,
-        role: Option<TeamRole>,
-    ) -> Result<Changed<TeamRecord>> {
-        let action = team("update");
-        let by = self.permit(caller, action, Target::Team(id))?;
-        let may_own = self.owns(caller, id);
+        role: Option<G::Role>,
+        revision: Option<u64>,
+    ) -> Result<Changed<G::Record>> {
+        let action = G::action("update");
+        self.permit(caller, action, id.target())?;
         self.known_member(account)?;
-        self.change_team(caller, (by, action), id, None, |record| {
-            let members = &record.team.members;
-            let before = members.role(account);
+        self.change_group(caller, action, id, revision, |group| {
+            let before = group.members.role(account);
             if role.is_none() && before.is_none() {
                 return Err(Error::not_found());
             }
+            let by = self.may_change_role(caller, id, before, role)?;
             if before == role {
-                return Ok(String::new());
+                return Ok((by, String::new()));
             }
-            let about_owners = before == Some(TeamRole::Owner) || role == Some(TeamRole::Owner);
-            if about_owners && !may_own {
-                return Err(Error::refused(
-                    Refusal::Forbidden(Missing::Access(Access::Administer)),
-                    "team:update of owners",
-                ));
-            }
-            let next = with_role(members, account, role)?;
-            let owners = next.iter().filter(|(_, role)| *role == TeamRole::Owner).count();
-            if before == Some(TeamRole::Owner) && owners == 0 {
+            let next = with_role(group.members, account, role)?;
+            let kept = G::KEPT.is_none_or(|kept| before != Some(kept) || next.iter().any(|(_, r)| r == kept));
+            if !kept {
                 let detail =
                     "A team keeps at least one owner; make another account an owner first.".to_owned();
                 return Err(Error::Conflict { code: "last_owner", detail });
             }
-            record.team.members = next;
-            Ok(describe(account, before, role))
+            *group.members = next;
+            Ok((by, describe(account, before, role)))
         })
         .await
     }
 
-    /// Whether the caller may make and unmake the owners of a team.
-    fn owns(&self, caller: &Caller, id: TeamId) -> bool {
+    fn may_change_role<G: Group>(
+        &self,
+        caller: &Caller,
+        id: G,
+        before: Option<G::Role>,
+        after: Option<G::Role>,
+    ) -> Result<Permitted> {
         let view = self.shared.index.view();
-        match caller.credential(&view) {
-            Credential::SignedIn(account) => {
-                view.team(id).and_then(|team| team.members.role(account)) == Some(TeamRole::Owner)
-            }
-            Credential::Key(key) => key.rights.authority == KeyAuthority::Operator,
-            Credential::Anonymous | Credential::Unknown => false,
-        }
+        let change = id.role_change(before, after);
+        decide_role(&view, self.policy(), caller.credential(&view), caller.place(), change, self.now())
+            .map(Permitted::from)
+            .map_err(|refusal| Error::refused(refusal, change.action()))
     }
 
     /// Only accounts that exist become members, and nobody learns of one that does not.
     fn known_member(&self, account: AccountId) -> Result<()> {
+        use claviger_core::decide::Snapshot;
         let view = self.shared.index.view();
         if view.account(account).is_some() { Ok(()) } else { Err(Error::not_found()) }
     }
 
-    async fn change_team(
+    async fn change_group<G: Group>(
         &self,
         caller: &Caller,
-        (by, action): (Permitted, Action<'static>),
-        id: TeamId,
+        action: Action<'static>,
+        id: G,
         revision: Option<u64>,
-        change: impl Fn(&mut TeamRecord) -> Result<String>,
-    ) -> Result<Changed<TeamRecord>> {
+        change: impl Fn(&mut Parts<'_, G::Role>) -> Result<(Permitted, String)>,
+    ) -> Result<Changed<G::Record>> {
         let since = self.now();
         for _ in 0..ATTEMPTS_MAX {
-            let before = self.shared.store.team(id).await?.ok_or_else(Error::not_found)?;
-            if revision.is_some_and(|seen| seen != before.revision) {
-                return Err(Error::Stale { current: before.revision });
-            }
+            let mut before = id.load(&self.shared.store).await?.ok_or_else(Error::not_found)?;
             let mut next = before.clone();
-            let detail = match change(&mut next) {
-                Ok(detail) => detail,
+            let (was, mut is) = (G::parts(&mut before), G::parts(&mut next));
+            let seen = *was.revision;
+            if revision.is_some_and(|revision| revision != seen) {
+                return Err(Error::Stale { current: seen });
+            }
+            let (by, detail) = match change(&mut is) {
+                Ok(done) => done,
                 Err(error) => {
                     // Whoever hears that an account is no member may rely on it, also in the index.
                     self.settle().await?;
                     return Err(error);
                 }
             };
+            let revokes = *is.closed || weakens(was.members, is.members);
             if next == before {
                 return self.nothing_to_do(next, since, next_revokes(action)).await;
             }
-            next.revision += 1;
-            let revokes = next.team.closed || weakens(&before.team.members, &next.team.members);
-            let audit = self.audit(caller, by, action, on_team(id), detail);
-            match self.shared.store.update_team(next.clone(), before.revision, audit).await {
+            *G::parts(&mut next).revision += 1;
+            let audit = self.audit(caller, by, action, kinds::on(id), detail);
+            match G::update(next.clone(), seen, &self.shared.store, audit).await {
                 Ok(committed) => {
                     let Changed { change, .. } = self.made(committed, since, revokes);
                     return Ok(Changed { value: next, change });
@@ -345,12 +340,11 @@ impl Authority {
         new: NewProject,
         idempotency: Option<Idempotency>,
     ) -> Result<Changed<ProjectRecord>> {
-        let since = self.now();
         let target = match new.holder {
             ProjectHolder::Account(id) => Target::Account(id),
             ProjectHolder::Team(id) => Target::Team(id),
         };
-        let by = self.permit(caller, project("create"), target)?;
+        let by = self.permit(caller, ProjectId::action("create"), target)?;
         self.may_name(caller, new.external_id.is_some())?;
         let members = match (new.holder, by.actor) {
             // Who makes a project for a team works in it; the holder of its own is its admin anyway.
@@ -359,29 +353,15 @@ impl Authority {
             }
             _ => Members::default(),
         };
+        let id: ProjectId = self.new_id();
         let record = ProjectRecord {
-            project: Project { id: self.new_id(), closed: false, holder: new.holder, members },
+            project: Project { id, closed: false, holder: new.holder, members },
             name: new.name,
             external_id: new.external_id,
-            created_at: since,
+            created_at: self.now(),
             revision: 1,
         };
-        let on = on_project(record.project.id);
-        let audit = self
-            .audit(caller, by, project("create"), on, format!("name: {}", record.name))
-            .once(self.once(by, idempotency.as_ref(), record.project.id));
-        let committed = self.shared.store.create_project(record.clone(), audit).await?;
-        let Changed { change, .. } = self.made(committed, since, false);
-        Ok(Changed { value: record, change })
-    }
-
-    /// A project, for those who work in it.
-    ///
-    /// # Errors
-    /// Not found for everyone else.
-    pub async fn project(&self, caller: &Caller, id: ProjectId) -> Result<ProjectRecord> {
-        self.permit(caller, project("read"), Target::Project(id))?;
-        self.shared.store.project(id).await?.ok_or_else(Error::not_found)
+        self.create_group(caller, by, (id, record), idempotency).await
     }
 
     /// Projects, the newest first: all for operators, its own for an account.
@@ -403,102 +383,13 @@ impl Authority {
             (Some(ProjectHolder::Team(id)), _) => Target::Team(id),
             (None, None) => Target::Operator,
         };
-        self.permit(caller, project("read"), target)?;
+        self.permit(caller, ProjectId::action("read"), target)?;
         let read = |page| self.shared.store.projects(filter.clone(), page);
         // Whoever belongs to a team need not work in every project that it holds.
         let may = |record: &ProjectRecord| {
-            self.permit(caller, project("read"), Target::Project(record.project.id)).is_ok()
+            self.permit(caller, ProjectId::action("read"), Target::Project(record.project.id)).is_ok()
         };
         visible(page, read, |record| record.project.id, may).await
-    }
-
-    /// Changes a project. Closing it ends every key that stands for it, at once.
-    ///
-    /// # Errors
-    /// Not found for those who do not work in it, refused to those who do not administer it.
-    pub async fn update_project(
-        &self,
-        caller: &Caller,
-        id: ProjectId,
-        patch: GroupPatch,
-        revision: Option<u64>,
-    ) -> Result<Changed<ProjectRecord>> {
-        let action = project(patch.verb());
-        let by = self.permit(caller, action, Target::Project(id))?;
-        self.may_name(caller, patch.external_id.is_some())?;
-        self.change_project(caller, (by, action), id, revision, |record| {
-            record.name = patch.name.clone().unwrap_or_else(|| record.name.clone());
-            record.external_id = patch.external_id.clone().unwrap_or_else(|| record.external_id.clone());
-            record.project.closed = patch.closed.unwrap_or(record.project.closed);
-            Ok(patch.closed.map(|closed| format!("closed: {closed}")).unwrap_or_default())
-        })
-        .await
-    }
-
-    /// Gives an account a role in a project, or takes it out.
-    ///
-    /// # Errors
-    /// Refused to those who do not administer the project.
-    pub async fn set_project_role(
-        &self,
-        caller: &Caller,
-        id: ProjectId,
-        account: AccountId,
-        role: Option<ProjectRole>,
-    ) -> Result<Changed<ProjectRecord>> {
-        let action = project("update");
-        let by = self.permit(caller, action, Target::Project(id))?;
-        self.known_member(account)?;
-        self.change_project(caller, (by, action), id, None, |record| {
-            let before = record.project.members.role(account);
-            if role.is_none() && before.is_none() {
-                return Err(Error::not_found());
-            }
-            record.project.members = with_role(&record.project.members, account, role)?;
-            Ok(describe(account, before, role))
-        })
-        .await
-    }
-
-    async fn change_project(
-        &self,
-        caller: &Caller,
-        (by, action): (Permitted, Action<'static>),
-        id: ProjectId,
-        revision: Option<u64>,
-        change: impl Fn(&mut ProjectRecord) -> Result<String>,
-    ) -> Result<Changed<ProjectRecord>> {
-        let since = self.now();
-        for _ in 0..ATTEMPTS_MAX {
-            let before = self.shared.store.project(id).await?.ok_or_else(Error::not_found)?;
-            if revision.is_some_and(|seen| seen != before.revision) {
-                return Err(Error::Stale { current: before.revision });
-            }
-            let mut next = before.clone();
-            let detail = match change(&mut next) {
-                Ok(detail) => detail,
-                Err(error) => {
-                    // Whoever hears that an account is no member may rely on it, also in the index.
-                    self.settle().await?;
-                    return Err(error);
-                }
-            };
-            if next == before {
-                return self.nothing_to_do(next, since, next_revokes(action)).await;
-            }
-            next.revision += 1;
-            let revokes = next.project.closed || weakens(&before.project.members, &next.project.members);
-            let audit = self.audit(caller, by, action, on_project(id), detail);
-            match self.shared.store.update_project(next.clone(), before.revision, audit).await {
-                Ok(committed) => {
-                    let Changed { change, .. } = self.made(committed, since, revokes);
-                    return Ok(Changed { value: next, change });
-                }
-                Err(StoreError::Stale { .. }) if revision.is_none() => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(contended())
     }
 }
 
@@ -510,4 +401,22 @@ fn next_revokes(action: Action<'_>) -> bool {
 /// Whether somebody has a weaker role than before, or none any more.
 fn weakens<R: Role>(before: &Members<R>, after: &Members<R>) -> bool {
     before.iter().any(|(account, role)| after.role(account).is_none_or(|now| now < role))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_members_as_there_may_be() {
+        let account = |n: usize| AccountId::from_bits(n as u128);
+        let of = |count| Members::new((0..count).map(|n| (account(n), TeamRole::Member)).collect());
+        let most = with_role(&of(MEMBERS_MAX - 1), account(MEMBERS_MAX), Some(TeamRole::Member)).unwrap();
+        assert_eq!(most.len(), MEMBERS_MAX);
+        let more = with_role(&most, account(MEMBERS_MAX + 1), Some(TeamRole::Member));
+        assert!(matches!(more, Err(Error::Conflict { code: "member_limit_reached", .. })));
+        // Who is there already may still be given another role, and may go.
+        assert_eq!(with_role(&most, account(0), Some(TeamRole::Admin)).unwrap().len(), MEMBERS_MAX);
+        assert_eq!(with_role(&most, account(0), None).unwrap().len(), MEMBERS_MAX - 1);
+    }
 }

@@ -310,6 +310,11 @@ impl Authority {
                 let revokes = patch.status == Some(Status::Disabled);
                 return self.nothing_to_do(stored, since, revokes).await;
             }
+            let quota = next.entry.rights.restrictions.quota;
+            if let Some(quota) = quota.filter(|_| quota != before.entry.rights.restrictions.quota) {
+                self.flush_usage().await?;
+                self.seed_quotas(&[(id, quota)]).await?;
+            }
             let audit =
                 self.audit(caller, by, action, on_key(id, &next.entry.rights), describe(&before, &next));
             match self.shared.store.update_key(next, before.revision, audit).await {

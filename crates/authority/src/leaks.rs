@@ -157,3 +157,19 @@ impl Authority {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_told_is_remembered_for_a_while() {
+        let told = Told::default();
+        let most = TOLD_MAX as u128;
+        assert!((0..most).all(|key| !told.again(KeyId::from_bits(key))));
+        assert!(told.again(KeyId::from_bits(0)));
+        assert!(!told.again(KeyId::from_bits(most)), "one more, for which the first is forgotten");
+        assert!(!told.again(KeyId::from_bits(0)));
+        assert_eq!(told.0.lock().unwrap().len(), TOLD_MAX);
+    }
+}

@@ -1,37 +1,40 @@
-//! How often each key was used, for keys that have a rate. Exact on this node: a use is one exchange of one
-//! number, and none is lost, not even when idle entries are dropped at that moment.
+//! How often each key was used, for keys that have a rate or a quota. Exact on this node: a use is one
+//! exchange of one number, and none is lost, not even when idle entries are dropped at that moment.
 //!
-//! Nothing of it is written down: after a restart every rate, quotas included, begins afresh.
+//! Nothing of it is written down. After a restart every rate begins afresh; quotas go on from the counters of
+//! use, which are written: see [`Authority::seed_quotas`].
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use claviger_core::key::KeyView;
-use claviger_core::rate::{RateDecision, RateState};
-use claviger_core::restriction::Rate;
+use claviger_core::quota::{Metered, QuotaState};
+use claviger_core::rate::RateState;
+use claviger_core::restriction::Quota;
 use claviger_core::{KeyId, Timestamp};
+use claviger_store::StoreError;
 use papaya::HashMap;
 
 use crate::authority::Authority;
 
 /// An entry that is being dropped: whoever finds it looks again. No state is ever this large.
 const DROPPED: u64 = u64::MAX;
+/// Quotas that are read at once, so that a start with many of them holds no reader for long.
+const SEEDED_AT_ONCE: usize = 1_000;
 
-/// The states of all rates.
+/// A number for each key that has one.
 #[derive(Default)]
-pub(crate) struct Limiter {
-    states: HashMap<KeyId, AtomicU64>,
-}
+pub(crate) struct States(HashMap<KeyId, AtomicU64>);
 
-impl Limiter {
-    /// Counts one use.
-    pub(crate) fn admit(&self, key: KeyId, rate: Rate, now: Timestamp) -> RateDecision {
-        let states = self.states.pin();
+impl States {
+    /// Counts one use: `step` says what becomes of the number, and what came of the use.
+    fn admit<D>(&self, key: KeyId, step: impl Fn(u64) -> (u64, D)) -> D {
+        let states = self.0.pin();
         loop {
             let state = states.get_or_insert_with(key, AtomicU64::default);
             let mut seen = state.load(Ordering::Acquire);
             while seen != DROPPED {
-                let (next, decision) = rate.admit(RateState(seen), now);
-                match state.compare_exchange_weak(seen, next.0, Ordering::AcqRel, Ordering::Acquire) {
+                let (next, decision) = step(seen);
+                match state.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire) {
                     Ok(_) => return decision,
                     Err(other) => seen = other,
                 }
@@ -41,13 +44,22 @@ impl Limiter {
         }
     }
 
+    fn set(&self, key: KeyId, state: u64) {
+        self.admit(key, |_| (state, ()));
+    }
+
+    fn get(&self, key: KeyId) -> u64 {
+        let seen = self.0.pin().get(&key).map_or(0, |state| state.load(Ordering::Acquire));
+        if seen == DROPPED { 0 } else { seen }
+    }
+
     /// Drops what says no more than nothing would.
-    pub(crate) fn sweep(&self, now: Timestamp) -> usize {
-        let states = self.states.pin();
+    pub(crate) fn sweep(&self, is_idle: impl Fn(u64) -> bool) -> usize {
+        let states = self.0.pin();
         let mut dropped = 0;
         for (key, state) in &states {
             let seen = state.load(Ordering::Acquire);
-            let idle = seen != DROPPED && RateState(seen).is_idle(now);
+            let idle = seen != DROPPED && is_idle(seen);
             // A use that comes first keeps the entry; one that comes later finds it dropped and makes another.
             if idle && state.compare_exchange(seen, DROPPED, Ordering::AcqRel, Ordering::Acquire).is_ok() {
                 let _removed = states.remove_if(key, |_, state| state.load(Ordering::Acquire) == DROPPED);
@@ -56,27 +68,93 @@ impl Limiter {
         }
         dropped
     }
+}
+
+/// The states of all rates and quotas.
+#[derive(Default)]
+pub(crate) struct Limiter {
+    rates: States,
+    quotas: States,
+}
+
+impl Limiter {
+    /// Counts one use of a key against what it has of both. A use that is refused costs nothing: a quota
+    /// that is used up is seen before the rate is asked, and one that is not is counted after.
+    fn admit(&self, key: KeyView<'_>, now: Timestamp) -> Option<Metered> {
+        let restrictions = key.rights.restrictions;
+        let (rate, quota) = (restrictions.rate, restrictions.quota);
+        if rate.is_none() && quota.is_none() {
+            return None;
+        }
+        let spent = quota.map(|quota| quota.admit(QuotaState(self.quotas.get(key.id)), now).1);
+        if let Some(spent) = spent.filter(|spent| !spent.allowed) {
+            return Some(Metered { rate: None, quota: Some(spent) });
+        }
+        let rate = rate.map(|rate| {
+            self.rates.admit(key.id, |state| {
+                let (next, decision) = rate.admit(RateState(state), now);
+                (next.0, decision)
+            })
+        });
+        if rate.is_some_and(|rate| !rate.allowed) {
+            // What is left of the quota is told as it is: this use is not counted.
+            let left = spent.map(|mut left| {
+                left.remaining += 1;
+                left
+            });
+            return Some(Metered { rate, quota: left });
+        }
+        let quota = quota.map(|quota| {
+            self.quotas.admit(key.id, |state| {
+                let (next, decision) = quota.admit(QuotaState(state), now);
+                (next.0, decision)
+            })
+        });
+        Some(Metered { rate, quota })
+    }
+
+    /// Drops what says no more than nothing would, and returns how many.
+    pub(crate) fn sweep(&self, now: Timestamp) -> usize {
+        let rates = self.rates.sweep(|state| RateState(state).is_idle(now));
+        rates + self.quotas.sweep(|state| QuotaState(state).is_over(now))
+    }
 
     /// How many are held.
     pub(crate) fn len(&self) -> usize {
-        self.states.len()
+        self.rates.0.len() + self.quotas.0.len()
     }
 }
 
 impl Authority {
-    /// Counts one use against the rate of a key, if it has one: whether it is let through, and what the
-    /// RateLimit fields of the answer say. To be called once for each request, after the key was accepted.
+    /// Counts one use against the rate and the quota of a key, if it has them: whether it is let through, and
+    /// what the RateLimit fields of the answer say. To be called once for each request, after the key was
+    /// accepted.
     #[must_use]
-    pub fn check_rate<'k>(&self, key: impl Into<KeyView<'k>>, now: Timestamp) -> Option<RateDecision> {
-        let key = key.into();
-        let rate = key.rights.restrictions.rate?;
-        Some(self.shared.limiter.admit(key.id, rate, now))
+    pub fn check_rate<'k>(&self, key: impl Into<KeyView<'k>>, now: Timestamp) -> Option<Metered> {
+        self.shared.limiter.admit(key.into(), now)
     }
 
-    /// Keys whose rate is partly used up at the moment.
+    /// Rates and quotas that are partly used up at the moment.
     #[must_use]
     pub fn limited_keys(&self) -> usize {
         self.shared.limiter.len()
+    }
+
+    /// Takes the uses of these keys in the period under way from the counters that were written, at a start,
+    /// and when a key is given a quota that it had not.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(crate) async fn seed_quotas(&self, keys: &[(KeyId, Quota)]) -> Result<(), StoreError> {
+        let now = self.now();
+        for some in keys.chunks(SEEDED_AT_ONCE) {
+            let asked = some.iter().map(|(key, quota)| (*key, quota.period.bounds(now).0)).collect();
+            let totals = self.shared.store.usage_totals(asked).await?;
+            for ((key, quota), used) in some.iter().zip(totals) {
+                self.shared.limiter.quotas.set(*key, quota.after(used, now).0);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -85,6 +163,11 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
 
+    use claviger_core::key::{KeyEntry, Rights};
+    use claviger_core::lifecycle::Status;
+    use claviger_core::restriction::{QuotaPeriod, Rate, Restrictions};
+    use claviger_core::scope::ScopeSet;
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -92,7 +175,20 @@ mod tests {
     #[test]
     fn exact_among_threads_and_under_sweeping() {
         let limiter = Arc::new(Limiter::default());
-        let rate = Rate { limit: 1_000, period_seconds: 3_600 };
+        let entry = |id| KeyEntry {
+            id: KeyId::from_bits(id),
+            status: Status::Active,
+            rights: Rights {
+                authority: claviger_core::Authority::Operator,
+                scopes: ScopeSet::default(),
+                expires_at: None,
+                restrictions: Restrictions {
+                    rate: (id != 2).then_some(Rate { limit: 1_000, period_seconds: 3_600 }),
+                    quota: (id != 1).then_some(Quota { limit: 900, period: QuotaPeriod::Day }),
+                    ..Restrictions::default()
+                },
+            },
+        };
         let over = Arc::new(AtomicBool::new(false));
         let sweeper = std::thread::spawn({
             let (limiter, over) = (Arc::clone(&limiter), Arc::clone(&over));
@@ -104,18 +200,27 @@ mod tests {
         });
         let users = (0..4).map(|_| {
             let limiter = Arc::clone(&limiter);
+            let keys = [1, 2, 3].map(entry);
             std::thread::spawn(move || {
-                let key = KeyId::from_bits(1);
-                (0..2_000).filter(|_| limiter.admit(key, rate, NOW).allowed).count()
+                let use_all =
+                    |_| [0, 1, 2].map(|n: usize| limiter.admit((&keys[n]).into(), NOW).unwrap().allowed());
+                let all = (0..2_000).map(use_all).collect::<Vec<_>>();
+                [0, 1, 2].map(|n| all.iter().filter(|passed| passed[n]).count())
             })
         });
-        let passed: usize = users.collect::<Vec<_>>().into_iter().map(|user| user.join().unwrap()).sum();
+        let passed = users.collect::<Vec<_>>().into_iter().map(|user| user.join().unwrap());
+        let passed = passed.fold([0; 3], |sum, own| [0, 1, 2].map(|n| sum[n] + own[n]));
         over.store(true, Ordering::Release);
         sweeper.join().unwrap();
-        assert_eq!(passed, 1_000);
-        assert_eq!(limiter.len(), 1);
+        assert_eq!(passed, [1_000, 900, 900], "by a rate, by a quota, and by the narrower of both");
+        assert_eq!(limiter.len(), 4);
         let later = Timestamp::from_millis(NOW.millis() + 3_600_000);
-        assert_eq!((limiter.sweep(later), limiter.len()), (1, 0));
-        assert_eq!(limiter.admit(KeyId::from_bits(1), rate, later).remaining, 999);
+        assert_eq!((limiter.sweep(later), limiter.len()), (2, 2), "the rates are idle, the day goes on");
+        assert_eq!(limiter.admit((&entry(1)).into(), later).unwrap().rate.unwrap().remaining, 999);
+        let told = limiter.admit((&entry(3)).into(), later).unwrap();
+        assert_eq!((told.code(), told.rate), ("quota_exceeded", None));
+        let tomorrow = Timestamp::from_millis(NOW.millis() + 86_400_000);
+        assert_eq!((limiter.sweep(tomorrow), limiter.len()), (3, 0));
+        assert_eq!(limiter.admit((&entry(3)).into(), tomorrow).unwrap().quota.unwrap().remaining, 899);
     }
 }

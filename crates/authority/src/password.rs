@@ -127,4 +127,28 @@ mod tests {
         assert_ne!(hash, passwords.hash(new("correct horse"), &ports).await.unwrap(), "salted");
         assert!(Password::new("short".into()).is_err() && Password::new("x".repeat(257)).is_err());
     }
+
+    #[tokio::test]
+    async fn a_few_hashes_at_a_time() {
+        use std::sync::Arc;
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let (passwords, now) = (Arc::new(Passwords::default()), Arc::new(AtomicUsize::new(0)));
+        let tasks = (0..3 * CONCURRENT_HASHES_MAX).map(|_| {
+            let (passwords, now) = (Arc::clone(&passwords), Arc::clone(&now));
+            tokio::spawn(async move {
+                let at_once = passwords.run(move || {
+                    let at_once = now.fetch_add(1, Ordering::SeqCst) + 1;
+                    std::thread::sleep(std::time::Duration::from_millis(30));
+                    now.fetch_sub(1, Ordering::SeqCst);
+                    Ok(at_once)
+                });
+                at_once.await.unwrap()
+            })
+        });
+        let mut most = 0;
+        for task in tasks.collect::<Vec<_>>() {
+            most = most.max(task.await.unwrap());
+        }
+        assert_eq!(most, CONCURRENT_HASHES_MAX);
+    }
 }

@@ -255,10 +255,16 @@ impl Authority {
     }
 
     /// Forgets a resource, with its keys: one that is made again under the same name does not revive them.
+    /// With a revision, only if the resource is still at it.
     ///
     /// # Errors
     /// Not found for those who do not administer it.
-    pub async fn delete_resource(&self, caller: &Caller, reference: ResourceRef) -> Result<Changed<u64>> {
+    pub async fn delete_resource(
+        &self,
+        caller: &Caller,
+        reference: ResourceRef,
+        revision: Option<u64>,
+    ) -> Result<Changed<u64>> {
         let since = self.now();
         let by = match self.permit(caller, action("delete"), Target::Resource(reference.name(), None)) {
             Ok(by) => by,
@@ -270,7 +276,7 @@ impl Authority {
         };
         let before = self.shared.store.resource(reference.clone()).await?.ok_or_else(Error::not_found)?;
         let audit = self.audit(caller, by, action("delete"), on(&before.resource), String::new());
-        let committed = self.shared.store.delete_resource(reference, audit).await?;
+        let committed = self.shared.store.delete_resource(reference, revision, audit).await?;
         Ok(self.made(committed, since, true))
     }
 }

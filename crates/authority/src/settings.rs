@@ -1,5 +1,9 @@
 //! What an installation can set.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
 use claviger_core::Kind;
 use claviger_core::decide::Policy;
 use claviger_core::key::{FormatName, KeyFormat};
@@ -9,6 +13,7 @@ use claviger_core::limit::{
 };
 use claviger_core::scope::ScopeSet;
 
+use crate::authority::Authority;
 use crate::leaks::LeakPolicy;
 
 /// Settings of the use cases.
@@ -35,7 +40,7 @@ pub struct Settings {
 }
 
 /// What the creation of a key of one kind means that does not say otherwise.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KindDefaults {
     /// The kind.
     pub kind: Kind,
@@ -98,10 +103,84 @@ impl Settings {
         if self.leaks_only_told.contains(&kind) { LeakPolicy::Tell } else { LeakPolicy::default_for(kind) }
     }
 
+    /// Those that differ and may change while the program runs, by their names in the configuration. Formats
+    /// are not among them: the store has to know of each before a key has it.
+    fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let mut of_kinds = [self, other].map(|settings| settings.defaults.clone());
+        of_kinds.iter_mut().for_each(|defaults| defaults.sort_by_key(|defaults| defaults.kind));
+        let all = [
+            ("account_keys_reach_teams", self.policy != other.policy),
+            ("keys_per_authority_max", self.keys_per_authority_max != other.keys_per_authority_max),
+            (
+                "expired_key_retention_days",
+                self.expired_key_retention_days != other.expired_key_retention_days,
+            ),
+            ("history_retention_days", self.history_retention_days != other.history_retention_days),
+            ("usage_retention_days", self.usage_retention_days != other.usage_retention_days),
+            ("leaks", self.leaks_only_told != other.leaks_only_told),
+            ("defaults", of_kinds[0] != of_kinds[1]),
+        ];
+        all.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+    }
+
     /// What a creation of this kind means that does not say otherwise.
     #[must_use]
     pub fn defaults_of(&self, kind: Kind) -> Option<&KindDefaults> {
         self.defaults.iter().find(|defaults| defaults.kind == kind)
+    }
+}
+
+/// Settings that cannot be put in force while the program runs.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "[defaults.{kind}]: the format `{format}` is new, and formats take a restart; restart, or name another"
+)]
+pub struct SettingsError {
+    kind: Kind,
+    format: FormatName,
+}
+
+/// The settings in force, which others may take the place of.
+pub(crate) struct InForce {
+    all: ArcSwap<Settings>,
+    /// The policy again, for every decision reads it: a load of one byte, where the whole would be a lease.
+    account_keys_reach_teams: AtomicBool,
+}
+
+impl InForce {
+    pub(crate) fn new(settings: Settings) -> Self {
+        let account_keys_reach_teams = AtomicBool::new(settings.policy.account_keys_reach_teams);
+        Self { all: ArcSwap::from_pointee(settings), account_keys_reach_teams }
+    }
+
+    pub(crate) fn all(&self) -> Arc<Settings> {
+        self.all.load_full()
+    }
+
+    pub(crate) fn policy(&self) -> Policy {
+        Policy { account_keys_reach_teams: self.account_keys_reach_teams.load(Ordering::Acquire) }
+    }
+}
+
+impl Authority {
+    /// Puts other settings in force, all of them or none, and returns the names of those that changed. The
+    /// formats stay as they are.
+    ///
+    /// # Errors
+    /// A default names a format that is not in force.
+    pub fn replace_settings(&self, settings: Settings) -> Result<Vec<&'static str>, SettingsError> {
+        let (before, formats) = (self.settings(), self.formats());
+        for KindDefaults { kind, format, .. } in &settings.defaults {
+            if formats.get(format).is_none() {
+                return Err(SettingsError { kind: *kind, format: format.clone() });
+            }
+        }
+        let changed = before.differences(&settings);
+        let settings = Settings { formats: before.formats.clone(), ..settings };
+        let in_force = &self.shared.settings;
+        in_force.account_keys_reach_teams.store(settings.policy.account_keys_reach_teams, Ordering::Release);
+        in_force.all.store(Arc::new(settings));
+        Ok(changed)
     }
 }
 

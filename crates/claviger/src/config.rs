@@ -246,6 +246,30 @@ impl Config {
         Ok(())
     }
 
+    /// What of another configuration takes a restart, by the names in the file.
+    #[must_use]
+    pub fn takes_restart(&self, other: &Self) -> Vec<&'static str> {
+        let sorted = |config: &Self| {
+            let mut formats = config.settings.formats.clone();
+            formats.sort_by(|a, b| a.0.cmp(&b.0));
+            formats
+        };
+        let all = [
+            ("data", self.data != other.data),
+            ("database", self.database != other.database),
+            ("listen", self.listen != other.listen),
+            ("gateway_listen", self.gateway_listen != other.gateway_listen),
+            ("admin_listen", self.admin_listen != other.admin_listen),
+            ("public_url", self.public_url != other.public_url),
+            ("trusted_proxies", self.trusted_proxies != other.trusted_proxies),
+            ("formats", sorted(self) != sorted(other)),
+            ("leaks.github_keys", self.github_keys != other.github_keys),
+            ("log", self.log != other.log),
+            ("log_format", self.log_format != other.log_format),
+        ];
+        all.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+    }
+
     /// Settings of the edge, once the API's address is known.
     #[must_use]
     pub fn edge(&self, api: SocketAddr) -> EdgeSettings {

@@ -130,16 +130,18 @@ impl Server {
         Ok(())
     }
 
-    /// Puts other routes in force. Requests under way keep those they began with.
+    /// Puts the routes and those settings in force that may change while the program runs, and returns the
+    /// names of the settings that did. Requests under way keep the routes they began with.
     ///
     /// # Errors
-    /// A route that is wrong; those in force stay.
-    pub fn replace_routes(&self, routes: &[RouteConfig]) -> anyhow::Result<()> {
-        let routes = Routes::new(routes)?;
+    /// A route or a setting that is wrong; everything stays as it was.
+    pub fn reload(&self, config: &Config) -> anyhow::Result<Vec<&'static str>> {
+        let routes = Routes::new(&config.routes)?;
+        let changed = self.authority.replace_settings(config.settings.clone())?;
         if let Some(gate) = &self.gate {
             gate.replace_routes(routes);
         }
-        Ok(())
+        Ok(changed)
     }
 
     /// Stops: no more connections, requests under way are completed within the deadline, then the store is closed.

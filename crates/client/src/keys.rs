@@ -104,6 +104,18 @@ pub struct Restrictions {
     /// At most so many requests in so many seconds.
     #[serde(default)]
     pub rate: Option<Rate>,
+    /// At most so many requests in each day or month of UTC.
+    #[serde(default)]
+    pub quota: Option<Quota>,
+}
+
+/// At most so many requests in each day or month of UTC.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quota {
+    /// Requests.
+    pub limit: u32,
+    /// `day` or `month`.
+    pub period: String,
 }
 
 /// At most so many requests in so many seconds.

@@ -77,8 +77,8 @@ pub use import::{ImportOptions, ImportOutcome, ImportProgress, ImportRow};
 /// An instant, as RFC 3339 on the wire.
 pub use jiff::Timestamp;
 pub use keys::{
-    Changed, CreatedKey, Gone, Key, KeyFilter, KeyPatch, Keys, Kind, NewKey, Rate, Restrictions, Revocation,
-    Revoke, Status,
+    Changed, CreatedKey, Gone, Key, KeyFilter, KeyPatch, Keys, Kind, NewKey, Quota, Rate, Restrictions,
+    Revocation, Revoke, Status,
 };
 pub use layer::{Asked, Verified, VerifyLayer, VerifyService};
 pub use page::{Page, Pages};

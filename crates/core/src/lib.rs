@@ -18,6 +18,7 @@ pub mod key;
 pub mod lifecycle;
 pub mod limit;
 pub mod name;
+pub mod quota;
 pub mod rate;
 pub mod resource;
 pub mod restriction;

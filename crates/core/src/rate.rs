@@ -5,8 +5,8 @@
 //! was used comes back evenly, one each `period / limit`; so in any span of time no more passes than
 //! `limit + span / (period / limit)`. There is no window whose edge could be used twice.
 //!
-//! A quota ("100,000 a month") is a rate with a long period, up to 31 days: it may be used up at once and
-//! comes back evenly, rather than all together on the first of a month.
+//! A rate with a long period, up to 31 days, may be used up at once and comes back evenly. What comes back all
+//! together, on the first of a month, is a [quota](crate::quota).
 
 use std::time::Duration;
 

@@ -15,10 +15,64 @@ pub struct Restrictions {
     pub origins: Option<Box<[WebOrigin]>>,
     /// How often it may be used.
     pub rate: Option<Rate>,
+    /// How often it may be used in one period of the calendar.
+    pub quota: Option<Quota>,
 }
 
-/// At most `limit` requests in `period_seconds`: a rate, or, with a long period, a quota. What that means to
-/// the instant stands in [`crate::rate`].
+/// At most `limit` requests in each day or month of UTC. What that means to the instant stands in
+/// [`crate::quota`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Quota {
+    /// Requests, at least 1.
+    pub limit: u32,
+    /// In what.
+    pub period: QuotaPeriod,
+}
+
+/// A period of the calendar, in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum QuotaPeriod {
+    /// From midnight to midnight.
+    Day,
+    /// From the first of a month to that of the next.
+    Month,
+}
+
+/// The most days that a month has: so many times a day's quota may be used in it.
+const MONTH_DAYS_MAX: u64 = 31;
+
+impl QuotaPeriod {
+    /// The word used in the API and in the store.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Month => "month",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Day, Self::Month].into_iter().find(|period| period.as_str() == word)
+    }
+}
+
+impl Quota {
+    /// Whether `other` never lets more through.
+    #[must_use]
+    pub fn includes(self, other: Self) -> bool {
+        let (mine, theirs) = (u64::from(self.limit), u64::from(other.limit));
+        match (self.period, other.period) {
+            (QuotaPeriod::Month, QuotaPeriod::Day) => theirs * MONTH_DAYS_MAX <= mine,
+            (QuotaPeriod::Day, QuotaPeriod::Day | QuotaPeriod::Month)
+            | (QuotaPeriod::Month, QuotaPeriod::Month) => theirs <= mine,
+        }
+    }
+}
+
+/// At most `limit` requests in `period_seconds`, coming back evenly. What that means to the instant stands in
+/// [`crate::rate`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rate {
     /// Requests, at least 1.
@@ -61,6 +115,9 @@ pub enum RestrictionError {
         "a rate has a limit of at least 1 and a period of 1 to {RATE_PERIOD_SECONDS_MAX} seconds (31 days)"
     )]
     Rate,
+    /// A quota of nothing.
+    #[error("a quota has a limit of at least 1")]
+    Quota,
 }
 
 impl WebOrigin {
@@ -109,7 +166,7 @@ impl Restrictions {
     /// The same restrictions, if they keep to the limits.
     ///
     /// # Errors
-    /// [`RestrictionError::TooMany`] or [`RestrictionError::Rate`].
+    /// [`RestrictionError::TooMany`], [`RestrictionError::Rate`] or [`RestrictionError::Quota`].
     pub fn checked(self) -> Result<Self, RestrictionError> {
         let too_many = self.addresses.as_ref().is_some_and(|a| a.len() > ADDRESSES_MAX)
             || self.origins.as_ref().is_some_and(|o| o.len() > ORIGINS_MAX);
@@ -117,6 +174,8 @@ impl Restrictions {
             Err(RestrictionError::TooMany)
         } else if self.rate.is_some_and(|rate| !rate.is_valid()) {
             Err(RestrictionError::Rate)
+        } else if self.quota.is_some_and(|quota| quota.limit == 0) {
+            Err(RestrictionError::Quota)
         } else {
             Ok(self)
         }
@@ -125,7 +184,7 @@ impl Restrictions {
     /// Whether there is none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.addresses.is_none() && self.origins.is_none() && self.rate.is_none()
+        self.addresses.is_none() && self.origins.is_none() && self.rate.is_none() && self.quota.is_none()
     }
 
     /// Whether the key may be used from this address and this origin. What is not stated is outside.
@@ -168,7 +227,12 @@ impl Restrictions {
             (Some(_), None) => false,
             (Some(mine), Some(theirs)) => mine.includes(theirs),
         };
-        addresses && origins && rate
+        let quota = match (self.quota, other.quota) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(mine), Some(theirs)) => mine.includes(theirs),
+        };
+        addresses && origins && rate && quota
     }
 }
 
@@ -222,5 +286,13 @@ mod tests {
         assert!(rate(100, 60).includes(rate(100, 60)) && rate(100, 60).includes(rate(50, 30)));
         assert!(!rate(100, 60).includes(rate(100, 30)), "faster in the long run");
         assert!(!rate(100, 60).includes(rate(1000, 6000)), "a larger burst");
+        let (day, month) = (QuotaPeriod::Day, QuotaPeriod::Month);
+        let quota = |limit, period| Quota { limit, period };
+        assert!(quota(5, day).includes(quota(5, day)) && !quota(5, day).includes(quota(6, day)));
+        assert!(quota(5, day).includes(quota(5, month)) && !quota(5, day).includes(quota(6, month)));
+        assert!(quota(310, month).includes(quota(10, day)) && !quota(309, month).includes(quota(10, day)));
+        let of = |quota| Restrictions { quota, ..Restrictions::default() };
+        assert!(of(None).includes(&of(Some(quota(1, day)))) && !of(Some(quota(1, day))).includes(&of(None)));
+        assert!(of(Some(quota(0, day))).checked().is_err() && !of(Some(quota(1, day))).is_empty());
     }
 }

@@ -289,6 +289,11 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "The key was used as often as it may be for now. `Retry-After` says when it may be used again; `RateLimit` and `RateLimit-Policy` say what is left.",
     ),
     (
+        "quota_exceeded",
+        "Quota used up",
+        "The key was used as often as it may be in this day or month (UTC). `Retry-After` says when the next one begins; whoever manages the key can give it a larger quota.",
+    ),
+    (
         "import_closed",
         "Import closed",
         "The import was committed or abandoned, or this server was restarted.",

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use claviger_core::KeyId;
 use claviger_core::change::{ChangeItem, Sequence};
 use claviger_core::key::{Digest, KeyEntry};
 use claviger_core::resource::Resource;
+use claviger_core::restriction::Quota;
 use claviger_core::subject::{Account, Project, Team};
 use claviger_store::LoadVisitor;
 
@@ -22,19 +24,21 @@ const LOAD_PERCENT: usize = 67;
 pub struct Loader {
     index: Arc<Index>,
     keys: Bulk,
+    quotas: Vec<(KeyId, Quota)>,
 }
 
 impl Loader {
     /// Fills this index, before changes are applied to it.
     #[must_use]
     pub fn new(index: Arc<Index>) -> Self {
-        Self { index, keys: Bulk::with_room(0) }
+        Self { index, keys: Bulk::with_room(0), quotas: Vec::new() }
     }
 
-    /// Shows the keys, and notes up to which change the store had been read.
-    pub fn finish(self, sequence: Sequence) {
+    /// Shows the keys, notes up to which change the store had been read, and returns the keys with a quota.
+    pub fn finish(self, sequence: Sequence) -> Vec<(KeyId, Quota)> {
         self.index.adopt(self.keys.finish());
         self.index.loaded(sequence);
+        self.quotas
     }
 }
 
@@ -55,6 +59,7 @@ impl LoadVisitor for Loader {
         self.index.put(ChangeItem::Resource(resource));
     }
     fn key(&mut self, digest: Digest, entry: KeyEntry) {
+        self.quotas.extend(entry.rights.restrictions.quota.map(|quota| (entry.id, quota)));
         self.keys.push(digest.words(), entry);
     }
 }

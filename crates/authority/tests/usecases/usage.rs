@@ -2,7 +2,8 @@
 
 use claviger_authority::UsageStep;
 use claviger_core::Timestamp;
-use claviger_core::restriction::Rate;
+use claviger_core::key::{KeyEntry, KeyPatch};
+use claviger_core::restriction::{Quota, QuotaPeriod, Rate, Restrictions};
 
 use super::support::*;
 
@@ -52,13 +53,77 @@ async fn a_rate_is_kept_per_key() {
     let free = house.key(house.of_ada(), "a:read").await.key.record.entry;
     let check = |entry| house.authority.check_rate(entry, house.authority.now());
     assert_eq!(check(&free), None);
-    let decisions = [(); 3].map(|()| check(&limited).unwrap());
+    let decisions = [(); 3].map(|()| check(&limited).unwrap().rate.unwrap());
     assert_eq!(decisions.map(|d| (d.allowed, d.remaining)), [(true, 1), (true, 0), (false, 0)]);
     assert_eq!(decisions[2].retry_after.as_secs(), 5);
     house.pass(5_000);
-    assert!(check(&limited).unwrap().allowed);
+    assert!(check(&limited).unwrap().allowed());
     assert_eq!(house.authority.limited_keys(), 1);
     house.pass(10_000);
     assert_eq!(house.authority.run_jobs_once(house.authority.now()).await.unwrap().rates_dropped, 1);
     assert_eq!(house.authority.limited_keys(), 0);
+}
+
+const DAY_MILLIS: i64 = 86_400_000;
+
+fn of(limit: u32, period: QuotaPeriod) -> Restrictions {
+    Restrictions { quota: Some(Quota { limit, period }), ..Restrictions::default() }
+}
+
+/// Uses a key as the doors do: counted against its quota, and written down. How often it was let through.
+fn use_times(house: &House, key: &KeyEntry, times: usize) -> usize {
+    let now = house.authority.now();
+    let once = |_: &usize| {
+        let allowed = house.authority.check_rate(key, now).is_none_or(|metered| metered.allowed());
+        house.authority.record_use(key.id, None, now, allowed);
+        allowed
+    };
+    (0..times).filter(once).count()
+}
+
+#[tokio::test]
+async fn a_quota_outlasts_a_restart() {
+    let house = House::build().await;
+    let key = async |period| {
+        let mut new = house.new_key(house.of_ada(), "a:read");
+        new.restrictions = of(5, period);
+        house.authority.create_key(&house.ada(), new).await.unwrap().value.key.record.entry
+    };
+    let (daily, monthly) = (key(QuotaPeriod::Day).await, key(QuotaPeriod::Month).await);
+    assert_eq!((use_times(&house, &daily, 3), use_times(&house, &monthly, 3)), (3, 3));
+    let house = house.reopened().await;
+    assert_eq!((use_times(&house, &daily, 9), use_times(&house, &monthly, 1)), (2, 1));
+    let told = house.authority.check_rate(&daily, house.authority.now()).unwrap();
+    // It is 08:00:00.250 on the 15th: until midnight, sixteen hours but a quarter of a second.
+    assert_eq!((told.code(), told.retry_after().as_millis()), ("quota_exceeded", 57_599_750));
+    house.pass(DAY_MILLIS);
+    let house = house.reopened().await;
+    assert_eq!((use_times(&house, &daily, 9), use_times(&house, &monthly, 9)), (5, 1));
+    // The first of the next month.
+    house.pass(16 * DAY_MILLIS);
+    let house = house.reopened().await;
+    assert_eq!((use_times(&house, &daily, 9), use_times(&house, &monthly, 9)), (5, 5));
+}
+
+#[tokio::test]
+async fn a_quota_that_is_given_later_counts_what_was_used_already() {
+    let house = House::build().await;
+    let key = house.key(house.of_ada(), "a:read").await.key.record.entry;
+    assert_eq!(use_times(&house, &key, 4), 4);
+    let give = async |restrictions: Restrictions| {
+        let patch = KeyPatch { restrictions: Some(restrictions), ..KeyPatch::default() };
+        house.authority.update_key(&house.ada(), key.id, patch, None).await.unwrap().value.record.entry
+    };
+    let limited = give(of(6, QuotaPeriod::Day)).await;
+    assert_eq!(use_times(&house, &limited, 9), 2);
+    let wider = give(of(8, QuotaPeriod::Month)).await;
+    assert_eq!(use_times(&house, &wider, 9), 2);
+    let free = give(Restrictions::default()).await;
+    assert_eq!(use_times(&house, &free, 3), 3);
+    assert_eq!(use_times(&house, &give(of(12, QuotaPeriod::Day)).await, 9), 1);
+    // Another name does not begin it anew.
+    let name = KeyPatch { name: claviger_core::name::Name::parse("n").ok(), ..KeyPatch::default() };
+    let named =
+        house.authority.update_key(&house.ada(), key.id, name, None).await.unwrap().value.record.entry;
+    assert_eq!(use_times(&house, &named, 3), 0);
 }

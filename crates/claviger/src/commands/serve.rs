@@ -21,7 +21,7 @@ Examples:
   claviger serve --config claviger.toml --check
       look at the configuration, start nothing
   kill -HUP $(pidof claviger)
-      read the routes again; with a mistake in the file, those in force stay
+      read routes, limits, retention, policies and defaults again; a mistake in the file changes nothing
   CLAVIGER_OPERATOR_KEY=$(openssl rand -hex 32) claviger serve
       install this operator key at the first start instead of a generated one")]
 pub struct Serve {
@@ -35,7 +35,7 @@ pub struct Serve {
 impl Serve {
     /// Runs until SIGTERM.
     pub async fn run(self) -> anyhow::Result<()> {
-        let config = Config::load(&self.overrides)?;
+        let mut config = Config::load(&self.overrides)?;
         if self.check {
             eprintln!(
                 "The configuration is fine: {} routes, data in {}.",
@@ -55,7 +55,7 @@ impl Serve {
         loop {
             tokio::select! {
                 outcome = &mut stop => break outcome?,
-                Some(()) = hangup.recv() => self.reload(&server),
+                Some(()) = hangup.recv() => self.reload(&server, &mut config),
             }
         }
         tracing::info!("stopping");
@@ -64,22 +64,32 @@ impl Serve {
 }
 
 impl Serve {
-    /// Reads the configuration again and puts its routes in force. With a mistake in it, those in force stay.
-    fn reload(&self, server: &Server) {
+    /// Reads the configuration again and puts in force what may change while the program runs. With a mistake
+    /// in it, everything stays as it was.
+    fn reload(&self, server: &Server, config: &mut Config) {
         let reread = Config::load(&self.overrides)
             .map_err(anyhow::Error::from)
-            .and_then(|config| server.replace_routes(&config.routes).map(|()| config.routes.len()));
-        match reread {
-            Ok(routes) => {
-                tracing::info!(routes, "the routes were read again; all else takes a restart to change");
-            }
+            .and_then(|reread| server.reload(&reread).map(|changed| (reread, changed)));
+        let (reread, mut changed) = match reread {
+            Ok(reread) => reread,
             Err(error) => {
-                tracing::error!(
-                    error = format!("{error:#}"),
-                    "the configuration is wrong; the routes stay as they were"
-                );
+                let error = format!("{error:#}");
+                tracing::error!(error, "the configuration is wrong; everything stays as it was");
+                return;
             }
+        };
+        if reread.routes != config.routes {
+            changed.push("routes");
         }
+        // What takes a restart is compared with what was there at the start, each time.
+        let restart = config.takes_restart(&reread);
+        config.routes = reread.routes;
+        let listed = |names: &[&str]| if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+        tracing::info!(
+            changed = listed(&changed),
+            takes_restart = listed(&restart),
+            "the configuration was read again"
+        );
     }
 }
 

@@ -104,10 +104,15 @@ fn restrictions(restrictions: &Restrictions) -> Vec<(&'static str, String)> {
     let rate = restrictions
         .rate
         .map(|rate| format!("at most {} requests in {} seconds", rate.limit, rate.period_seconds));
+    let quota = restrictions
+        .quota
+        .as_ref()
+        .map(|quota| format!("at most {} requests in a {}", quota.limit, quota.period));
     let lines = [
         ("Addresses", restrictions.addresses.as_ref().map(list)),
         ("Origins", restrictions.origins.as_ref().map(list)),
         ("Rate", rate),
+        ("Quota", quota),
     ];
     lines.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }

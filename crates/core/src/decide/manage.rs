@@ -54,11 +54,11 @@ impl KeyAction {
     }
 }
 
-/// The right to go on with a key. Only [`decide_key`] makes one.
+/// The right to go on with a key or a role. Only [`decide_key`] and [`decide_role`](super::decide_role) make one.
 #[derive(Debug, Clone, Copy)]
 pub struct ManagePermit {
-    actor: Actor,
-    key: Option<KeyId>,
+    pub(super) actor: Actor,
+    pub(super) key: Option<KeyId>,
 }
 
 impl ManagePermit {

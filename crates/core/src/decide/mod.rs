@@ -33,6 +33,7 @@ mod manage;
 mod reach;
 mod reason;
 mod refusal;
+mod roles;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -41,6 +42,7 @@ pub use manage::{KeyAction, ManagePermit, decide_key, includes, manages};
 pub use reach::{Access, Who};
 pub use reason::{Reason, Reasons};
 pub use refusal::{Missing, Refusal, Right};
+pub use roles::{RoleChange, decide_role};
 
 use crate::authority::{Authority, Kind};
 use crate::id::{AccountId, KeyId, ProjectId, TeamId};

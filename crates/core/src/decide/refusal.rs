@@ -37,6 +37,8 @@ pub enum Missing {
     Operator,
     /// Operator keys do not do this.
     NotForOperators,
+    /// Only owners of the team and operators do this.
+    Owner,
     /// The caller would win rights that it does not have: these.
     Right(Right),
     /// A key that stands in public pages does not end itself.
@@ -56,6 +58,10 @@ pub enum Right {
     Expiry,
     /// Freedom from its own restrictions.
     Restrictions,
+    /// A role that gives more than it has.
+    Role,
+    /// A role that administers.
+    Administration,
 }
 
 impl Refusal {
@@ -102,6 +108,7 @@ impl Missing {
             Self::Version => "This version is outside those that the key was made for.".into(),
             Self::Operator => format!("`{action}` is for operator keys."),
             Self::NotForOperators => "Operator keys manage Claviger; they never reach what it protects.".into(),
+            Self::Owner => "Only owners, signed in, and operator keys make owners of a team or take owners out.".into(),
             Self::ResourceKeyDeletesItself => {
                 "A key of one resource stands in public pages, so whoever finds it cannot delete it; its managers can.".into()
             }
@@ -118,6 +125,10 @@ impl Right {
             Self::Grants => "only people and operators give `grants`; say `\"grants\": []`",
             Self::Expiry => "the caller expires earlier; give an `expires_at` that is not later than its own",
             Self::Restrictions => "the caller has `restrictions` that the other key would not have",
+            Self::Role => {
+                "this role has more than the caller's `scopes`, it does not end, and it has no `restrictions`; people and operators give it"
+            }
+            Self::Administration => "only people and operators give a role that administers",
         }
     }
 }

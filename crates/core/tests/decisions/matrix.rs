@@ -5,8 +5,8 @@
 use std::fmt::Write as _;
 
 use claviger_core::decide::{
-    Access, Context, Credential, KeyAction, Missing, Place, Policy, Refusal, Request, Right, Target, decide,
-    decide_key,
+    Access, Context, Credential, KeyAction, Missing, Place, Policy, Refusal, Request, Right, RoleChange,
+    Target, decide, decide_key, decide_role,
 };
 use claviger_core::key::Rights;
 use claviger_core::resource::ResourceName;
@@ -35,12 +35,15 @@ fn refusal(refusal: Refusal) -> String {
                 Missing::Version => "version",
                 Missing::Operator => "operator",
                 Missing::NotForOperators => "operator",
+                Missing::Owner => "owner",
                 Missing::ResourceKeyDeletesItself => "itself",
                 Missing::Right(Right::Scopes) => "scopes",
                 Missing::Right(Right::Verify) => "verify",
                 Missing::Right(Right::Grants) => "grants",
                 Missing::Right(Right::Expiry) => "expiry",
                 Missing::Right(Right::Restrictions) => "restrictions",
+                Missing::Right(Right::Role) => "role",
+                Missing::Right(Right::Administration) => "administration",
             }
         ),
     }
@@ -248,6 +251,64 @@ fn managing_keys() {
         write!(text, "{}\n{}\n", action.action(), draw(&heads, &rows.collect::<Vec<_>>())).unwrap();
     }
     insta::assert_snapshot!("manage_keys", text);
+}
+
+/// Who gives which role: the columns are the role before and after, in the team and in the project that Pam holds.
+#[test]
+fn roles() {
+    use claviger_core::subject::{ProjectRole as P, TeamRole as T};
+    let (world, cast) = (world(), cast());
+    let plenty = "*:* key:create key:read key:update key:delete team:* project:* resource:* history:*";
+    let mut ends = key(claviger_core::Authority::Team(LAB), plenty);
+    ends.rights.expires_at = claviger_core::UnixSeconds::new(1_900_000_000);
+    let mut office = key(claviger_core::Authority::Project(ATLAS), plenty);
+    office.rights.restrictions.rate =
+        Some(claviger_core::restriction::Rate { limit: 1_000_000, period_seconds: 1 });
+    let more = [
+        ("key of the team, team:update", key(claviger_core::Authority::Team(LAB), "team:update")),
+        (
+            "key of the team, without key:*",
+            key(claviger_core::Authority::Team(LAB), "*:* team:* project:* resource:*"),
+        ),
+        ("key of the team that ends", ends),
+        ("key of atlas, project:update", key(claviger_core::Authority::Project(ATLAS), "project:update")),
+        (
+            "key of atlas, reads",
+            key(claviger_core::Authority::Project(ATLAS), "*:read project:* resource:read"),
+        ),
+        ("key of atlas with a rate", office),
+        ("operator, team:update", key(claviger_core::Authority::Operator, "team:update")),
+    ];
+    let team = |before, after| (RoleChange::Team(LAB, before, after), format!("{before:?}>{after:?}"));
+    let project =
+        |before, after| (RoleChange::Project(ATLAS, before, after), format!("{before:?}>{after:?}"));
+    let changes = [
+        team(None, Some(T::Member)),
+        team(None, Some(T::Admin)),
+        team(Some(T::Member), Some(T::Admin)),
+        team(Some(T::Admin), Some(T::Member)),
+        team(Some(T::Admin), None),
+        team(Some(T::Admin), Some(T::Owner)),
+        team(Some(T::Owner), Some(T::Member)),
+        team(Some(T::Owner), Some(T::Owner)),
+        project(None, Some(P::Viewer)),
+        project(None, Some(P::Collaborator)),
+        project(Some(P::Viewer), Some(P::Admin)),
+        project(Some(P::Admin), Some(P::Collaborator)),
+        project(Some(P::Admin), None),
+    ];
+    let heads =
+        changes.iter().map(|(_, text)| text.replace("Some(", "").replace(')', "")).collect::<Vec<_>>();
+    let credentials = cast.credentials().into_iter();
+    let credentials = credentials.chain(more.iter().map(|(name, key)| (*name, Credential::Key(key.into()))));
+    let rows = credentials.map(|(name, caller)| {
+        let cell = |change: RoleChange| {
+            let decided = decide_role(&world, Policy::default(), caller, Place::default(), change, NOW);
+            decided.map_or_else(refusal, |_| "+".to_owned())
+        };
+        (name.to_owned(), changes.iter().map(|(change, _)| cell(*change)).collect())
+    });
+    insta::assert_snapshot!("roles", draw(&heads, &rows.collect::<Vec<_>>()));
 }
 
 #[test]

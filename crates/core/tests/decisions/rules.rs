@@ -2,18 +2,19 @@
 
 use claviger_core::Authority;
 use claviger_core::decide::{
-    Context, Credential, KeyAction, Missing, Place, Policy, Refusal, Request, Target, decide, decide_key,
+    Context, Credential, KeyAction, Missing, Place, Policy, Refusal, Request, RoleChange, Target, decide,
+    decide_key, decide_role,
 };
 use claviger_core::key::{KeyEntry, Rights};
 use claviger_core::lifecycle::Status;
 use claviger_core::resource::ResourceName;
 use claviger_core::restriction::{Restrictions, parse_block};
 use claviger_core::scope::{Action, Scope, ScopeSet};
-use claviger_core::subject::{Members, TeamRole};
+use claviger_core::subject::{Members, ProjectRole, TeamRole};
 use claviger_core::{KeyId, UnixSeconds};
 use proptest::prelude::*;
 
-use crate::world::{ATLAS, LAB, MIA, NOW, OLGA, World, cast, key, version, world};
+use crate::world::{ATLAS, LAB, MIA, NOW, OLGA, SAM, World, cast, key, version, world};
 
 const READ: Action<'static> = Action::literal("notebook", "read");
 
@@ -24,6 +25,18 @@ fn read(id: &str) -> Request<'_> {
 fn outcome(world: &World, credential: Credential<'_>, request: &Request<'_>) -> Result<(), Refusal> {
     decide(world, Policy::default(), credential, request, NOW).outcome.map(|_| ())
 }
+
+/// Actions of the host's and of ours, those that read and those that change.
+const REQUESTED: [(&str, &str); 8] = [
+    ("notebook", "read"),
+    ("notebook", "write"),
+    ("run", "create"),
+    ("team", "update"),
+    ("team", "read"),
+    ("project", "read"),
+    ("resource", "read"),
+    ("resource", "update"),
+];
 
 /// Every request that the rules are tried on.
 fn requests() -> Vec<Request<'static>> {
@@ -37,9 +50,7 @@ fn requests() -> Vec<Request<'static>> {
     let containers =
         [Target::Nothing, Target::Operator, Target::Account(OLGA), Target::Team(LAB), Target::Project(ATLAS)];
     for target in targets.chain(containers) {
-        for (kind, verb) in
-            [("notebook", "read"), ("notebook", "write"), ("run", "create"), ("team", "update")]
-        {
+        for (kind, verb) in REQUESTED {
             for (context, anonymous) in
                 [(Context::Api, false), (Context::Api, true), (Context::Embed, false), (Context::Embed, true)]
             {
@@ -245,8 +256,21 @@ fn a_key_reads_and_deletes_itself_unless_it_stands_in_pages() {
 }
 
 fn scopes() -> impl Strategy<Value = ScopeSet> {
-    let words =
-        ["*:read", "notebook:*", "notebook:read", "run:create", "key:create", "key:verify", "*:*", "key:*"];
+    let words = [
+        "*:read",
+        "notebook:*",
+        "notebook:read",
+        "run:create",
+        "key:create",
+        "key:verify",
+        "*:*",
+        "key:*",
+        "team:*",
+        "team:update",
+        "project:update",
+        "project:read",
+        "resource:read",
+    ];
     proptest::sample::subsequence(words.to_vec(), 0..=words.len()).prop_map(|words| {
         ScopeSet::new(words.into_iter().map(|w| w.parse::<Scope>().unwrap()).collect()).unwrap()
     })
@@ -272,6 +296,16 @@ fn rights() -> impl Strategy<Value = Rights> {
     })
 }
 
+/// Sam, who belongs nowhere, is given a role.
+fn role_changes() -> impl Strategy<Value = RoleChange> {
+    let team = proptest::sample::select(vec![TeamRole::Member, TeamRole::Admin, TeamRole::Owner]);
+    let project = [ProjectRole::Viewer, ProjectRole::Collaborator, ProjectRole::Admin].to_vec();
+    prop_oneof![
+        team.prop_map(|role| RoleChange::Team(LAB, None, Some(role))),
+        proptest::sample::select(project).prop_map(|role| RoleChange::Project(ATLAS, None, Some(role))),
+    ]
+}
+
 proptest! {
     /// Whoever mints a key wins nothing by it: what the new key may do, the minting key may do, too.
     #[test]
@@ -290,6 +324,36 @@ proptest! {
                     let request = Request { place: Place { address: address.parse().ok(), origin: None }, ..request };
                     let verdict = |key: &KeyEntry| decide(&world, Policy::default(), Credential::Key(key.into()), &request, now).outcome.is_ok();
                     prop_assert!(!verdict(&new) || verdict(&own), "{:?}", request);
+                }
+            }
+        }
+    }
+
+    /// Whoever gives a role by a key gives nothing that the key could not do itself.
+    #[test]
+    fn giving_a_role_never_widens(own in rights(), role in role_changes(), later in 0_u64..6) {
+        let mut world = world();
+        let own = KeyEntry { id: KeyId::from_bits(1), status: Status::Active, rights: own };
+        let place = Place { address: "192.0.2.7".parse().ok(), origin: None };
+        let given = decide_role(&world, Policy::default(), Credential::Key((&own).into()), place, role, NOW);
+        if given.is_ok() {
+            match role {
+                RoleChange::Team(id, _, role) => {
+                    let members = &mut world.teams.get_mut(&id).unwrap().members;
+                    *members = Members::new(members.iter().chain(role.map(|role| (SAM, role))).collect());
+                }
+                RoleChange::Project(id, _, role) => {
+                    let members = &mut world.projects.get_mut(&id).unwrap().members;
+                    *members = Members::new(members.iter().chain(role.map(|role| (SAM, role))).collect());
+                }
+            }
+            let now = claviger_core::Timestamp::from_millis(NOW.millis() + 1000 * later.cast_signed());
+            for request in requests().into_iter().filter(|request| request.context == Context::Api) {
+                for address in ["192.0.2.7", "198.51.100.1"] {
+                    let request = Request { place: Place { address: address.parse().ok(), origin: None }, ..request };
+                    let may = |who| decide(&world, Policy::default(), who, &request, now).outcome.is_ok();
+                    let own_page = matches!(request.target, Target::Nothing);
+                    prop_assert!(own_page || !may(Credential::SignedIn(SAM)) || may(Credential::Key((&own).into())), "{:?}", request);
                 }
             }
         }

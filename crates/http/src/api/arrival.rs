@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use claviger_authority::CallerCredential;
 use claviger_authority::index::View;
 use claviger_core::decide::{Credential, Place, Reasons, Refusal, authenticate};
-use claviger_core::rate::RateDecision;
+use claviger_core::quota::Metered;
 use http::header::ORIGIN;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
@@ -32,7 +32,7 @@ pub(super) struct Counted {
     /// Whether it is accepted at all; whether it may do what is asked is for whoever answers to find out.
     pub(super) accepted: Result<(), Refusal>,
     /// What is left of the key's rate, if it has one.
-    pub(super) rate: Option<RateDecision>,
+    pub(super) rate: Option<Metered>,
 }
 
 impl Arrival {

@@ -30,7 +30,7 @@ use axum::{BoxError, Extension, Router};
 use bytes::Bytes;
 use claviger_authority::Caller;
 use claviger_core::history::Origin;
-use claviger_core::rate::RateDecision;
+use claviger_core::quota::Metered;
 use http::header::{
     ALLOW, AUTHORIZATION, CACHE_CONTROL, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
@@ -181,7 +181,7 @@ impl Shared {
         request: &mut Request<Body>,
         peer: Option<Peer>,
         id: &RequestId,
-    ) -> Result<Option<RateDecision>, Problem> {
+    ) -> Result<Option<Metered>, Problem> {
         let arrival = Arrival::read(&self.state, peer, request)?;
         if let Some(uri) = arrival.uri_without(request.uri())? {
             *request.uri_mut() = uri;
@@ -203,7 +203,7 @@ impl Shared {
 }
 
 /// What every answer of ours carries. Answers about keys depend on a secret, so nobody may keep them.
-fn finish<B>(mut response: Response<B>, rate: Option<&RateDecision>, id: &RequestId) -> Response<B> {
+fn finish<B>(mut response: Response<B>, rate: Option<&Metered>, id: &RequestId) -> Response<B> {
     let headers = response.headers_mut();
     rate::tell(rate, headers);
     headers.insert(request_id::HEADER, id.header());

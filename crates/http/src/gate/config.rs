@@ -6,7 +6,7 @@ use super::pattern::PatternError;
 use super::proxy::UpstreamError;
 
 /// One route of the gateway.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RouteConfig {
     /// Methods; `GET` stands for `HEAD`, too.

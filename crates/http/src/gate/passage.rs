@@ -3,7 +3,7 @@
 use claviger_core::decide::{Context, Credential, Permit, Refusal};
 use claviger_core::history::{HistoryEntry, Origin};
 use claviger_core::key::Actor;
-use claviger_core::rate::RateDecision;
+use claviger_core::quota::Metered;
 use claviger_core::resource::Holder;
 use claviger_core::scope::Action;
 use http::Method;
@@ -70,7 +70,7 @@ impl Passage<'_> {
     }
 
     /// Counts a use that was permitted against the rate of the key, if it has one.
-    pub(super) fn within_rate(&self) -> Result<Option<RateDecision>, Problem> {
+    pub(super) fn within_rate(&self) -> Result<Option<Metered>, Problem> {
         let Credential::Key(key) = self.credential else { return Ok(None) };
         let rate = self.state.authority.check_rate(key, self.state.authority.now());
         let refusal = rate::refusal(rate.as_ref());

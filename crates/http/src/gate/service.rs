@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use claviger_authority::CallerCredential;
 use claviger_core::decide::{self, Credential, Place, Refusal, Request as Asked};
 use claviger_core::key::PresentedKey;
-use claviger_core::rate::RateDecision;
+use claviger_core::quota::Metered;
 use http::header::{
     ALLOW, AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY, VARY,
 };
@@ -60,7 +60,7 @@ pub struct Passed {
     /// Whether the credential stood in the address.
     pub in_address: bool,
     /// What is left of the key's rate, if it has one.
-    pub rate: Option<RateDecision>,
+    pub rate: Option<Metered>,
 }
 
 impl Gate {
@@ -182,7 +182,7 @@ impl Gate {
 struct Judged {
     identity: Vec<(HeaderName, HeaderValue)>,
     version: Option<HeaderValue>,
-    rate: Option<RateDecision>,
+    rate: Option<Metered>,
 }
 
 /// The path and query without the credential.
@@ -215,7 +215,7 @@ struct Finish {
     secret: bool,
     in_address: bool,
     anonymous: bool,
-    rate: Option<RateDecision>,
+    rate: Option<Metered>,
 }
 
 impl GatewayService {

@@ -68,13 +68,20 @@ impl Random for Seeded {
 
 impl TestApp {
     pub async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// One whose edge is set differently.
+    pub async fn with(set: impl FnOnce(&mut EdgeSettings)) -> Self {
         let folder = TempDir::new().unwrap();
         let clock = Arc::new(StillClock(AtomicI64::new(START)));
         let ports = Ports { clock: clock.clone(), random: Arc::new(Seeded(AtomicU64::new(1))) };
         let options = SqliteOptions::at(folder.path().join("claviger.db"));
         let authority = Authority::open(options, Settings::default(), ports).await.unwrap();
         authority.first_start(folder.path(), Some(OPERATOR.to_owned())).await.unwrap();
-        let edge = EdgeSettings { public_url: "https://keys.example".to_owned(), ..EdgeSettings::default() };
+        let mut edge =
+            EdgeSettings { public_url: "https://keys.example".to_owned(), ..EdgeSettings::default() };
+        set(&mut edge);
         let state = AppState { authority, edge: Arc::new(edge), metrics: Metrics::default() };
         let service = ApiService::new(state.clone());
         described::read(&service).await;

@@ -133,7 +133,7 @@ fn of_teams(w: &World) -> Vec<Row> {
     let one = format!("/v1/teams/{}", w.lab);
     let (members, member) = (format!("{one}/members"), format!("{one}/members/{}", w.eve));
     let (new, name) = (json!({"name": "T", "owner": w.ada}), json!({"name": "L"}));
-    let role = json!({"role": "admin"});
+    let role = json!({"role": "member"});
     vec![
         row("GET", "/v1/teams", By::Ada, 404, format!("/v1/teams?member={}", w.ada), None),
         row("POST", "/v1/teams", By::Ada, 404, "/v1/teams", Some(new)),
@@ -150,7 +150,7 @@ fn of_projects(w: &World) -> Vec<Row> {
     let one = format!("/v1/projects/{}", w.atlas);
     let (members, member) = (format!("{one}/members"), format!("{one}/members/{}", w.eve));
     let new = json!({"name": "P", "holder": format!("account:{}", w.ada)});
-    let (name, role) = (json!({"name": "L"}), json!({"role": "admin"}));
+    let (name, role) = (json!({"name": "L"}), json!({"role": "collaborator"}));
     vec![
         row("GET", "/v1/projects", By::Ada, 404, format!("/v1/projects?member={}", w.ada), None),
         row("POST", "/v1/projects", By::Ada, 404, "/v1/projects", Some(new)),
@@ -279,4 +279,56 @@ async fn a_foreign_owner_in_the_body_writes_nothing() {
     refused("PUT", "/v1/resources/notebook:alpha", resource(&of_bob)).await;
     refused("PUT", "/v1/resources/notebook:new", resource(&of_bob)).await;
     refused("PATCH", &format!("/v1/accounts/{}", w.bob), json!({"external_id": "Ada2"})).await;
+}
+
+/// An import is good for whoever began it, and for nobody else, operators included.
+#[tokio::test]
+async fn an_import_is_its_beginners() {
+    let w = World::new().await;
+    let begun = w.app.post(&w.ada_full.secret, "/v1/keys/imports", json!({})).await.ok(201);
+    let path = format!("/v1/keys/imports/{}", begun["id"].as_str().unwrap());
+    let of_bob = format!("account:{}", w.bob);
+    let row =
+        json!({"key": "legacy_0123456789abcdefghijklmnop", "name": "n", "authority": of_bob, "scopes": []});
+    let calls = [
+        ("GET", path.clone(), None),
+        ("POST", format!("{path}/rows"), Some(json!({"rows": [row]}))),
+        ("POST", format!("{path}/commit"), None),
+        ("DELETE", path.clone(), None),
+    ];
+    let before = w.app.sequence().await;
+    for (method, path, body) in &calls {
+        for other in [&w.bob_full.secret, OPERATOR, &w.lab_full.secret] {
+            w.app.call(method, path, Some(other), body.clone()).await.refused(404, "not_found");
+        }
+    }
+    assert_eq!(w.app.sequence().await, before);
+    let progress = w.app.get(&w.ada_full.secret, &path).await.ok(200);
+    assert_eq!((&progress["staged"], &progress["committed"]), (&json!(0), &json!(false)));
+    w.app.delete(&w.ada_full.secret, &path).await.ok(200);
+}
+
+/// The rows above are compared with the description, so a route has to be in that: all are added with `routes!`.
+#[test]
+fn no_route_is_left_out_of_the_description() {
+    let mut folders = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src/api"))];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            files += 1;
+            let text = std::fs::read_to_string(&path).unwrap();
+            for undescribed in
+                [".route(", ".route_service(", ".nest(", ".nest_service(", "Router::new().merge"]
+            {
+                let found = text.match_indices(undescribed).any(|(at, _)| !text[..at].ends_with("OpenApi"));
+                assert!(!found, "{} adds a route with `{undescribed}`", path.display());
+            }
+        }
+    }
+    assert!(files > 50, "{files}");
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::app::OPERATOR;
-use crate::world::World;
+use crate::world::{World, key};
 
 #[tokio::test]
 async fn teams() {
@@ -39,7 +39,7 @@ async fn members_of_a_team() {
         w.app.put(key, &format!("{path}/{account}"), json!({"role": role})).await
     };
     let (operator, lab) = (OPERATOR, w.lab_full.secret.as_str());
-    let added = put(lab, &w.bob, "admin").await.ok(200);
+    let added = put(operator, &w.bob, "admin").await.ok(200);
     assert_eq!(added, json!({"account": w.bob, "role": "admin"}));
     let weaker = put(lab, &w.bob, "member").await.ok(200);
     assert_eq!(weaker["revocation"]["state"], "complete");
@@ -59,6 +59,41 @@ async fn members_of_a_team() {
     assert_eq!((&gone["id"], &gone["deleted"]), (&json!(w.eve), &json!(true)));
     assert_eq!(gone["revocation"]["state"], "complete");
     w.app.delete(lab, &format!("{path}/{}", w.eve)).await.refused(404, "not_found");
+}
+
+/// A role is for a person, whom no scopes bind: a key gives none that has more than the key.
+#[tokio::test]
+async fn keys_give_no_more_than_they_have() {
+    let w = World::new().await;
+    let made = async |authority: &str, scopes: &[&str]| {
+        key(&w.app, json!({"name": "m", "authority": authority, "scopes": scopes})).await.secret
+    };
+    let narrow = made(&format!("team:{}", w.lab), &["team:update"]).await;
+    let reader = made(&format!("project:{}", w.atlas), &["project:*", "*:read", "resource:read"]).await;
+    let before = w.app.sequence().await;
+    let put = async |group: &str, account: &str, key: &str, role: &str| {
+        w.app.put(key, &format!("/v1/{group}/members/{account}"), json!({"role": role})).await
+    };
+    let (lab, atlas) = (format!("teams/{}", w.lab), format!("projects/{}", w.atlas));
+    for role in ["member", "admin", "owner"] {
+        put(&lab, &w.bob, &narrow, role).await.refused(403, "forbidden");
+    }
+    for role in ["admin", "owner"] {
+        put(&lab, &w.eve, &w.lab_full.secret, role).await.refused(403, "forbidden");
+    }
+    put(&atlas, &w.bob, &reader, "collaborator").await.refused(403, "forbidden");
+    for key in [&reader, &w.atlas_full.secret, &w.ada_full.secret] {
+        put(&atlas, &w.bob, key, "admin").await.refused(403, "forbidden");
+    }
+    assert_eq!(w.app.sequence().await, before, "and nothing was written");
+    put(&lab, &w.bob, &w.lab_full.secret, "member").await.ok(200);
+    put(&atlas, &w.bob, &reader, "viewer").await.ok(200);
+    put(&atlas, &w.bob, &w.atlas_full.secret, "collaborator").await.ok(200);
+    put(&atlas, &w.bob, OPERATOR, "admin").await.ok(200);
+    // What takes away is open to the narrow one, too, but owners stay.
+    let gone = w.app.delete(&narrow, &format!("/v1/{lab}/members/{}", w.bob)).await.ok(200);
+    assert_eq!(gone["revocation"]["state"], "complete");
+    w.app.delete(&narrow, &format!("/v1/{lab}/members/{}", w.ada)).await.refused(403, "forbidden");
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::house::House;
+use crate::house::{House, OPERATOR};
 
 const ROUTES: &str = r#"
 [[routes]]
@@ -31,6 +31,13 @@ upstream = "http://UPSTREAM"
 path = "/off"
 methods = ["POST"]
 history = "off"
+upstream = "http://UPSTREAM"
+[[routes]]
+path = "/embed/{page}"
+target = "notebook:{page}"
+action = "notebook:read"
+context = "embed"
+history = "all"
 upstream = "http://UPSTREAM"
 "#;
 
@@ -61,10 +68,16 @@ async fn gateway(house: &House) -> String {
 
 /// The whole answer, in lower case.
 async fn ask(address: &str, method: &str, path: &str, key: &str) -> String {
+    ask_with(address, method, path, key, "").await
+}
+
+/// The same, with more headers.
+async fn ask_with(address: &str, method: &str, path: &str, key: &str, more: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let key = if key.is_empty() { String::new() } else { format!("x-api-key: {key}\r\n") };
-    let head =
-        format!("{method} {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\nconnection: close\r\n{key}\r\n");
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\nconnection: close\r\n{key}{more}\r\n"
+    );
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -114,4 +127,68 @@ async fn what_is_recorded() {
     assert_eq!(rows(&format!("key={id}")).await, [done("request:post"), done("request:get")]);
     let stranger = ["anonymous", "request:get", "operator", "api", "credentials_required"].map(str::to_owned);
     assert_eq!(rows("actor=anonymous").await, [stranger]);
+}
+
+/// A page in somebody else's page: whatever becomes of it, its origin in the history is `embed`.
+#[tokio::test]
+async fn what_is_recorded_of_embeds() {
+    let house = House::new().await;
+    let address = gateway(&house).await;
+    let notebook =
+        json!({"holder": house.account, "visibility": "private", "latest_version": 1, "versions": []});
+    house.ask("PUT", "/v1/resources/notebook:x", OPERATOR, &[], Some(notebook)).await;
+    let page = json!({"name": "page", "authority": "notebook:x"});
+    let page = house.post("/v1/keys", page).await;
+    assert_eq!(page.status, 201, "{}", page.body);
+    let (id, key) = house.key(json!({})).await;
+    assert!(ask(&address, "GET", "/embed/x", &page.text("secret")).await.starts_with("http/1.1 200"));
+    assert!(
+        ask(&address, "GET", "/embed/x", &key).await.starts_with("http/1.1 404"),
+        "{id} is of an account"
+    );
+    house.state.authority.flush_notes().await.unwrap();
+    let listed = house.get("/v1/history?origin=embed").await.body;
+    let row = |row: &Value| {
+        ["key", "action", "target", "authority", "outcome"].map(|f| row[f].as_str().unwrap().to_owned())
+    };
+    let rows = listed["items"].as_array().unwrap().iter().map(row).collect::<Vec<_>>();
+    let page = page.body["key"]["id"].as_str().unwrap().to_owned();
+    let row = |key: &str, outcome: &str| {
+        [key, "notebook:read", "notebook:x", &*house.account, outcome].map(str::to_owned)
+    };
+    assert_eq!(rows, [row(&id, "not_found"), row(&page, "done")]);
+    assert_eq!(house.get("/v1/history?origin=api&action=notebook:read").await.body["items"], json!([]));
+}
+
+/// A proxy in front is told of the rate, and of 429 in a way that it understands.
+#[tokio::test]
+async fn rates_for_a_proxy_in_front() {
+    let mut house = House::new().await;
+    let edge = claviger_http::state::EdgeSettings {
+        trusted_proxies: vec!["127.0.0.1/32".parse().unwrap()],
+        ..(*house.state.edge).clone()
+    };
+    house.state.edge = std::sync::Arc::new(edge);
+    let address = gateway(&house).await;
+    let (_, key) = house.key(json!({"restrictions": {"rate": {"limit": 1, "period_seconds": 60}}})).await;
+    let from = "x-forwarded-for: 192.0.2.7\r\nx-forwarded-proto: https\r\n";
+    let nginx = format!("{from}x-original-method: GET\r\nx-original-uri: /writes\r\n");
+    let caddy = format!("{from}x-forwarded-method: GET\r\nx-forwarded-uri: /writes\r\n");
+    let asked = async |more: &str| ask_with(&address, "GET", "/forward-auth", &key, more).await;
+    let first = asked(&nginx).await;
+    assert!(first.starts_with("http/1.1 204"), "{first}");
+    assert!(first.contains("ratelimit-policy: \"key\";q=1;w=60\r\n"), "{first}");
+    assert!(first.contains("ratelimit: \"key\";r=0;t=60\r\n"), "{first}");
+    let told = |answer: &str, status: &str| {
+        assert!(answer.starts_with(status), "{answer}");
+        assert!(answer.contains("\r\nx-claviger-status: 429\r\n"), "{answer}");
+        assert!(
+            answer.contains("\r\nretry-after: ") && answer.contains("ratelimit: \"key\";r=0;"),
+            "{answer}"
+        );
+        assert!(answer.contains("\"code\":\"rate_limited\""), "{answer}");
+    };
+    // nginx knows 401 and 403 alone; the true status stands beside it.
+    told(&asked(&nginx).await, "http/1.1 403");
+    told(&asked(&caddy).await, "http/1.1 429");
 }

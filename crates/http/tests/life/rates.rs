@@ -61,3 +61,53 @@ async fn a_key_verifies_itself() {
     let nobody = house.ask("GET", "/v1/verify", "", &[], None).await;
     assert_eq!((nobody.status.as_u16(), nobody.code()), (401, "credentials_required"));
 }
+
+#[tokio::test]
+async fn a_quota_is_told_beside_the_rate() {
+    let house = House::new().await;
+    let rate = json!({"limit": 100, "period_seconds": 60});
+    for (period, name) in [("day", "a day"), ("month", "a month")] {
+        let quota = json!({"limit": 2, "period": period});
+        let (id, key) = house.key(json!({"restrictions": {"rate": rate, "quota": quota}})).await;
+        let shown = house.get(&format!("/v1/keys/{id}")).await.body;
+        assert_eq!(shown["restrictions"]["quota"], quota, "{name}");
+        let ask = async || house.ask("GET", "/v1/whoami", &key, &[], None).await;
+        let first = ask().await;
+        let all = |name: &str| {
+            let values = first.headers.get_all(name).iter().map(|value| value.to_str().unwrap().to_owned());
+            values.collect::<Vec<_>>()
+        };
+        let (policies, limits) = (all("ratelimit-policy"), all("ratelimit"));
+        assert_eq!(policies[0], "\"key\";q=100;w=60");
+        let days = policies[1].strip_prefix("\"quota\";q=2;w=").unwrap().parse::<u64>().unwrap() / 86_400;
+        assert!(if period == "day" { days == 1 } else { (28..=31).contains(&days) }, "{policies:?}");
+        assert!(
+            limits[0].starts_with("\"key\";r=99;") && limits[1].starts_with("\"quota\";r=1;t="),
+            "{limits:?}"
+        );
+        // A verification is a use, too.
+        let verify = async || house.post("/v1/verify", json!({"key": key})).await.body;
+        assert_eq!(verify().await["valid"], true);
+        let third = ask().await;
+        assert_eq!((third.status.as_u16(), third.code()), (429, "quota_exceeded"));
+        let wait = third.field("retry-after").parse::<u64>().unwrap();
+        assert!((1..=days * 86_400).contains(&wait), "{wait}");
+        assert_eq!(third.field("ratelimit-policy"), policies[1], "the rate was not asked");
+        assert_eq!(third.field("ratelimit"), format!("\"quota\";r=0;t={wait}"));
+        let refused = verify().await;
+        assert_eq!((&refused["valid"], &refused["code"]), (&json!(false), &json!("quota_exceeded")));
+        assert!((1..=days * 86_400).contains(&refused["retry_after_seconds"].as_u64().unwrap()));
+        // A larger quota is in force with the answer.
+        let wider = json!({"restrictions": {"quota": {"limit": 3, "period": period}}});
+        let path = format!("/v1/keys/{id}");
+        let operator = crate::house::OPERATOR;
+        assert_eq!(house.ask("PATCH", &path, operator, &[], Some(wider)).await.status, 200);
+        assert_eq!((ask().await.status.as_u16(), ask().await.status.as_u16()), (200, 429));
+    }
+    let wrong = [json!({"limit": 0, "period": "day"}), json!({"limit": 1, "period": "week"})];
+    for quota in wrong {
+        let body = json!({"name": "n", "authority": house.account, "restrictions": {"quota": quota}});
+        let refused = house.post("/v1/keys", body).await;
+        assert_eq!((refused.status.as_u16(), refused.code()), (400, "invalid_request"), "{quota}");
+    }
+}

@@ -29,3 +29,34 @@ impl<J> Queue<J> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A moment in which nothing happens.
+    const MOMENT: Duration = Duration::from_millis(50);
+
+    #[tokio::test]
+    async fn whoever_finds_no_room_waits_for_it() {
+        let (queue, mut jobs) = Queue::new();
+        for job in 0..QUEUE_JOBS_MAX {
+            tokio::time::timeout(MOMENT, queue.send(job)).await.unwrap().unwrap();
+        }
+        let further = queue.send(QUEUE_JOBS_MAX);
+        let mut further = std::pin::pin!(further);
+        assert!(tokio::time::timeout(MOMENT, &mut further).await.is_err(), "there was room");
+        assert_eq!(jobs.recv().await, Some(0));
+        tokio::time::timeout(MOMENT, &mut further).await.unwrap().unwrap();
+        queue.close();
+        assert!(queue.send(0).await.is_err());
+        jobs.close();
+        let mut left = 0;
+        while jobs.recv().await.is_some() {
+            left += 1;
+        }
+        assert_eq!(left, QUEUE_JOBS_MAX, "what was handed in before is there still");
+    }
+}

@@ -31,7 +31,7 @@ const UPDATE: &str = "UPDATE resources
     SET holder_account = ?2, holder_team = ?3, holder_project = ?4, creator = ?5, visibility = ?6, public_from = ?7,
         before_shared = ?8, latest = ?9, updated_at = ?11, revision = ?12
     WHERE reference = ?1 AND created_at = ?10 AND revision = ?12 - 1";
-const DELETE: &str = "DELETE FROM resources WHERE reference = ?1";
+const DELETE: &str = "DELETE FROM resources WHERE reference = ?1 AND (?2 IS NULL OR revision = ?2)";
 const REVISION: &str = "SELECT revision FROM resources WHERE reference = ?1";
 const SELECT: &str =
     concat!("SELECT ", resource_columns!(), ", created_at, updated_at, revision FROM resources WHERE true");
@@ -67,10 +67,10 @@ pub(crate) fn put(write: &mut Write<'_>, next: ResourceRecord, expected: Option<
 }
 
 /// Deletes a resource with its keys and returns how many keys it had.
-pub(crate) fn delete(write: &mut Write<'_>, reference: &ResourceRef) -> Result<u64> {
-    let deleted = write.conn.prepare_cached(DELETE)?.execute(params![reference.as_str()])?;
+pub(crate) fn delete(write: &mut Write<'_>, reference: &ResourceRef, expected: Option<u64>) -> Result<u64> {
+    let deleted = write.conn.prepare_cached(DELETE)?.execute(params![reference.as_str(), expected])?;
     let place = Place { table: "resources", revision: REVISION, key: reference.as_str(), name: reference };
-    place.check_one(write.conn, deleted, None)?;
+    place.check_one(write.conn, deleted, expected)?;
     write.touch(ChangeItem::ResourceGone(reference.clone()));
     keys::delete_of(write, reference.as_str())
 }

@@ -407,4 +407,15 @@ mod tests {
         assert_eq!(run("ROLLBACK", false), ([false; 3], vec![], 0));
         assert_eq!(run("ROLLBACK", true), ([false; 3], vec![], 0), "even if the operation took no notice");
     }
+
+    #[test]
+    fn a_group_has_an_end() {
+        let (sender, mut jobs) = mpsc::channel(GROUP_JOBS_MAX + 5);
+        for _ in 0..GROUP_JOBS_MAX + 5 {
+            sender.try_send(mutation().0).ok().unwrap();
+        }
+        drop(sender);
+        let mut groups = std::iter::from_fn(|| next_group(&mut jobs).map(|group| group.len()));
+        assert_eq!((groups.next(), groups.next(), groups.next()), (Some(GROUP_JOBS_MAX), Some(5), None));
+    }
 }

@@ -25,12 +25,18 @@ impl Store {
     }
 
     /// Deletes a resource and, in the same change, its keys, so that a resource made later under the same
-    /// name does not bring them back. Returns how many keys went with it.
+    /// name does not bring them back. With a revision, only if the resource is still at it. Returns how many
+    /// keys went with it.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`](crate::StoreError::NotFound).
-    pub async fn delete_resource(&self, reference: ResourceRef, audit: Audit) -> Result<Committed<u64>> {
-        self.backend.write(audit, move |write| resources::delete(write, &reference)).await
+    /// [`StoreError::NotFound`](crate::StoreError::NotFound) or [`StoreError::Stale`](crate::StoreError::Stale).
+    pub async fn delete_resource(
+        &self,
+        reference: ResourceRef,
+        expected_revision: Option<u64>,
+        audit: Audit,
+    ) -> Result<Committed<u64>> {
+        self.backend.write(audit, move |write| resources::delete(write, &reference, expected_revision)).await
     }
 
     /// A resource.

@@ -32,6 +32,14 @@ impl Store {
         self.backend.read(move |conn| usage::list(conn, key, (from, until), step, max)).await
     }
 
+    /// How often each of these keys was let through since the hour that begins at its instant, in their order.
+    ///
+    /// # Errors
+    /// Only those that every method has.
+    pub async fn usage_totals(&self, keys: Vec<(KeyId, UnixSeconds)>) -> Result<Vec<u64>> {
+        self.backend.read(move |conn| usage::totals(conn, &keys)).await
+    }
+
     /// Forgets up to `max` counters each of minutes and hours that begin before these, and returns how many.
     ///
     /// # Errors

@@ -92,7 +92,10 @@ async fn what_vanishes_meanwhile_is_not_imported() {
     let store = &fresh.store;
     let import = opened(store).await;
     stage(store, import, vec![key_of(1, resource_authority("notebook:a")), key(2)]).await;
-    store.delete_resource(ResourceRef::parse("notebook:a").unwrap(), audit("resource:delete")).await.unwrap();
+    store
+        .delete_resource(ResourceRef::parse("notebook:a").unwrap(), None, audit("resource:delete"))
+        .await
+        .unwrap();
     let committed = store.commit_import(import, audit("key:import")).await.unwrap();
     assert_eq!(committed.value, 1);
     assert_eq!(fresh.seen.last().items, [ChangeItem::Key(key(2).digest, key(2).entry)]);

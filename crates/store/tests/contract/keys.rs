@@ -6,7 +6,7 @@ use claviger_core::change::ChangeItem;
 use claviger_core::id::{AccountId, KeyId, ProjectId, TeamId};
 use claviger_core::key::{Actor, CreatedVia, Digest, KeyPatch, KeyRecord, Metadata};
 use claviger_core::lifecycle::{Standing, Status};
-use claviger_core::restriction::{Rate, Restrictions, WebOrigin, parse_block};
+use claviger_core::restriction::{Quota, QuotaPeriod, Rate, Restrictions, WebOrigin, parse_block};
 use claviger_core::scope::ScopeSet;
 use claviger_core::selector::{Grants, Selector};
 use claviger_core::time::Timestamp;
@@ -38,6 +38,7 @@ async fn every_field_comes_back() {
             ),
             origins: Some([WebOrigin::parse("https://example.org").unwrap()].into()),
             rate: Some(Rate { limit: 5, period_seconds: 60 }),
+            quota: Some(Quota { limit: 1_000, period: QuotaPeriod::Month }),
         };
         key.created_by = Actor::Account(AccountId::from_bits(1));
         key.created_via = CreatedVia::App("my\"app".into());
@@ -51,7 +52,11 @@ async fn every_field_comes_back() {
     let Authority::Resource(authority) = &mut nothing.entry.rights.authority else { unreachable!() };
     (authority.selector, authority.grants) = (Selector::Any, Grants::default());
     nothing.entry.rights.scopes = ScopeSet::default();
-    let empty = Restrictions { addresses: Some(Box::default()), origins: Some(Box::default()), rate: None };
+    let empty = Restrictions {
+        addresses: Some(Box::default()),
+        origins: Some(Box::default()),
+        ..Restrictions::default()
+    };
     nothing.entry.rights.restrictions = empty;
     let keys = [
         rich(1, Authority::Account(AccountId::from_bits(1))),

@@ -107,7 +107,7 @@ async fn step(fresh: &Fresh, random: &mut Seeded) {
             .is_ok(),
         2 => store.create_project(project(n, &[(m, ProjectRole::Viewer)]), audit("x:y")).await.is_ok(),
         3 => store.put_resource(resource(&reference), None, audit("x:y")).await.is_ok(),
-        4 => store.delete_resource(ResourceRef::parse(&reference).unwrap(), audit("x:y")).await.is_ok(),
+        4 => store.delete_resource(ResourceRef::parse(&reference).unwrap(), None, audit("x:y")).await.is_ok(),
         5 | 6 => store.create_key(key_of(m * 10 + n, authority), 3, audit("x:y")).await.is_ok(),
         7 => store.delete_key(id, None, audit("x:y")).await.is_ok(),
         8 => store.delete_keys_of(authority.to_string(), audit("x:y")).await.is_ok(),

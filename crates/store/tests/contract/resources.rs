@@ -103,7 +103,11 @@ async fn keys_go_with_their_resource_and_do_not_come_back() {
     ] {
         store.create_key(key_of(n, authority), LIMIT, audit("key:create")).await.unwrap();
     }
-    let deleted = store.delete_resource(reference("notebook:a"), audit("resource:delete")).await.unwrap();
+    let delete = async |expected| {
+        store.delete_resource(reference("notebook:a"), expected, audit("resource:delete")).await
+    };
+    assert!(matches!(delete(Some(2)).await, Err(StoreError::Stale { current: 1 })));
+    let deleted = delete(Some(1)).await.unwrap();
     assert_eq!(deleted.value, 2);
     let mut gone = fresh.seen.last().items;
     assert_eq!(gone.remove(0), ChangeItem::ResourceGone(reference("notebook:a")));
@@ -111,10 +115,7 @@ async fn keys_go_with_their_resource_and_do_not_come_back() {
     let mut expect = [key(1).digest, key(2).digest];
     expect.sort();
     assert_eq!(gone, expect.map(ChangeItem::KeyGone));
-    assert!(matches!(
-        store.delete_resource(reference("notebook:a"), audit("resource:delete")).await,
-        Err(StoreError::NotFound)
-    ));
+    assert!(matches!(delete(None).await, Err(StoreError::NotFound)));
     store.put_resource(resource("notebook:a"), None, audit("resource:put")).await.unwrap();
     assert_eq!(store.key_by_digest(key(1).digest).await.unwrap(), None);
     assert_eq!(fresh.loaded().await.keys.len(), 2);

@@ -61,7 +61,7 @@ async fn revoked_since() -> (Fresh, PathBuf) {
     let mut ended = KeyRecord { revision: 2, ..old };
     ended.entry.rights.expires_at = Some(seconds(0));
     store.rotate_key(ended, 1, key(7), LIMIT, audit("key:rotate")).await.unwrap();
-    store.delete_resource(ResourceRef::parse("notebook:a").unwrap(), audit("x:y")).await.unwrap();
+    store.delete_resource(ResourceRef::parse("notebook:a").unwrap(), None, audit("x:y")).await.unwrap();
     let mut hidden = resource("notebook:b");
     (hidden.resource.visibility, hidden.revision) = (Visibility::Shared, 2);
     store.put_resource(hidden, Some(1), audit("x:y")).await.unwrap();

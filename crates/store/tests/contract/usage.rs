@@ -39,6 +39,9 @@ async fn counters_add_up() {
     assert_eq!(list(1, -3_600, 9_999, UsageStep::Hour, 9).await, [(-800, 6, 2), (2_800, 5, 0)]);
     assert_eq!(list(1, -86_400, 86_400, UsageStep::Day, 9).await, [(-80_000, 11, 2)]);
     assert_eq!(list(9, -86_400, 86_400, UsageStep::Day, 9).await, [], "a key that is not there has none");
+    let asked =
+        [(1, -3_600), (1, 0), (9, -86_400), (1, 9_999)].map(|(n, from)| (KeyId::from_bits(n), seconds(from)));
+    assert_eq!(store.usage_totals(asked.into()).await.unwrap(), [11, 5, 0, 0], "what was let through");
     assert_eq!(store.prune_usage(seconds(0), seconds(-800), 9).await.unwrap(), 1);
     assert_eq!(store.prune_usage(seconds(100), seconds(9_999), 1).await.unwrap(), 2, "one of each");
     store.delete_key(KeyId::from_bits(1), None, audit("key:delete")).await.unwrap();

@@ -158,7 +158,7 @@ impl Seeder {
         let id = |person: &Person| person.id.parse::<AccountId>();
         let lab = NewTeam { name: Name::parse("Lab")?, external_id: None, owner: Some(id(&owner)?) };
         let lab = self.authority.create_team(&self.caller, lab).await?.value.team.id;
-        self.authority.set_team_role(&self.caller, lab, id(&member)?, Some(TeamRole::Member)).await?;
+        self.authority.set_role(&self.caller, lab, id(&member)?, Some(TeamRole::Member), None).await?;
         let holder = ProjectHolder::Account(id(&owner)?);
         let atlas = self.project("Atlas", holder).await?;
         let borealis = self.project("Borealis", ProjectHolder::Account(id(&member)?)).await?;

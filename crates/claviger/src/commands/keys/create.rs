@@ -90,6 +90,7 @@ impl Create {
             addresses: some(&self.addresses, false),
             origins: some(&self.origins, false),
             rate: self.rate,
+            ..Restrictions::default()
         };
         let metadata: BTreeMap<_, _> = self.metadata.iter().cloned().collect();
         Ok(NewKey {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use claviger_authority::StoredKey;
 use claviger_core::authority::{Reference, ResourceAuthority};
 use claviger_core::lifecycle::{Standing, Status};
-use claviger_core::restriction::{Rate, Restrictions, WebOrigin, parse_block};
+use claviger_core::restriction::{Quota, QuotaPeriod, Rate, Restrictions, WebOrigin, parse_block};
 use claviger_core::scope::ScopeSet;
 use claviger_core::selector::{Grants, Selector};
 use claviger_core::{Authority, Timestamp};
@@ -109,6 +109,30 @@ pub struct RestrictionsWire {
     /// At most so many requests in so many seconds.
     #[serde(default, deserialize_with = "optional_object")]
     rate: Option<RateWire>,
+    /// At most so many requests in each day or month of UTC.
+    #[serde(default, deserialize_with = "optional_object")]
+    quota: Option<QuotaWire>,
+}
+
+/// At most so many requests in each day or month of UTC.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QuotaWire {
+    /// Requests.
+    #[schema(minimum = 1)]
+    limit: u32,
+    /// `day` or `month`.
+    #[schema(example = "month")]
+    period: String,
+}
+
+impl QuotaWire {
+    fn read(&self) -> Result<Quota, Problem> {
+        let period = QuotaPeriod::from_word(&self.period);
+        let period =
+            period.ok_or_else(|| invalid("restrictions", "the `period` of a quota is `day` or `month`"))?;
+        Ok(Quota { limit: self.limit, period })
+    }
 }
 
 /// At most so many requests in so many seconds.
@@ -133,6 +157,9 @@ impl RestrictionsWire {
             rate: restrictions
                 .rate
                 .map(|rate| RateWire { limit: rate.limit, period_seconds: rate.period_seconds }),
+            quota: restrictions
+                .quota
+                .map(|quota| QuotaWire { limit: quota.limit, period: quota.period.as_str().to_owned() }),
         }
     }
 
@@ -147,6 +174,7 @@ impl RestrictionsWire {
             addresses: self.addresses.as_ref().map(blocks).transpose().map_err(field)?,
             origins: self.origins.as_ref().map(origins).transpose().map_err(field)?,
             rate: self.rate.map(|rate| Rate { limit: rate.limit, period_seconds: rate.period_seconds }),
+            quota: self.quota.as_ref().map(QuotaWire::read).transpose()?,
         }
         .checked()
         .map_err(field)

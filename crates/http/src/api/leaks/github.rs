@@ -17,7 +17,7 @@ const IDENTIFIER: HeaderName = HeaderName::from_static("github-public-key-identi
 pub(super) const SIGNATURE: HeaderName = HeaderName::from_static("github-public-key-signature");
 
 /// A public key of GitHub's, with the identifier by which a report names it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GithubKey {
     identifier: String,
     key: VerifyingKey,
@@ -57,6 +57,11 @@ pub(super) struct Label {
     pub(super) token_hash: String,
     pub(super) token_type: String,
     pub(super) label: &'static str,
+}
+
+/// Whether a report names a public key that is configured. That proves nothing yet.
+pub(super) fn names_a_key(headers: &HeaderMap, keys: &[GithubKey]) -> bool {
+    headers.get(&IDENTIFIER).is_some_and(|named| keys.iter().any(|key| named == key.identifier.as_str()))
 }
 
 /// Checks the signature over the raw body and reads it.

@@ -2,20 +2,23 @@
 
 use axum::Extension;
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
 use claviger_authority::Caller;
 use claviger_authority::leaks::{LeakOutcome, LeakReport};
 use claviger_core::key::Digest;
 use http::{HeaderMap, StatusCode};
+use http_body_util::LengthLimitError;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::github::{self, Label};
+use crate::api::BODY_BYTES_MAX;
 use crate::extract::from_slice;
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
@@ -25,6 +28,8 @@ use crate::wire::Object;
 const REPORTED_MAX: usize = 1_000;
 /// Keys in one report of GitHub's, which sends large batches.
 const GITHUB_REPORTED_MAX: usize = 10_000;
+/// Bytes of such a report: for each of its keys 400, which is twice what a key with its address takes.
+const GITHUB_BODY_BYTES_MAX: usize = 400 * GITHUB_REPORTED_MAX;
 /// Characters of what a reporter calls itself.
 const SOURCE_CHARACTERS_MAX: usize = 64;
 
@@ -83,12 +88,16 @@ pub(super) async fn report(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
-    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+    body: Body,
 ) -> Result<Response, Problem> {
-    let body = body.map_err(|_| too_many(REPORTED_MAX))?;
     if headers.contains_key(github::SIGNATURE) {
+        // Nobody has to have a credential here, so a large body is read only where GitHub is expected.
+        let known = github::names_a_key(&headers, &state.edge.github_keys);
+        let bytes_max = if known { GITHUB_BODY_BYTES_MAX } else { BODY_BYTES_MAX };
+        let body = read(body, bytes_max, GITHUB_REPORTED_MAX).await?;
         return from_github(&state, &caller, &headers, &body).await;
     }
+    let body = read(body, BODY_BYTES_MAX, REPORTED_MAX).await?;
     let report: ReportLeaks = from_slice(&body)?;
     if report.leaks.len() > REPORTED_MAX {
         return Err(too_many(REPORTED_MAX));
@@ -103,6 +112,17 @@ pub(super) async fn report(
     });
     let outcomes = state.authority.report_leaks(&caller, reports.collect()).await?;
     Ok(Json(ReportedLeaks { outcomes: outcomes.into_iter().map(word).collect() }).into_response())
+}
+
+/// The whole body, if it has no more than so many bytes.
+async fn read(body: Body, bytes_max: usize, keys_max: usize) -> Result<Bytes, Problem> {
+    to_bytes(body, bytes_max).await.map_err(|error| {
+        if error.into_inner().is::<LengthLimitError>() {
+            too_many(keys_max)
+        } else {
+            Problem::bad_request("malformed_json", "The body could not be read completely.")
+        }
+    })
 }
 
 /// What a reporter calls itself, as one short word for a line of the history.

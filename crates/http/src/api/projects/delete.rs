@@ -32,7 +32,7 @@ pub(super) async fn delete(
     Revision(revision): Revision,
 ) -> Result<Tagged<Json<AfterChange<ProjectAnswer>>>, Problem> {
     let patch = GroupPatch { closed: Some(true), ..GroupPatch::default() };
-    let changed = state.authority.update_project(&caller, id, patch, revision).await?;
+    let changed = state.authority.update_group(&caller, id, patch, revision).await?;
     let record = ProjectAnswer::of(&changed.value);
     let revocation = Revocation::of(&changed.change);
     Ok(Tagged(changed.value.revision, Json(AfterChange { record, revocation })))

@@ -25,6 +25,6 @@ pub(super) async fn read(
     By(caller): By,
     Named(id): Named<ProjectId>,
 ) -> Result<Tagged<Json<ProjectAnswer>>, Problem> {
-    let record = state.authority.project(&caller, id).await?;
+    let record = state.authority.group(&caller, id).await?;
     Ok(Tagged(record.revision, Json(ProjectAnswer::of(&record))))
 }

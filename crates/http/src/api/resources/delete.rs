@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use claviger_core::resource::ResourceRef;
 
-use crate::extract::{By, Named};
+use crate::extract::{By, Named, Revision};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
 use crate::wire::Deleted;
@@ -14,7 +14,10 @@ use crate::wire::Deleted;
 /// Its keys go with it: one that is described later under the same name does not bring them back.
 #[utoipa::path(
     delete, path = "/v1/resources/{reference}", operation_id = "delete_resource", tag = "resources",
-    params(("reference" = String, Path, description = "The resource: `type:id`")),
+    params(
+        ("reference" = String, Path, description = "The resource: `type:id`"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state that shall be changed"),
+    ),
     responses(
         (status = 200, description = "The resource and its keys are gone", body = Deleted),
         (status = "4XX", description = "A problem", body = ProblemDocument<'static>, content_type = "application/problem+json"),
@@ -24,7 +27,8 @@ pub(super) async fn delete(
     State(state): State<AppState>,
     By(caller): By,
     Named(reference): Named<ResourceRef>,
+    Revision(revision): Revision,
 ) -> Result<Json<Deleted>, Problem> {
-    let changed = state.authority.delete_resource(&caller, reference.clone()).await?;
+    let changed = state.authority.delete_resource(&caller, reference.clone(), revision).await?;
     Ok(Json(Deleted::of(reference, &changed.change)))
 }

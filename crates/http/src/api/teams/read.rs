@@ -25,6 +25,6 @@ pub(super) async fn read(
     By(caller): By,
     Named(id): Named<TeamId>,
 ) -> Result<Tagged<Json<TeamAnswer>>, Problem> {
-    let record = state.authority.team(&caller, id).await?;
+    let record = state.authority.group(&caller, id).await?;
     Ok(Tagged(record.revision, Json(TeamAnswer::of(&record))))
 }

@@ -32,7 +32,7 @@ pub(super) async fn update(
     Revision(revision): Revision,
     JsonBody(body): JsonBody<UpdateGroup>,
 ) -> Result<Tagged<Json<AfterChange<TeamAnswer>>>, Problem> {
-    let changed = state.authority.update_team(&caller, id, body.read()?, revision).await?;
+    let changed = state.authority.update_group(&caller, id, body.read()?, revision).await?;
     let record = TeamAnswer::of(&changed.value);
     let revocation = Revocation::of(&changed.change);
     Ok(Tagged(changed.value.revision, Json(AfterChange { record, revocation })))

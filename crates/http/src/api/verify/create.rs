@@ -2,7 +2,7 @@
 
 use axum::BoxError;
 use bytes::Bytes;
-use claviger_core::rate::RateDecision;
+use claviger_core::quota::Metered;
 use http::Request;
 
 use super::super::BODY_BYTES_MAX;
@@ -30,7 +30,7 @@ pub(super) async fn create<B>(
     state: &AppState,
     peer: Option<Peer>,
     request: Request<B>,
-    rate: &mut Option<RateDecision>,
+    rate: &mut Option<Metered>,
 ) -> Result<Bytes, Problem>
 where
     B: http_body::Body<Data = Bytes>,

@@ -16,7 +16,7 @@ use axum::extract::DefaultBodyLimit;
 use bytes::Bytes;
 use claviger_authority::index::View;
 use claviger_core::decide::{Credential, Place, Refusal};
-use claviger_core::rate::RateDecision;
+use claviger_core::quota::Metered;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{Either, Full};
@@ -85,7 +85,7 @@ fn accept(
     view: &View<'_>,
     credential: Credential<'_>,
     place: Place<'_>,
-) -> Result<Option<RateDecision>, Problem> {
+) -> Result<Option<Metered>, Problem> {
     let counted = arrival::count(state, view, credential, place)?;
     if matches!(credential, Credential::Anonymous) {
         return Err(Problem::refused(Refusal::CredentialsRequired, ""));
@@ -97,7 +97,7 @@ fn accept(
 fn response(
     shared: &Shared,
     outcome: Result<Bytes, Problem>,
-    rate: Option<&RateDecision>,
+    rate: Option<&Metered>,
     id: &RequestId,
 ) -> Response<ApiBody> {
     let response = match outcome {

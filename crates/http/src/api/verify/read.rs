@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use claviger_core::rate::RateDecision;
+use claviger_core::quota::Metered;
 use http::Request;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -51,7 +51,7 @@ pub(super) fn read<B>(
     state: &AppState,
     peer: Option<Peer>,
     request: &Request<B>,
-    rate: &mut Option<RateDecision>,
+    rate: &mut Option<Metered>,
 ) -> Result<Bytes, Problem> {
     let arrival = Arrival::read(state, peer, request)?;
     let place = arrival.place(request.headers());

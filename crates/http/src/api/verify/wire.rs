@@ -8,7 +8,7 @@ use claviger_authority::index::View;
 use claviger_core::authority::{AuthorityView, Reference};
 use claviger_core::decide::{Context, Credential, Permit, Place, Reason, Reasons, Refusal, Request, Target};
 use claviger_core::key::{KeyView, PresentedKey};
-use claviger_core::rate::RateDecision;
+use claviger_core::quota::Metered;
 use claviger_core::scope::{Action, ScopeSet};
 use claviger_core::selector::Version;
 use claviger_core::{KeyId, UnixSeconds};
@@ -82,7 +82,7 @@ pub struct VerifyAnswer<'v> {
     /// Whether to let it through.
     pub(super) valid: bool,
     /// `valid`, or why not: `invalid_key`, `key_disabled`, `key_expired`, `restricted`, `forbidden`,
-    /// `target_required`, `not_found`, `rate_limited`.
+    /// `target_required`, `not_found`, `rate_limited`, `quota_exceeded`.
     #[schema(example = "valid")]
     pub(super) code: &'static str,
     /// The key; null if it is not known. So are the next four.
@@ -103,7 +103,7 @@ pub struct VerifyAnswer<'v> {
     pub(super) grants: GrantsAnswer<'v>,
     /// The version to serve: the one asked for, else the latest. Null unless it is valid and about a resource.
     pub(super) version: Option<u32>,
-    /// If it is `rate_limited`: seconds after which it is worth trying again.
+    /// If it is one of the last two: seconds after which it is worth trying again.
     #[cfg_attr(test, serde(skip_serializing_if = "Option::is_none"))]
     #[schema(value_type = u64, required = false)]
     pub(super) retry_after_seconds: Option<u64>,
@@ -225,7 +225,7 @@ impl<'q> Question<'q> {
         if let Credential::Key(key) = credential {
             let now = state.authority.now();
             let rate = if answer.valid { state.authority.check_rate(key, now) } else { None };
-            if let Some(rate) = rate.filter(|rate| !rate.allowed) {
+            if let Some(rate) = rate.filter(|rate| !rate.allowed()) {
                 answer.limited(&rate);
             }
             state.authority.record_use(key.id, self.request.place.address, now, answer.valid);
@@ -291,9 +291,9 @@ impl<'v> VerifyAnswer<'v> {
     }
 
     /// The answer where the key was used as often as it may be.
-    fn limited(&mut self, rate: &RateDecision) {
+    fn limited(&mut self, rate: &Metered) {
         self.valid = false;
-        self.code = "rate_limited";
+        self.code = rate.code();
         self.grants = GrantsAnswer::default();
         self.version = None;
         self.retry_after_seconds = Some(retry_after(rate));

@@ -264,7 +264,7 @@ fn apply(write: &mut Write<'_>, item: &Item) -> Result<Option<()>> {
         Item::ResourceGone { reference } => {
             let Ok(reference) = ResourceRef::parse(reference) else { return Ok(None) };
             if resources::by_reference(write.conn, reference.as_str())?.is_some() {
-                resources::delete(write, &reference)?;
+                resources::delete(write, &reference, None)?;
             }
             Ok(Some(()))
         }
@@ -338,7 +338,7 @@ fn apply_resource(write: &mut Write<'_>, item: &Item) -> Result<Option<()>> {
     let before = record.revision - 1;
     match resources::put(write, record, Some(before)) {
         // Handed to somebody who is not in the backup. Its host tells of it again.
-        Err(StoreError::Missing(_)) => resources::delete(write, &name).map(|_| Some(())),
+        Err(StoreError::Missing(_)) => resources::delete(write, &name, None).map(|_| Some(())),
         other => other.map(Some),
     }
 }

@@ -7,7 +7,9 @@ use claviger_core::authority::{Authority, Kind, Reference, ReferenceError, Resou
 use claviger_core::key::{Actor, CreatedVia, Digest, KeyEntry, KeyRecord, Metadata, Preview, Rights};
 use claviger_core::lifecycle::Status;
 use claviger_core::name::Name;
-use claviger_core::restriction::{Rate, RestrictionError, Restrictions, WebOrigin, parse_block};
+use claviger_core::restriction::{
+    Quota, QuotaPeriod, Rate, RestrictionError, Restrictions, WebOrigin, parse_block,
+};
 use claviger_core::scope::ScopeSet;
 use claviger_core::selector::{Grants, Selector};
 use claviger_core::time::{Timestamp, UnixSeconds};
@@ -127,6 +129,15 @@ struct RestrictionsColumn<'a> {
     origins: Option<Vec<Cow<'a, str>>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rate: Option<RateColumn>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    quota: Option<QuotaColumn<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct QuotaColumn<'a> {
+    limit: u32,
+    period: &'a str,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -161,6 +172,9 @@ pub(crate) fn encode_restrictions(restrictions: &Restrictions) -> Result<Option<
         rate: restrictions
             .rate
             .map(|rate| RateColumn { limit: rate.limit, period_seconds: rate.period_seconds }),
+        quota: restrictions
+            .quota
+            .map(|quota| QuotaColumn { limit: quota.limit, period: quota.period.as_str() }),
     };
     serde_json::to_string(&column).map(Some).map_err(StoreError::unavailable)
 }
@@ -172,7 +186,12 @@ pub(crate) fn decode_restrictions(text: &str) -> std::result::Result<Restriction
     let origins =
         column.origins.map(|all| all.iter().map(|text| WebOrigin::parse(text)).collect()).transpose()?;
     let rate = column.rate.map(|rate| Rate { limit: rate.limit, period_seconds: rate.period_seconds });
-    Ok(Restrictions { addresses, origins, rate }.checked()?)
+    let quota = |column: QuotaColumn<'_>| {
+        let period = QuotaPeriod::from_word(column.period).ok_or(RestrictionError::Quota)?;
+        Ok::<_, RestrictionError>(Quota { limit: column.limit, period })
+    };
+    let quota = column.quota.map(quota).transpose()?;
+    Ok(Restrictions { addresses, origins, rate, quota }.checked()?)
 }
 
 /// The column of metadata, an object of texts; absent if there is none.

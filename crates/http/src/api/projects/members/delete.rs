@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use claviger_core::{AccountId, ProjectId};
 
-use crate::extract::{By, NamedPair};
+use crate::extract::{By, NamedPair, Revision};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
 use crate::wire::Deleted;
@@ -17,6 +17,7 @@ use crate::wire::Deleted;
     params(
         ("id" = String, Path, description = "The project: `proj_…`"),
         ("account" = String, Path, description = "The account: `acct_…`"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state of the project that shall be changed"),
     ),
     responses(
         (status = 200, description = "The account has no role there any more", body = Deleted),
@@ -27,7 +28,8 @@ pub(super) async fn delete(
     State(state): State<AppState>,
     By(caller): By,
     NamedPair(id, account): NamedPair<ProjectId, AccountId>,
+    Revision(revision): Revision,
 ) -> Result<Json<Deleted>, Problem> {
-    let changed = state.authority.set_project_role(&caller, id, account, None).await?;
+    let changed = state.authority.set_role(&caller, id, account, None, revision).await?;
     Ok(Json(Deleted::of(account, &changed.change)))
 }

@@ -6,7 +6,7 @@ use claviger_core::subject::ProjectRole;
 use claviger_core::{AccountId, ProjectId};
 
 use crate::api::group::{MemberAnswer, PutMember, role_of};
-use crate::extract::{By, JsonBody, NamedPair};
+use crate::extract::{By, JsonBody, NamedPair, Revision};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
 use crate::wire::{AfterChange, Revocation};
@@ -19,6 +19,7 @@ use crate::wire::{AfterChange, Revocation};
     params(
         ("id" = String, Path, description = "The project: `proj_…`"),
         ("account" = String, Path, description = "The account: `acct_…`"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state of the project that shall be changed"),
     ),
     responses(
         (status = 200, description = "The account has this role", body = AfterChange<MemberAnswer>),
@@ -29,10 +30,11 @@ pub(super) async fn put(
     State(state): State<AppState>,
     By(caller): By,
     NamedPair(id, account): NamedPair<ProjectId, AccountId>,
+    Revision(revision): Revision,
     JsonBody(body): JsonBody<PutMember>,
 ) -> Result<Json<AfterChange<MemberAnswer>>, Problem> {
     let role = role_of::<ProjectRole>(&body)?;
-    let changed = state.authority.set_project_role(&caller, id, account, Some(role)).await?;
+    let changed = state.authority.set_role(&caller, id, account, Some(role), revision).await?;
     let record = MemberAnswer::of(account, role);
     Ok(Json(AfterChange { record, revocation: Revocation::of(&changed.change) }))
 }

@@ -27,6 +27,6 @@ pub(super) async fn list(
     Named(id): Named<TeamId>,
     QueryOf(page): QueryOf<PageQuery>,
 ) -> Result<Json<Listing<MemberAnswer>>, Problem> {
-    let record = state.authority.team(&caller, id).await?;
+    let record = state.authority.group(&caller, id).await?;
     members_page(&record.team.members, &page).map(Json)
 }

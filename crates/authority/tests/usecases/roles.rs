@@ -1,0 +1,60 @@
+//! Who gives roles.
+
+use claviger_authority::Caller;
+use claviger_core::Authority as KeyAuthority;
+use claviger_core::subject::{ProjectRole, TeamRole};
+
+use super::support::*;
+
+const PLENTY: &str = "*:* team:update team:read project:update project:read resource:read";
+
+#[tokio::test]
+async fn people_give_what_their_role_allows_and_keys_what_they_include() {
+    let house = House::build().await;
+    let wide = house.key(KeyAuthority::Team(house.team), PLENTY).await;
+    let narrow = house.key(KeyAuthority::Team(house.team), "team:update").await;
+    let (wide, narrow) = (house.with_key(wide.secret.expose()), house.with_key(narrow.secret.expose()));
+    let set = async |caller: &Caller, account, role: Option<TeamRole>| {
+        code(house.authority.set_role(caller, house.team, account, role, None).await)
+    };
+    let (member, admin, owner) = (Some(TeamRole::Member), Some(TeamRole::Admin), Some(TeamRole::Owner));
+    assert_eq!(set(&house.bob(), house.bob, member).await, "not_found");
+    assert_eq!(set(&narrow, house.bob, member).await, "forbidden");
+    assert_eq!(set(&wide, house.bob, admin).await, "forbidden");
+    assert_eq!(set(&wide, house.bob, member).await, "ok");
+    assert_eq!(set(&house.bob(), house.bob, admin).await, "forbidden");
+    assert_eq!(set(&wide, house.bob, admin).await, "forbidden");
+    assert_eq!(set(&house.ada(), house.bob, admin).await, "ok");
+    // An admin makes admins, and no owners.
+    assert_eq!(set(&house.bob(), house.bob, owner).await, "forbidden");
+    assert_eq!(set(&house.bob(), house.ada, None).await, "forbidden");
+    assert_eq!(set(&narrow, house.ada, member).await, "forbidden");
+    assert_eq!(set(&house.ada(), house.ada, None).await, "last_owner");
+    assert_eq!(set(&house.operator(), house.bob, owner).await, "ok");
+    assert_eq!(set(&house.bob(), house.ada, member).await, "ok");
+    // Whoever gives nothing needs no more than the scope.
+    assert_eq!(set(&narrow, house.ada, member).await, "ok");
+    assert_eq!(set(&narrow, house.ada, None).await, "ok");
+    assert_eq!(set(&narrow, house.ada, None).await, "not_found");
+    let rows = house.history("team:update").await;
+    assert_eq!(rows.len(), 5, "{rows:?}");
+    assert_eq!(&*rows[0].detail, format!("account:{}: member -> none", house.ada));
+}
+
+#[tokio::test]
+async fn in_projects() {
+    let house = House::build().await;
+    let mut new = house.new_key(KeyAuthority::Project(house.project), PLENTY);
+    new.expires_at = Some(house.seconds_from_now(60));
+    let brief = house.authority.create_key(&house.ada(), new).await.unwrap().value;
+    let lasting = house.key(KeyAuthority::Project(house.project), PLENTY).await;
+    let set = async |caller: &Caller, role: ProjectRole| {
+        code(house.authority.set_role(caller, house.project, house.bob, Some(role), None).await)
+    };
+    let (brief, lasting) = (house.with_key(brief.secret.expose()), house.with_key(lasting.secret.expose()));
+    assert_eq!(set(&brief, ProjectRole::Viewer).await, "forbidden", "a role does not end with the key");
+    assert_eq!(set(&lasting, ProjectRole::Admin).await, "forbidden");
+    assert_eq!(set(&lasting, ProjectRole::Collaborator).await, "ok");
+    assert_eq!(set(&brief, ProjectRole::Viewer).await, "ok", "that is less than before");
+    assert_eq!(set(&house.ada(), ProjectRole::Admin).await, "ok");
+}

@@ -1,0 +1,109 @@
+//! `If-Match`: a change is made only to the state that the caller saw.
+
+use std::collections::BTreeSet;
+
+use axum::body::Body;
+use http::Request;
+use serde_json::{Value, json};
+
+use crate::app::{Answer, OPERATOR};
+use crate::world::World;
+
+/// Every route that takes `If-Match`: how it is described, where, and with what body.
+fn conditional(w: &World) -> Vec<(&'static str, &'static str, String, Value)> {
+    let key = format!("/v1/keys/{}", w.ada_narrow.id);
+    let (account, team) = (format!("/v1/accounts/{}", w.ada), format!("/v1/teams/{}", w.lab));
+    let project = format!("/v1/projects/{}", w.atlas);
+    let notebook = json!({
+        "holder": format!("account:{}", w.ada), "visibility": "private", "latest_version": 7, "versions": [],
+    });
+    let (member, viewer) = (format!("{team}/members/{}", w.eve), format!("{project}/members/{}", w.eve));
+    vec![
+        ("PUT", "/v1/teams/{id}/members/{account}", member.clone(), json!({"role": "admin"})),
+        ("DELETE", "/v1/teams/{id}/members/{account}", member, Value::Null),
+        ("PUT", "/v1/projects/{id}/members/{account}", viewer.clone(), json!({"role": "admin"})),
+        ("DELETE", "/v1/projects/{id}/members/{account}", viewer, Value::Null),
+        ("DELETE", "/v1/resources/{reference}", "/v1/resources/notebook:alpha".into(), Value::Null),
+        ("PATCH", "/v1/keys/{id}", key.clone(), json!({"name": "m"})),
+        ("DELETE", "/v1/keys/{id}", key.clone(), Value::Null),
+        ("POST", "/v1/keys/{id}/rotate", format!("{key}/rotate"), json!({})),
+        ("PATCH", "/v1/accounts/{id}", account.clone(), json!({"name": "m"})),
+        ("DELETE", "/v1/accounts/{id}", account, Value::Null),
+        ("PATCH", "/v1/teams/{id}", team.clone(), json!({"name": "m"})),
+        ("DELETE", "/v1/teams/{id}", team, Value::Null),
+        ("PATCH", "/v1/projects/{id}", project.clone(), json!({"name": "m"})),
+        ("DELETE", "/v1/projects/{id}", project, Value::Null),
+        ("PUT", "/v1/resources/{reference}", "/v1/resources/notebook:alpha".into(), notebook),
+    ]
+}
+
+async fn send(w: &World, method: &str, path: &str, tags: &[&str], body: &Value) -> Answer {
+    let mut request = Request::builder().method(method).uri(path).header("x-api-key", OPERATOR);
+    for tag in tags {
+        request = request.header("if-match", *tag);
+    }
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    w.app.send(request.header("content-type", "application/json").body(Body::from(body)).unwrap()).await
+}
+
+/// Where the state of what a route changes is shown.
+fn shown(path: &str) -> &str {
+    let path = path.trim_end_matches("/rotate");
+    path.split_once("/members/").map_or(path, |(group, _)| group)
+}
+
+#[tokio::test]
+async fn every_route_that_takes_one() {
+    for n in 0..conditional(&World::new().await).len() {
+        // A world for each, as some of them end what they change.
+        let w = World::new().await;
+        let (method, route, path, body) = conditional(&w).swap_remove(n);
+        let tag = w.app.get(OPERATOR, shown(&path)).await.header("etag").to_owned();
+        assert!(tag.starts_with("\"r"), "{route}: {tag}");
+        let before = w.app.sequence().await;
+        for wrong in ["\"r99\"", "\"r0\"", "\"x\"", "\"\"", "r1", &format!("W/{tag}")] {
+            let answer = send(&w, method, &path, &[wrong], &body).await;
+            assert_eq!(answer.status, 412, "{method} {route} {wrong}: {}", answer.text());
+            assert_eq!(answer.json()["code"], "stale");
+        }
+        let twice = send(&w, method, &path, &[&tag, "\"r99\""], &body).await;
+        twice.refused(400, "invalid_request");
+        assert_eq!(w.app.sequence().await, before, "{method} {route} has written something");
+        let done = send(&w, method, &path, &[&tag], &body).await;
+        assert!(done.status.is_success(), "{method} {route}: {}", done.text());
+        assert!(w.app.sequence().await > before, "{method} {route}");
+        // What was seen before is not what is there now.
+        let again = send(&w, method, &path, &[&tag], &body).await;
+        let gone = method == "DELETE" && ["/v1/keys/{id}", "/v1/resources/{reference}"].contains(&route);
+        again.refused(if gone { 404 } else { 412 }, if gone { "not_found" } else { "stale" });
+    }
+}
+
+#[tokio::test]
+async fn a_star_is_any_state() {
+    let w = World::new().await;
+    let path = format!("/v1/keys/{}", w.ada_narrow.id);
+    for name in ["a", "b"] {
+        send(&w, "PATCH", &path, &["*"], &json!({"name": name})).await.ok(200);
+    }
+    let tag = w.app.get(OPERATOR, &path).await.header("etag").to_owned();
+    assert_eq!(tag, "\"r3\"");
+}
+
+/// The document says which routes take it; each of them has a row here.
+#[tokio::test]
+async fn the_rows_are_complete() {
+    let w = World::new().await;
+    let document = w.app.call("GET", "/openapi.json", None, None).await.json();
+    let mut described = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+            if parameters.iter().any(|parameter| parameter["name"] == "If-Match") {
+                described.insert((method.to_uppercase(), path.clone()));
+            }
+        }
+    }
+    let rows = conditional(&w).into_iter().map(|(method, route, ..)| (method.to_owned(), route.to_owned()));
+    assert_eq!(described, rows.collect());
+}
