@@ -10,6 +10,9 @@ use tower::ServiceExt;
 
 use crate::support::Running;
 
+/// A text that could be a key, and is none.
+const NOBODYS: &str = "sk_nobody_ever_issued_this_one_here";
+
 /// Tells who calls, and what is left of the request's head.
 async fn tell(request: Request) -> String {
     let caller = request.extensions().get::<Verified>().map(|caller| caller.authority.clone());
@@ -59,9 +62,9 @@ async fn who_calls_is_told_and_the_key_is_not() {
     );
     assert!(headers["www-authenticate"].to_str().unwrap().starts_with("Bearer"));
     assert!(body.contains("credentials_required"), "{body}");
-    let (status, _, body) = ask(&app, "/a", &[("x-api-key", "x")]).await;
+    let (status, _, body) = ask(&app, "/a", &[("x-api-key", NOBODYS)]).await;
     assert!(status == 401 && body.contains("invalid_key"), "{body}");
-    let (status, _, _) = ask(&app, "/a", &[("x-api-key", "x"), ("authorization", &bearer)]).await;
+    let (status, _, _) = ask(&app, "/a", &[("x-api-key", NOBODYS), ("authorization", &bearer)]).await;
     assert_eq!(status.as_u16(), 400);
 
     running.operator().keys().disable(&id).await.unwrap();
@@ -92,24 +95,42 @@ async fn a_layer_that_asks_for_nothing_still_refuses_what_is_wrong() {
     let running = Running::start().await;
     let app = guarded(VerifyLayer::new(running.operator()).optional());
     assert_eq!(ask(&app, "/a", &[]).await.2, "nobody /a ");
-    assert_eq!(ask(&app, "/a", &[("x-api-key", "wrong")]).await.0.as_u16(), 401);
+    assert_eq!(ask(&app, "/a", &[("x-api-key", NOBODYS)]).await.0.as_u16(), 401);
 }
 
 #[tokio::test]
 async fn an_authority_that_is_away_says_nothing_about_a_key() {
     let client = Client::builder("http://127.0.0.1:1").key("k").build().unwrap();
-    let (status, headers, body) = ask(&guarded(VerifyLayer::new(client)), "/a", &[("x-api-key", "x")]).await;
+    let (status, headers, body) =
+        ask(&guarded(VerifyLayer::new(client)), "/a", &[("x-api-key", NOBODYS)]).await;
     assert_eq!((status.as_u16(), headers["retry-after"].to_str().unwrap()), (503, "1"));
     assert!(body.contains("unavailable"), "{body}");
     // A service whose own key may not verify is set up wrongly; its callers are not to blame.
     let running = Running::start().await;
     let (weak, _, _) = key(&running, &["report:read"]).await;
     let client = Client::builder(&running.url).key(weak).build().unwrap();
-    let (status, _, body) = ask(&guarded(VerifyLayer::new(client)), "/a", &[("x-api-key", "x")]).await;
+    let (status, _, body) = ask(&guarded(VerifyLayer::new(client)), "/a", &[("x-api-key", NOBODYS)]).await;
     assert!(status == 500 && !body.contains("key:verify"), "{status} {body}");
 }
 
-#[cfg(feature = "embedded")]
+#[tokio::test]
+async fn an_address_that_names_nothing_is_not_found() {
+    let running = Running::start().await;
+    let (secret, _, _) = key(&running, &["report:read"]).await;
+    let app = guarded(VerifyLayer::new(running.operator()).asking(|head| Asked {
+        action: Some("report:read".to_owned()),
+        target: Some(format!("report:{}", head.headers["x-id"].to_str().unwrap())),
+        ..Asked::default()
+    }));
+    let mut told = Vec::new();
+    for id in ["unknown", "a.b", "", "a:b", &"x".repeat(129)] {
+        let (status, _, body) = ask(&app, "/a", &[("x-api-key", secret.expose()), ("x-id", id)]).await;
+        assert_eq!(status.as_u16(), 404, "{id}: {body}");
+        told.push(body);
+    }
+    assert!(told.iter().all(|body| *body == told[0]), "they are told the same: {told:?}");
+}
+
 #[tokio::test]
 async fn the_same_without_a_network() {
     let running = Running::start().await;
@@ -118,7 +139,7 @@ async fn the_same_without_a_network() {
     let app = guarded(VerifyLayer::new(embedded.clone()));
     let (status, _, text) = ask(&app, "/a", &[("x-api-key", secret.expose())]).await;
     assert_eq!((status.as_u16(), text), (200, format!("{authority} /a ")));
-    assert_eq!(ask(&app, "/a", &[("x-api-key", "x")]).await.0.as_u16(), 401);
+    assert_eq!(ask(&app, "/a", &[("x-api-key", NOBODYS)]).await.0.as_u16(), 401);
     for target in [None, Some(authority.clone()), Some("notebook:none".to_owned())] {
         let question =
             claviger_client::Verify { target, explain: true, ..claviger_client::Verify::new(secret.clone()) };
