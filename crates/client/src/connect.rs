@@ -5,17 +5,18 @@ use std::time::Duration;
 use hyper_util::client::legacy::connect::HttpConnector;
 
 use crate::address::Base;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 #[cfg(feature = "tls")]
 pub(crate) type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
 #[cfg(not(feature = "tls"))]
 pub(crate) type Connector = HttpConnector;
 
-fn tcp(timeout: Duration) -> HttpConnector {
+fn tcp(base: &Base, timeout: Duration) -> HttpConnector {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     connector.set_connect_timeout(Some(timeout));
+    connector.enforce_http(!base.secure);
     connector
 }
 
@@ -25,9 +26,7 @@ fn tcp(timeout: Duration) -> HttpConnector {
 pub(crate) fn connector(base: &Base, roots: Option<&[u8]>, timeout: Duration) -> Result<Connector> {
     use hyper_rustls::ConfigBuilderExt;
 
-    let wrong = |reason| Error::Address { address: base.text.clone(), reason };
-    let mut tcp = tcp(timeout);
-    tcp.enforce_http(false);
+    let wrong = |reason| crate::Error::Address { address: base.text.clone(), reason };
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let tls = tls.map_err(|_| wrong("TLS could not be set up"))?;
@@ -44,7 +43,7 @@ pub(crate) fn connector(base: &Base, roots: Option<&[u8]>, timeout: Duration) ->
     };
     let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls.with_no_client_auth());
     let builder = if base.secure { builder.https_only() } else { builder.https_or_http() };
-    Ok(builder.enable_http1().wrap_connector(tcp))
+    Ok(builder.enable_http1().wrap_connector(tcp(base, timeout)))
 }
 
 #[cfg(feature = "tls")]
@@ -61,6 +60,6 @@ fn named_roots(pem: &[u8]) -> Option<rustls::RootCertStore> {
 
 #[cfg(not(feature = "tls"))]
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as with TLS")]
-pub(crate) fn connector(_base: &Base, _roots: Option<&[u8]>, timeout: Duration) -> Result<Connector> {
-    Ok(tcp(timeout))
+pub(crate) fn connector(base: &Base, _roots: Option<&[u8]>, timeout: Duration) -> Result<Connector> {
+    Ok(tcp(base, timeout))
 }

@@ -20,11 +20,15 @@
 //! # }
 //! ```
 //!
-//! - Every attempt has a time-out. A question whose connection broke is asked once more; a change never is.
+//! - Every operation of the API has a method. Listings are [`Pages`].
+//! - Every attempt has a time-out. What only asks, says how things are (PUT) or has an idempotency key is sent once
+//!   more if the connection broke; any other change never is.
 //! - Where the authority asks for a pause (`Retry-After`), the client takes it, within a bound.
 //! - Errors carry the authority's [`Problem`] with its stable code and the request id that leads to its log.
 //! - A key is a [`Secret`], which prints nothing. It is not sent over plain HTTP to another machine unless
-//!   [`Builder::allow_plain_http`] says so.
+//!   [`Builder::allow_plain_http`] says so, and no redirect is followed.
+//!
+//! `docs/CLIENT.md` tells more.
 //!
 //! # Guarding a service
 //!

@@ -15,6 +15,7 @@ mod identity;
 mod main_road;
 mod presenting;
 mod record;
+mod runs;
 
 /// The program that is tested.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_claviger");

@@ -28,7 +28,7 @@ async fn accounts() {
     let ada = accounts.create(&new).await.unwrap();
     assert!(ada.has_password && !ada.closed && ada.other.is_empty(), "{ada:?}");
     let filter = AccountFilter { email: new.email.clone(), ..AccountFilter::default() };
-    assert_eq!(accounts.list(&filter).collect(9).await.unwrap(), [ada.clone()]);
+    assert_eq!(accounts.list(&filter).collect(9).await.unwrap(), std::slice::from_ref(&ada));
 
     let (read, tag) = accounts.get_tagged(&ada.id).await.unwrap();
     assert_eq!((&read, accounts.get(&ada.id).await.unwrap()), (&ada, ada.clone()));
@@ -59,7 +59,7 @@ async fn teams_and_projects() {
     let mut roles = teams.members(&lab.id).page_size(1);
     assert_eq!(roles.collect(9).await.unwrap().len(), 2);
     let of_member = TeamFilter { member: Some(member.clone()), ..TeamFilter::default() };
-    assert_eq!(teams.list(&of_member).collect(9).await.unwrap(), [lab.clone()]);
+    assert_eq!(teams.list(&of_member).collect(9).await.unwrap(), std::slice::from_ref(&lab));
     assert!(teams.remove(&lab.id, &member).await.unwrap().deleted);
     assert_eq!(code(teams.remove(&lab.id, &owner).await), "last_owner");
     let patch = GroupPatch { name: Some("Laboratory".to_owned()), ..GroupPatch::default() };
@@ -72,7 +72,7 @@ async fn teams_and_projects() {
     assert!(atlas.other.is_empty(), "{atlas:?}");
     assert_eq!(code(projects.create_once(&new, "atlas").await), "idempotency_replayed");
     let held = ProjectFilter { holder: Some(holder), ..ProjectFilter::default() };
-    assert_eq!(projects.list(&held).collect(9).await.unwrap(), [atlas.clone()]);
+    assert_eq!(projects.list(&held).collect(9).await.unwrap(), std::slice::from_ref(&atlas));
     projects.set_role(&atlas.id, &member, "viewer").await.unwrap();
     assert_eq!(projects.members(&atlas.id).collect(9).await.unwrap().len(), 1);
     assert_eq!(projects.remove(&atlas.id, &member).await.unwrap().id, member);
@@ -179,7 +179,7 @@ async fn imports_in_one_request_and_in_steps() {
         ..ImportRow::default()
     };
     let one = row("elsewhere_0123456789abcdef0123456789");
-    let imported = keys.import(&[one.clone()], ImportOptions::default()).await.unwrap();
+    let imported = keys.import(std::slice::from_ref(&one), ImportOptions::default()).await.unwrap();
     assert!(imported.outcomes[0].is_good() && imported.import.committed && imported.other.is_empty());
     let begun = keys.begin_import(ImportOptions::default()).await.unwrap();
     let rows = [one, row("elsewhere_another_0123456789abcdef01")];
