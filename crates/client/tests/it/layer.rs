@@ -4,7 +4,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::routing::get;
-use claviger_client::{Asked, Client, NewKey, Secret, Slots, Verified, Verifier, VerifyLayer};
+use claviger_client::{
+    Asked, Client, Embedded, NewKey, Restrictions, Secret, Slots, Verified, Verifier, VerifyLayer,
+};
 use http::StatusCode;
 use tower::ServiceExt;
 
@@ -114,6 +116,39 @@ async fn an_authority_that_is_away_says_nothing_about_a_key() {
 }
 
 #[tokio::test]
+async fn a_key_is_good_from_where_it_may_be_used() {
+    let running = Running::start().await;
+    let restrictions = Restrictions {
+        addresses: Some(vec!["192.0.2.0/24".to_owned()]),
+        origins: Some(vec!["https://app.example.org".to_owned()]),
+        rate: None,
+    };
+    let authority = format!("account:{}", running.account().await);
+    let new = NewKey { restrictions: Some(restrictions), ..NewKey::new("test", &authority) };
+    let secret = running.operator().keys().create(&new).await.unwrap().secret;
+    // As it may be told by the connection, or by a proxy.
+    let from = |head: &http::request::Parts| Asked {
+        address: head.headers.get("x-from").map(|value| value.to_str().unwrap().to_owned()),
+        ..Asked::default()
+    };
+    let remote = guarded(VerifyLayer::new(running.operator()).asking(from));
+    let embedded = guarded(VerifyLayer::new(Embedded::new(running.authority.clone())).asking(from));
+    for app in [remote, embedded] {
+        let check = async |from: &[(&str, &str)], expect: u16| {
+            let headers = [&[("x-api-key", secret.expose())], from].concat();
+            let (status, _, body) = ask(&app, "/a", &headers).await;
+            assert_eq!(status.as_u16(), expect, "{from:?}: {body}");
+            assert!(expect == 200 || body.contains("\"restricted\""), "{body}");
+        };
+        check(&[], 403).await;
+        check(&[("x-from", "192.0.2.7")], 403).await;
+        check(&[("x-from", "192.0.2.7"), ("origin", "https://app.example.org")], 200).await;
+        check(&[("x-from", "192.0.2.7"), ("origin", "https://other.example.org")], 403).await;
+        check(&[("x-from", "198.51.100.7"), ("origin", "https://app.example.org")], 403).await;
+    }
+}
+
+#[tokio::test]
 async fn an_address_that_names_nothing_is_not_found() {
     let running = Running::start().await;
     let (secret, _, _) = key(&running, &["report:read"]).await;
@@ -135,7 +170,7 @@ async fn an_address_that_names_nothing_is_not_found() {
 async fn the_same_without_a_network() {
     let running = Running::start().await;
     let (secret, _, authority) = key(&running, &["report:read"]).await;
-    let embedded = claviger_client::Embedded::new(running.authority.clone());
+    let embedded = Embedded::new(running.authority.clone());
     let app = guarded(VerifyLayer::new(embedded.clone()));
     let (status, _, text) = ask(&app, "/a", &[("x-api-key", secret.expose())]).await;
     assert_eq!((status.as_u16(), text), (200, format!("{authority} /a ")));
