@@ -198,11 +198,13 @@ impl<V: Verifier> VerifyLayer<V> {
         }
         let origin = parts.headers.get(ORIGIN).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let question = Verify {
-            action: asked.action,
+            action: asked.action.clone(),
             target: asked.target,
             version: asked.version,
             ip: asked.address,
             origin,
+            // So that a refusal can say what is missing.
+            explain: true,
             ..Verify::new(key)
         };
         let verdict = self.verifier.verify(question).await.map_err(|error| Refused::unverified(&error))?;
@@ -215,7 +217,7 @@ impl<V: Verifier> VerifyLayer<V> {
             })),
             // Good without a key to it cannot be: whoever says so is no authority.
             (true, _, _) => Err(Refused::unverified(&Unverified::Refused("no key is named".to_owned()))),
-            (false, _, _) => Err(Refused::by(&verdict)),
+            (false, _, _) => Err(Refused::by(&verdict, asked.action.as_deref())),
         }
     }
 }

@@ -71,8 +71,8 @@ impl Refused {
         }
     }
 
-    /// What the authority refused. Of a 403 it does not say here what is missing, as the verdict does not.
-    pub(crate) fn by(verdict: &Verdict) -> Self {
+    /// What the authority refused to somebody who asked for this action.
+    pub(crate) fn by(verdict: &Verdict, action: Option<&str>) -> Self {
         let (status, title, detail) = match verdict.code.as_str() {
             "invalid_key" => (
                 StatusCode::UNAUTHORIZED,
@@ -89,7 +89,7 @@ impl Refused {
                 "Key expired",
                 "This key has expired. Create a new one, or ask whoever manages it for a later date.",
             ),
-            "restricted" => (StatusCode::FORBIDDEN, "Restricted", "This key may not be used from here."),
+            "restricted" => (StatusCode::FORBIDDEN, "Restricted", outside(verdict)),
             "not_found" => return Self::not_found(),
             "target_required" => (
                 StatusCode::FORBIDDEN,
@@ -102,7 +102,10 @@ impl Refused {
                 "This key was used as often as it may be for now. `Retry-After` says when it may be used again.",
             ),
             // Whatever a later authority calls it: it is refused.
-            _ => (StatusCode::FORBIDDEN, "Forbidden", "This key does not allow this."),
+            code => {
+                let detail = missing(verdict, action.unwrap_or("this"));
+                return Self::new(StatusCode::FORBIDDEN, code, "Forbidden", detail);
+            }
         };
         let limited = status == StatusCode::TOO_MANY_REQUESTS;
         let retry_after = limited.then(|| verdict.retry_after_seconds.unwrap_or(RETRY_SECONDS));
@@ -140,5 +143,36 @@ impl Refused {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
         response
+    }
+}
+
+/// The finding that decided: the last one.
+fn decisive(verdict: &Verdict) -> &str {
+    verdict.reasons.as_deref().and_then(<[_]>::last).map_or("", |reason| &reason.code)
+}
+
+/// From where the key may not be used.
+fn outside(verdict: &Verdict) -> &'static str {
+    match decisive(verdict) {
+        "address_outside" => "This key may not be used from this address.",
+        "origin_outside" => "This key may not be used from this origin.",
+        _ => "This key may not be used from here.",
+    }
+}
+
+/// What the key lacks. Only what is said of a target that it knows of: of others it is told nothing.
+fn missing(verdict: &Verdict, action: &str) -> String {
+    match decisive(verdict) {
+        "scope_missing" => format!("This key lacks a scope that covers `{action}`."),
+        "needs_more" if action.ends_with(":admin") => {
+            format!("`{action}` is for those who administer this.")
+        }
+        "needs_more" | "resource_keys_read" => format!("`{action}` needs more than the right to read."),
+        "version_not_selected" => "This version is outside those that the key was made for.".to_owned(),
+        "not_an_operator" => format!("`{action}` is for operator keys."),
+        "operators_run_only" => {
+            "Operator keys manage Claviger; they never reach what it protects.".to_owned()
+        }
+        _ => "This key does not allow this.".to_owned(),
     }
 }

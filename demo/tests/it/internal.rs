@@ -35,7 +35,7 @@ async fn the_authority_is_asked_about_the_key_and_told_of_the_run() {
     let atlas = Gateway::anonymous().with("resource", "project:proj_atlas");
     assert_eq!(get(&app, "/api/v1/projects/proj_atlas/runs", atlas).await.json(), json!([expected]));
 
-    let question = |action: &str| json!({"key": STAFF_KEY, "action": action, "target": "team:team_lab", "ip": "127.0.0.1"});
+    let question = |action: &str| json!({"key": STAFF_KEY, "action": action, "target": "team:team_lab", "ip": "127.0.0.1", "explain": true});
     let row = json!({
         "target": "project:proj_atlas", "action": "run:create",
         "detail": "The site started `Weekly`, asked to by key_staff.",

@@ -4,9 +4,11 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use claviger_client::{
-    ImportOptions, ImportRow, NewKey, Rate, Restrictions, Secret, Slots, Timestamp, Unverified, Verdict,
-    Verified, Verifier, Verify, VerifyLayer,
+    Asked, ImportOptions, ImportRow, NewKey, Rate, ResourceDescription, Restrictions, Secret, Slots,
+    Timestamp, Unverified, Verdict, Verified, Verifier, Verify, VerifyLayer,
 };
+use claviger_core::decide::{Access, Missing, Refusal};
+use claviger_core::scope::Action;
 use claviger_http::credential;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
@@ -16,7 +18,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tower::ServiceExt;
 
-use crate::support::Running;
+use crate::support::{OPERATOR_KEY, Running};
 
 const KEY: &str = "sk_0123456789abcdefghijklmnopqrstuvwx";
 const OTHER: &str = "sk_zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz";
@@ -258,6 +260,39 @@ async fn refusals_are_those_of_the_api() {
     check(&[("x-api-key", KEY)], "invalid_key").await;
     check(&[("x-api-key", expired.expose())], "key_expired").await;
     check(&[("x-api-key", disabled.expose())], "key_disabled").await;
+}
+
+#[tokio::test]
+async fn what_is_missing_is_named_as_the_gateway_names_it() {
+    let running = Running::start().await;
+    let operator = running.operator();
+    let holder = format!("account:{}", running.account().await);
+    let visibility = "private".to_owned();
+    let notebook =
+        ResourceDescription { holder: holder.clone(), visibility, latest_version: 3, ..<_>::default() };
+    operator.resources().put("notebook:a", &notebook, None).await.unwrap();
+    let reads = NewKey { scopes: Some(vec!["notebook:read".to_owned()]), ..NewKey::new("reads", &holder) };
+    let pinned = NewKey { versions: Some("@2".to_owned()), ..NewKey::new("pinned", "notebook:a") };
+    let secret = async |new: &NewKey| operator.keys().create(new).await.unwrap().secret;
+    let [reads, pinned] = [secret(&reads).await, secret(&pinned).await];
+    let check = async |key: &str, action: &'static str, version: u32, missing: Missing| {
+        let asked = Asked {
+            action: Some(action.to_owned()),
+            target: Some("notebook:a".to_owned()),
+            version: Some(version),
+            address: None,
+        };
+        let layer = VerifyLayer::new(running.operator()).asking(move |_| asked.clone());
+        let app = Router::new().fallback(mirror).layer(layer);
+        let request = Request::get("/a").header("x-api-key", key).body(Body::empty()).unwrap();
+        let (status, document, _) = told(app.oneshot(request).await.unwrap()).await;
+        let expected = Refusal::Forbidden(missing).detail(&Action::parse(action).unwrap().to_string());
+        assert_eq!((status, document["detail"].as_str()), (403, Some(expected.as_str())), "{action}");
+    };
+    check(reads.expose(), "notebook:update", 3, Missing::Scope).await;
+    check(pinned.expose(), "notebook:read", 3, Missing::Version).await;
+    check(pinned.expose(), "notebook:update", 2, Missing::Access(Access::Write)).await;
+    check(OPERATOR_KEY, "notebook:read", 2, Missing::NotForOperators).await;
 }
 
 #[tokio::test]
