@@ -7,20 +7,21 @@ use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
-use http::{HeaderValue, StatusCode, header};
+use claviger_client::Client;
+use http::{HeaderValue, header};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::catalog::{CATALOG, Catalog, Resource, resources};
-use crate::config::{Config, ConfigError, Observer, People};
+use crate::config::{Config, ConfigError, Observer, People, Projects};
 use crate::mirror::{MirrorError, mirror};
 use crate::problem::Problem;
 use crate::routes::runs::Runs;
-use crate::routes::{account, conat, embed, index, notebooks, runs, samples};
+use crate::routes::{account, conat, embed, index, internal, notebooks, runs, samples};
 
 /// How long requests under way may take to end once the application has been told to stop.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
@@ -41,6 +42,9 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// The authority's address or the application's key cannot be used.
+    #[error(transparent)]
+    Authority(#[from] claviger_client::Error),
     /// The authority does not have the resources.
     #[error(transparent)]
     Mirror(#[from] MirrorError),
@@ -59,7 +63,10 @@ pub struct App {
 
 /// What every request can see.
 pub(crate) struct Shared {
+    pub(crate) authority: Client,
     pub(crate) people: People,
+    pub(crate) team: String,
+    pub(crate) projects: Projects,
     pub(crate) resources: Vec<Resource>,
     pub(crate) runs: Mutex<Runs>,
     pub(crate) clock: fn() -> SystemTime,
@@ -77,16 +84,18 @@ pub async fn start(config: Config) -> Result<App, StartError> {
     let listener = TcpListener::bind(config.listen).await.map_err(listening)?;
     let address = listener.local_addr().map_err(listening)?;
     let resources = resources(&config);
-    mirror(&config.authority, &config.mirror_key, &resources).await?;
+    let Config { authority, key, people, team, projects, clock, observer, .. } = config;
+    let authority = Client::builder(authority).key(key).build()?;
+    mirror(&authority, &resources).await?;
 
-    let Config { people, clock, observer, .. } = config;
-    let shared = Shared { people, resources, runs: Mutex::default(), clock, observer };
-    let router = router(Arc::new(shared));
+    let runs = Mutex::default();
+    let shared = Shared { authority, people, team, projects, resources, runs, clock, observer };
+    let service = router(Arc::new(shared)).into_make_service_with_connect_info::<SocketAddr>();
     let (stop, stopped) = oneshot::channel();
     let server = tokio::spawn(async move {
         // Ends with an error, too, when the handle is dropped; either way it is time to stop.
         let stopped = async { drop(stopped.await) };
-        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+        if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stopped).await {
             tracing::error!(%error, "the server ended");
         }
     });
@@ -107,7 +116,7 @@ impl App {
 }
 
 fn router(shared: Arc<Shared>) -> Router {
-    Router::new()
+    let behind_the_gateway = Router::new()
         .route("/", get(index::page))
         .route("/d/{file}", get(notebooks::download))
         .route("/embed/{notebook}", get(embed::page))
@@ -119,21 +128,27 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/api/conat/hub", post(conat::hub))
         .route("/api/conat/project", post(conat::of_project))
         .fallback(async || Problem::not_found())
-        .method_not_allowed_fallback(async || {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This address does not know this method.")
-        })
+        .method_not_allowed_fallback(async || Problem::wrong_method())
+        .layer(from_fn_with_state(shared.clone(), observe));
+    behind_the_gateway
+        .merge(internal::router(&shared))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(from_fn_with_state(shared.clone(), around))
+        .layer(from_fn(around))
         .with_state(shared)
 }
 
-/// What holds for every request and every answer.
-async fn around(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+/// Shows what came through the gateway. What did not may still carry a key, which nobody shall see.
+async fn observe(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     if let Some(observer) = &shared.observer {
         observer(&parts);
     }
-    let mut response = next.run(Request::from_parts(parts, body)).await;
+    next.run(Request::from_parts(parts, body)).await
+}
+
+/// What holds for every answer.
+async fn around(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
     let headers = response.headers_mut();
     // What one caller may read, the next may not; and the gateway has to be asked each time.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

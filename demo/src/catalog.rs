@@ -53,29 +53,37 @@ pub(crate) enum Visibility {
     Public,
 }
 
-/// A resource as the authority wants it mirrored.
-#[derive(Clone, Debug, Serialize)]
+impl Visibility {
+    /// The authority's word.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Private => "private",
+            Self::Shared => "shared",
+            Self::Public => "public",
+        }
+    }
+}
+
+/// A resource, with what the authority has to know of it.
+#[derive(Clone, Debug)]
 pub(crate) struct Resource {
-    /// The resource's type; part of the address, not of the document.
-    #[serde(skip)]
+    /// The resource's type.
     pub(crate) kind: &'static str,
-    #[serde(skip)]
     pub(crate) id: &'static str,
     pub(crate) holder: String,
     pub(crate) creator: Option<String>,
     pub(crate) visibility: Visibility,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) public_from: Option<u32>,
     pub(crate) latest_version: u32,
     pub(crate) versions: Vec<Version>,
 }
 
 /// One version of a resource, with the names of what it references.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Version {
-    version: u32,
-    secrets: &'static [&'static str],
-    databases: &'static [&'static str],
+    pub(crate) version: u32,
+    pub(crate) secrets: &'static [&'static str],
+    pub(crate) databases: &'static [&'static str],
 }
 
 /// Everything that the application holds, with the holders that the configuration names.

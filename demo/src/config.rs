@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use zeroize::Zeroizing;
+use claviger_client::Secret;
 
 /// Sees each request's head; used to show what reaches an application.
 pub type Observer = Arc<dyn Fn(&http::request::Parts) + Send + Sync>;
@@ -15,13 +15,14 @@ pub type Observer = Arc<dyn Fn(&http::request::Parts) + Send + Sync>;
 pub struct Config {
     /// The authority's API, such as `http://127.0.0.1:8400`.
     pub authority: String,
-    /// A key that may mirror resources (scopes `resource:create`, `resource:read` and `resource:update`).
-    pub mirror_key: MirrorKey,
+    /// The application's own key: it mirrors resources (`resource:create`, `resource:read`, `resource:update`), asks
+    /// about keys (`key:verify`) and reports runs (`history:create`).
+    pub key: Secret,
     /// Where to listen: a loopback address. Port 0 takes any free port.
     pub listen: SocketAddr,
     /// Who holds what in the sample data.
     pub people: People,
-    /// The team (`team_…`) that holds the team notebooks.
+    /// The team (`team_…`) that holds the team notebooks, and operates the site.
     pub team: String,
     /// The projects that hold the project data.
     pub projects: Projects,
@@ -73,28 +74,6 @@ pub struct Projects {
     pub atlas: String,
     /// Holds a sample that nobody from atlas may see.
     pub borealis: String,
-}
-
-/// The key that the application presents to the authority. Neither `Debug` nor anything else prints it.
-#[derive(Clone)]
-pub struct MirrorKey(Zeroizing<String>);
-
-impl MirrorKey {
-    /// Takes the key's text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(Zeroizing::new(text.into()))
-    }
-
-    /// The text, for the one header that carries it.
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for MirrorKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MirrorKey(_)")
-    }
 }
 
 impl fmt::Debug for Config {

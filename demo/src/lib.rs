@@ -5,8 +5,9 @@
 //! `X-Claviger-*` headers say who asks and which resource, at which version, to serve. Whoever can reach the
 //! application could send such headers, too; hence it binds to loopback only.
 //!
-//! At start it mirrors what it holds to the authority over HTTP ([`start`]), which is all that it knows of
-//! Claviger.
+//! All else that it knows of Claviger is the Rust client: with it, it mirrors what it holds to the authority at
+//! [`start`], guards the addresses of those who operate the site, which no gateway stands before, and reports the
+//! runs that the site starts by itself.
 
 mod app;
 mod catalog;
@@ -20,5 +21,5 @@ mod routes;
 
 pub use app::{App, StartError, start};
 pub use catalog::{CATALOG, Catalog};
-pub use config::{Config, ConfigError, EMAILS, Emails, MirrorKey, Observer, People, Projects};
+pub use config::{Config, ConfigError, EMAILS, Emails, Observer, People, Projects};
 pub use mirror::MirrorError;

@@ -4,7 +4,8 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use claviger_demo::{Config, MirrorKey, People, Projects, StartError, start};
+use claviger_client::Secret;
+use claviger_demo::{Config, People, Projects, StartError, start};
 use tokio::signal::unix::{SignalKind, signal};
 
 const HELP: &str = "\
@@ -15,13 +16,15 @@ Usage: claviger-demo [--help]
 It is configured by environment variables:
 
   DEMO_AUTHORITY    the authority's API            http://127.0.0.1:8400
-  DEMO_MIRROR_KEY   a key that may mirror resources
-                    (scopes resource:create, resource:read, resource:update)
+  DEMO_KEY          the application's own key, of the kind operator
+                    (scopes resource:create, resource:read, resource:update,
+                    key:verify, history:create)
   DEMO_LISTEN       where to listen, loopback only [127.0.0.1:8490]
   DEMO_OWNER        account that holds the private data        acct_...
   DEMO_MEMBER       account that holds one public sample       acct_...
   DEMO_STRANGER     account that holds nothing                 acct_...
-  DEMO_TEAM         team that holds the team notebooks         team_...
+  DEMO_TEAM         team that holds the team notebooks and
+                    operates the site                          team_...
   DEMO_ATLAS        project that holds a notebook and a sample proj_...
   DEMO_BOREALIS     project that holds another sample          proj_...
   RUST_LOG          what to log                    [info]
@@ -50,7 +53,7 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             let code = match &failure {
-                Failure::Usage(_) | Failure::Start(StartError::Config(_)) => 2,
+                Failure::Usage(_) | Failure::Start(StartError::Config(_) | StartError::Authority(_)) => 2,
                 Failure::Start(_) | Failure::Io(_) => 1,
             };
             // Nobody is left to tell when standard error is closed.
@@ -104,7 +107,7 @@ fn configuration() -> Result<Config, Failure> {
         .map_err(|_| Failure::Usage(format!("DEMO_LISTEN is `{listen}`, not an address and port")))?;
     Ok(Config {
         authority: variable("DEMO_AUTHORITY")?,
-        mirror_key: MirrorKey::new(variable("DEMO_MIRROR_KEY")?),
+        key: Secret::new(variable("DEMO_KEY")?),
         listen,
         people: People {
             owner: variable("DEMO_OWNER")?,

@@ -33,6 +33,10 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "There is nothing at this address.")
     }
 
+    pub(crate) fn wrong_method() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "This address does not know this method.")
+    }
+
     /// For a request that the gateway cannot have sent.
     pub(crate) fn not_from_gateway(why: impl AsRef<str>) -> Self {
         let detail = format!("This request did not come through the gateway: {}.", why.as_ref());

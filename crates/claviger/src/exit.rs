@@ -105,7 +105,9 @@ fn told(error: &anyhow::Error) -> (Code, String, Option<String>) {
             let hint = "Is `claviger serve` running there? Name another address with --url or CLAVIGER_URL.";
             (Code::Unavailable, error.to_string(), Some(hint.to_owned()))
         }
-        Some(error @ (Error::Address { .. } | Error::Key)) => (Code::Usage, error.to_string(), None),
+        Some(error @ (Error::Address { .. } | Error::Key | Error::Request { .. })) => {
+            (Code::Usage, error.to_string(), None)
+        }
         Some(_) | None => (Code::Failure, in_words(error), None),
     }
 }

@@ -15,6 +15,7 @@
 use axum::routing::get;
 use axum::{Extension, Router};
 use claviger_client::{Client, Secret, Verified, VerifyLayer};
+use tokio::net::TcpListener;
 
 async fn hello(Extension(caller): Extension<Verified>) -> String {
     format!(
@@ -27,18 +28,22 @@ async fn health() -> &'static str {
     "ok\n"
 }
 
+/// Serves until the listener fails.
+pub(crate) async fn serve(listener: TcpListener, authority: Client) -> std::io::Result<()> {
+    let app = Router::new()
+        .route("/hello", get(hello))
+        .layer(VerifyLayer::new(authority))
+        // Routes that are added after the layer are not guarded by it.
+        .route("/health", get(health));
+    axum::serve(listener, app).await
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url = std::env::var("CLAVIGER_URL").unwrap_or_else(|_| "http://127.0.0.1:8400".to_owned());
     let key = Secret::new(std::env::var("CLAVIGER_KEY").unwrap_or_default());
-    let client = Client::builder(url).key(key).build()?;
-    let app = Router::new()
-        .route("/hello", get(hello))
-        .layer(VerifyLayer::new(client))
-        // Routes that are added after the layer are not guarded by it.
-        .route("/health", get(health));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:8410").await?;
+    let authority = Client::builder(url).key(key).build()?;
+    let listener = TcpListener::bind("127.0.0.1:8410").await?;
     eprintln!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, app).await?;
-    Ok(())
+    Ok(serve(listener, authority).await?)
 }

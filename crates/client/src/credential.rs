@@ -1,4 +1,5 @@
-//! Where a service's own callers present their keys.
+//! Where a service's own callers present their keys. The rules are those of the gateway: what it calls ambiguous or
+//! malformed is so here, and a test compares the two.
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -7,12 +8,15 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Uri};
+use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-/// Longer texts are no keys; they are refused before anybody is asked about them.
+const QUERY_PARAMETER: &str = "api_key";
+/// Shorter and longer texts are no keys (those are the authority's bounds); nobody is asked about them.
+const KEY_BYTES_MIN: usize = 16;
 const KEY_BYTES_MAX: usize = 256;
 
 /// The places in which a layer looks for a key. What is not listed is neither read nor taken out.
@@ -26,7 +30,8 @@ pub struct Slots {
     pub basic: bool,
     /// `X-API-Key: KEY`
     pub x_api_key: bool,
-    /// `?api_key=KEY`, on GET; for trying things out, as addresses end up in logs
+    /// `?api_key=KEY`, on GET; for trying things out, as addresses end up in logs. What has looked at the address
+    /// before the layer has seen the key: put the layer around the whole service then, not around one route.
     pub query: bool,
 }
 
@@ -38,10 +43,17 @@ impl Slots {
     pub const NONE: Self =
         Self { bearer: false, api_key: false, basic: false, x_api_key: false, query: false };
 
-    /// The schemes that a 401 names.
-    pub(crate) fn challenge(self) -> Option<HeaderValue> {
-        let schemes = [(self.bearer, "Bearer"), (self.api_key, "ApiKey"), (self.basic, "Basic")];
-        let named = schemes.iter().filter(|(on, _)| *on).map(|(_, name)| format!("{name} realm=\"api\""));
+    /// The challenge of a 401: the schemes that are accepted (RFC 9110, section 11.6.1), with an error where a
+    /// key was presented (RFC 6750, section 3.1).
+    pub(crate) fn challenge(self, presented: bool) -> Option<HeaderValue> {
+        let error = if presented { ", error=\"invalid_token\"" } else { "" };
+        let schemes = [
+            (self.bearer, "Bearer", error),
+            (self.api_key, "ApiKey", ""),
+            (self.basic, "Basic", ", charset=\"UTF-8\""),
+        ];
+        let accepted = schemes.iter().filter(|(accepted, ..)| *accepted);
+        let named = accepted.map(|(_, name, more)| format!("{name} realm=\"claviger\"{more}"));
         let text = named.collect::<Vec<_>>().join(", ");
         if text.is_empty() { None } else { HeaderValue::from_str(&text).ok() }
     }
@@ -62,18 +74,18 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// Takes the key out of a request: whatever comes after this sees a request without it.
 pub(crate) fn take(parts: &mut Parts, slots: Slots) -> Result<Option<Secret>, Unreadable> {
-    let mut found: Option<Secret> = None;
+    let mut found = None;
     if (slots.bearer || slots.api_key || slots.basic)
         && let Some(value) = single(&parts.headers, &AUTHORIZATION)?
         && let Some(key) = of_authorization(value, slots)?
     {
-        found = add(found, key)?;
+        found = Some(add(found, key)?);
         parts.headers.remove(AUTHORIZATION);
     }
     if slots.x_api_key
         && let Some(value) = single(&parts.headers, &X_API_KEY)?
     {
-        found = add(found, value.trim().to_owned().into())?;
+        found = Some(add(found, text_of(value)?.trim_matches([' ', '\t']).into())?);
         parts.headers.remove(X_API_KEY);
     }
     if slots.query && parts.method == http::Method::GET {
@@ -82,28 +94,29 @@ pub(crate) fn take(parts: &mut Parts, slots: Slots) -> Result<Option<Secret>, Un
     Ok(found)
 }
 
-fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Unreadable> {
+/// The one value of a header.
+fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h HeaderValue>, Unreadable> {
     let mut values = headers.get_all(name).iter();
     let first = values.next();
-    if values.next().is_some() {
-        return Err(Unreadable::Ambiguous);
-    }
-    let text = |value: &'h HeaderValue| {
-        value.to_str().map_err(|_| Unreadable::Malformed("the header has characters beyond printable ASCII"))
-    };
-    first.map(text).transpose()
+    if values.next().is_some() { Err(Unreadable::Ambiguous) } else { Ok(first) }
 }
 
-/// The key in `Authorization`, if its scheme is one of the slots. Another scheme is the service's own affair.
-fn of_authorization(value: &str, slots: Slots) -> Result<Option<Secret>, Unreadable> {
-    let (scheme, rest) = value.trim().split_once(' ').unwrap_or((value.trim(), ""));
+fn text_of(value: &HeaderValue) -> Result<&str, Unreadable> {
+    value.to_str().map_err(|_| Unreadable::Malformed("the header has characters beyond printable ASCII"))
+}
+
+/// The key in `Authorization`, if its scheme is one of the slots. A scheme that is ours and not listed is the
+/// service's own affair; one that is nobody's is a mistake.
+fn of_authorization(value: &HeaderValue, slots: Slots) -> Result<Option<Secret>, Unreadable> {
+    let text = text_of(value)?.trim_matches([' ', '\t']);
+    let (scheme, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
+    let rest = rest.trim_start_matches([' ', '\t']);
     let is = |name: &str| scheme.eq_ignore_ascii_case(name);
-    if (is("bearer") && slots.bearer) || (is("apikey") && slots.api_key) {
-        Ok(Some(rest.trim().to_owned().into()))
-    } else if is("basic") && slots.basic {
-        of_basic(rest.trim()).map(Some)
-    } else {
-        Ok(None)
+    match () {
+        () if is("bearer") => Ok(slots.bearer.then(|| rest.into())),
+        () if is("apikey") => Ok(slots.api_key.then(|| rest.into())),
+        () if is("basic") => slots.basic.then(|| of_basic(rest)).transpose(),
+        () => Err(Unreadable::Malformed("`Authorization` is `Bearer KEY`, `ApiKey KEY` or `Basic BASE64`")),
     }
 }
 
@@ -120,31 +133,28 @@ fn of_basic(text: &str) -> Result<Secret, Unreadable> {
     }
 }
 
-fn take_from_query(parts: &mut Parts, mut found: Option<Secret>) -> Result<Option<Secret>, Unreadable> {
-    let Some(query) = parts.uri.query() else { return Ok(found) };
+fn take_from_query(parts: &mut Parts, found: Option<Secret>) -> Result<Option<Secret>, Unreadable> {
     // Names are decoded too: `api%5Fkey` is the same parameter to whoever reads the query after us.
-    let decoded = |text: &str| {
-        let bytes = percent_encoding::percent_decode_str(text).collect::<Vec<_>>();
-        String::from_utf8(bytes).map_err(|_| Unreadable::Malformed("the query is not valid UTF-8"))
+    let is_ours = |pair: &&str| {
+        let name = pair.split_once('=').map_or(*pair, |(name, _)| name);
+        percent_decode_str(name).eq(QUERY_PARAMETER.bytes())
     };
-    let mut kept = Vec::new();
-    let mut taken = false;
-    for pair in query.split('&') {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if decoded(name).is_ok_and(|name| name == "api_key") {
-            found = add(found, decoded(value)?.into())?;
-            taken = true;
-        } else {
-            kept.push(pair);
-        }
+    let query = parts.uri.query().unwrap_or_default();
+    let mut ours = query.split('&').filter(is_ours);
+    let Some(pair) = ours.next() else { return Ok(found) };
+    if ours.next().is_some() {
+        return Err(Unreadable::Ambiguous);
     }
-    if taken {
-        let query = kept.join("&");
-        let mark = if query.is_empty() { "" } else { "?" };
-        let target = format!("{}{mark}{query}", parts.uri.path());
-        parts.uri = with_target(&parts.uri, &target).ok_or(Unreadable::Malformed("the address"))?;
-    }
-    Ok(found)
+    let value = pair.split_once('=').map_or("", |(_, value)| value);
+    let value = percent_decode_str(value).decode_utf8();
+    let value =
+        value.map_err(|_| Unreadable::Malformed("the query parameter `api_key` is not valid UTF-8"))?;
+    let found = add(found, value.into_owned().into())?;
+    let rest = query.split('&').filter(|pair| !is_ours(pair)).collect::<Vec<_>>().join("&");
+    let mark = if query == pair { "" } else { "?" };
+    let target = format!("{}{mark}{rest}", parts.uri.path());
+    parts.uri = with_target(&parts.uri, &target).ok_or(Unreadable::Malformed("the address"))?;
+    Ok(Some(found))
 }
 
 fn with_target(uri: &Uri, target: &str) -> Option<Uri> {
@@ -154,17 +164,26 @@ fn with_target(uri: &Uri, target: &str) -> Option<Uri> {
 }
 
 /// Adds a key that was found; the same one in two places is fine.
-fn add(found: Option<Secret>, key: Secret) -> Result<Option<Secret>, Unreadable> {
+fn add(found: Option<Secret>, key: Secret) -> Result<Secret, Unreadable> {
     let text = key.expose();
+    let in_alphabet = |byte: u8| matches!(byte, 0x21..=0x7e) && !matches!(byte, b'"' | b'\'' | b',' | b'\\');
     if text.is_empty() {
         return Err(Unreadable::Malformed("the key is empty"));
     }
-    if text.len() > KEY_BYTES_MAX || !text.bytes().all(|byte| matches!(byte, 0x21..=0x7e)) {
-        return Err(Unreadable::Malformed("no key looks like this"));
+    if text.len() > KEY_BYTES_MAX {
+        return Err(Unreadable::Malformed("a key has at most 256 characters"));
+    }
+    if !text.bytes().all(in_alphabet) {
+        return Err(Unreadable::Malformed(
+            "a key consists of printable ASCII characters without spaces, quotes, commas and backslashes",
+        ));
+    }
+    if text.len() < KEY_BYTES_MIN {
+        return Err(Unreadable::Malformed("a key has at least 16 characters; perhaps it was cut off"));
     }
     match found {
         Some(other) if other.expose() != text => Err(Unreadable::Ambiguous),
-        _ => Ok(Some(key)),
+        _ => Ok(key),
     }
 }
 
@@ -221,13 +240,21 @@ mod tests {
         check(&[("authorization", "Basic c2s6cGFzc3dvcmQ=")], malformed);
         check(&[("x-api-key", "")], malformed);
         check(&[("authorization", &bearer), ("authorization", &bearer)], ambiguous);
-        check(&[("authorization", &bearer), ("x-api-key", "another")], ambiguous);
+        let another = KEY.replace('0', "1");
+        check(&[("authorization", &bearer), ("x-api-key", &another)], ambiguous);
+        check(&[("authorization", "Digest x")], malformed);
+        check(&[("x-api-key", "too_short")], malformed);
+        check(&[("x-api-key", &KEY.repeat(8))], malformed);
         assert!(taken("/", &[("authorization", &bearer), ("x-api-key", KEY)]).0.is_ok());
     }
 
     #[test]
-    fn another_scheme_is_left_alone() {
-        let (found, parts) = taken("/", &[("authorization", "Digest x")]);
-        assert_eq!((found, parts.headers.len()), (Ok(None), 1));
+    fn what_is_not_listed_is_left_alone() {
+        let basic = format!("Basic {}", BASE64.encode("name:password"));
+        let request = Request::get("/?api_key=x").header("authorization", basic).header("x-api-key", KEY);
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        let only = Slots { bearer: true, ..Slots::NONE };
+        assert!(take(&mut parts, only).unwrap().is_none());
+        assert_eq!((parts.headers.len(), parts.uri.to_string()), (2, "/?api_key=x".to_owned()));
     }
 }

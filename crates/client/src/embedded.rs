@@ -2,8 +2,8 @@
 
 use claviger_authority::{Authority, CallerCredential};
 use claviger_core::authority::Reference;
-use claviger_core::decide::{Context, Credential, Permit, Place, Request, Target};
-use claviger_core::key::PresentedKey;
+use claviger_core::decide::{Context, Credential, Permit, Place, Refusal, Request, Target};
+use claviger_core::key::{KeyView, PresentedKey};
 use claviger_core::scope::Action;
 use claviger_core::selector::Version;
 use jiff::Timestamp;
@@ -29,7 +29,7 @@ impl Embedded {
         &self.0
     }
 
-    /// What a key is worth, from memory alone.
+    /// What a key is worth, from memory alone. It counts as a use of the key, as it does over HTTP.
     ///
     /// # Errors
     /// A question that cannot be asked, such as a target that names nothing.
@@ -42,6 +42,11 @@ impl Embedded {
             Some(None) => return Err(wrong("version", &"it is a whole number from 1")),
             known => known.flatten(),
         };
+        let context = match question.context.as_deref().map(Context::from_word) {
+            None => Context::Api,
+            Some(Some(context)) => context,
+            Some(None) => return Err(wrong("context", &"it is `api` or `embed`")),
+        };
         let target = question.target.as_deref().map(Reference::parse).transpose();
         let target = match target.map_err(|error| wrong("target", &error))? {
             None => Target::Nothing,
@@ -51,11 +56,14 @@ impl Embedded {
             Some(Reference::Project(id)) => Target::Project(id),
             Some(Reference::Resource(name)) => Target::Resource(name, version),
         };
+        if version.is_some() && !matches!(target, Target::Resource(..)) {
+            return Err(wrong("version", &"only a resource has versions: name one as the `target`"));
+        }
         let address = question.ip.as_deref().map(str::parse).transpose();
         let request = Request {
             action: action.map_err(|error| wrong("action", &error))?,
             target,
-            context: if question.context.as_deref() == Some("embed") { Context::Embed } else { Context::Api },
+            context,
             place: Place {
                 address: address.map_err(|error| wrong("ip", &error))?,
                 origin: question.origin.as_deref(),
@@ -74,30 +82,53 @@ impl Embedded {
         let credential = entry.map_or(Credential::Unknown, Credential::Key);
         let verdict = self.0.decide(&view, credential, request);
         let permit = verdict.outcome.as_ref().ok();
-        let rights = entry.as_ref().map(|entry| entry.rights);
-        let names = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
-        let reason = |reason: claviger_core::decide::Reason| Reason {
-            code: reason.code().to_owned(),
-            text: reason.to_string(),
-        };
-        Verdict {
-            valid: permit.is_some(),
-            code: verdict.outcome.as_ref().err().map_or("valid", |refusal| refusal.code()).to_owned(),
-            key_id: entry.map(|entry| entry.id.to_string()),
-            kind: rights.map(|rights| rights.authority.kind().into()),
-            authority: rights.map(|rights| rights.authority.to_string()),
-            scopes: rights.map(|rights| rights.scopes.iter().map(ToString::to_string).collect()),
-            expires_at: rights
-                .and_then(|rights| rights.expires_at)
-                .and_then(|at| Timestamp::from_millisecond(at.start().millis()).ok()),
-            grants: permit.map_or_else(Grants::default, |permit| Grants {
-                secrets: names(permit.secrets().collect()),
-                databases: names(permit.databases().collect()),
-            }),
-            version: permit.and_then(Permit::version).map(Version::get),
-            reasons: explain.then(|| verdict.reasons.iter().map(reason).collect()),
-            other: serde_json::Map::new(),
+        let mut told = told(entry, &verdict.outcome);
+        if let Some(entry) = entry {
+            let now = self.0.now();
+            let rate = if permit.is_some() { self.0.check_rate(entry, now) } else { None };
+            if let Some(rate) = rate.filter(|rate| !rate.allowed()) {
+                // What the API says where a key was used as often as it may be, in its time or its period.
+                (told.valid, told.version, told.grants) = (false, None, Grants::default());
+                told.code = rate.code().to_owned();
+                // Rounded up: who waits as long as told, waits long enough.
+                let wait = rate.retry_after();
+                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+                told.retry_after_seconds = Some(seconds.max(1));
+            }
+            self.0.record_use(entry.id, request.place.address, now, told.valid);
         }
+        told.reasons = explain.then(|| verdict.reasons.iter().map(reason).collect());
+        told
+    }
+}
+
+fn reason(reason: claviger_core::decide::Reason) -> Reason {
+    Reason { code: reason.code().to_owned(), text: reason.to_string() }
+}
+
+/// A decision as the API tells it.
+fn told(entry: Option<KeyView<'_>>, outcome: &Result<Permit<'_>, Refusal>) -> Verdict {
+    let permit = outcome.as_ref().ok();
+    let rights = entry.map(|entry| entry.rights);
+    let names = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+    Verdict {
+        valid: permit.is_some(),
+        code: outcome.as_ref().err().map_or("valid", |refusal| refusal.code()).to_owned(),
+        key_id: entry.map(|entry| entry.id.to_string()),
+        kind: rights.map(|rights| rights.authority.kind().into()),
+        authority: rights.map(|rights| rights.authority.to_string()),
+        scopes: rights.map(|rights| rights.scopes.iter().map(ToString::to_string).collect()),
+        expires_at: rights
+            .and_then(|rights| rights.expires_at)
+            .and_then(|at| Timestamp::from_millisecond(at.start().millis()).ok()),
+        grants: permit.map_or_else(Grants::default, |permit| Grants {
+            secrets: names(permit.secrets().collect()),
+            databases: names(permit.databases().collect()),
+        }),
+        version: permit.and_then(Permit::version).map(Version::get),
+        retry_after_seconds: None,
+        reasons: None,
+        other: serde_json::Map::new(),
     }
 }
 

@@ -20,6 +20,12 @@ pub enum Error {
     /// The key has characters that no header can carry.
     #[error("the key is not one: it has characters that no key has")]
     Key,
+    /// What was asked cannot be written as a request. Nothing was sent.
+    #[error("the request cannot be sent: {reason}")]
+    Request {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The authority answered with a problem.
     #[error(transparent)]
     Problem(Box<Problem>),
@@ -96,6 +102,7 @@ impl Error {
             Self::Problem(problem) => Some(problem),
             Self::Address { .. }
             | Self::Key
+            | Self::Request { .. }
             | Self::Unreachable { .. }
             | Self::Timeout { .. }
             | Self::Answer { .. } => None,
@@ -111,7 +118,7 @@ impl Error {
             Self::Problem(problem) => {
                 problem.status.is_server_error() || problem.status == StatusCode::TOO_MANY_REQUESTS
             }
-            Self::Address { .. } | Self::Key => false,
+            Self::Address { .. } | Self::Key | Self::Request { .. } => false,
         }
     }
 }

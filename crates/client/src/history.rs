@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::Result;
-use crate::page::Pages;
+use crate::page::{Pages, query};
 use crate::transport::{Call, Client};
 
 /// One row of the history: who did what, with which key, from where.
@@ -113,8 +113,7 @@ impl History<'_> {
             ("since", filter.since.map(|at| at.to_string())),
             ("until", filter.until.map(|at| at.to_string())),
         ];
-        let query = fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-        Pages::new(self.0.clone(), "/v1/history", query)
+        Pages::new(self.0.clone(), "/v1/history", query(fields))
     }
 
     /// Records what the host's own site did, up to 1,000 rows, all of them or none; their origin is `site`.

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::changes::Gone;
 use crate::error::Result;
 use crate::keys::{Keys, Restrictions};
 use crate::page::escaped;
-use crate::secret::Secret;
+use crate::secret::{self, Secret};
 use crate::transport::Call;
 
 /// A key from elsewhere: by its text, or by the SHA-256 of it.
@@ -17,7 +18,7 @@ use crate::transport::Call;
 #[serde(deny_unknown_fields)]
 pub struct ImportRow {
     /// Its text.
-    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "exposed")]
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "secret::exposed_if_any")]
     pub key: Option<Secret>,
     /// SHA-256 of its text, in hexadecimal, where the text is not at hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,13 +54,6 @@ pub struct ImportRow {
     /// Up to 16 short texts for your own use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<BTreeMap<String, String>>,
-}
-
-fn exposed<S: Serializer>(key: &Option<Secret>, target: S) -> Result<S::Ok, S::Error> {
-    match key {
-        Some(key) => target.serialize_str(key.expose()),
-        None => target.serialize_none(),
-    }
 }
 
 /// How to import.
@@ -117,6 +111,26 @@ struct Rows<'r> {
     rows: &'r [ImportRow],
 }
 
+#[derive(Serialize)]
+struct Whole<'r> {
+    rows: &'r [ImportRow],
+    #[serde(flatten)]
+    options: ImportOptions,
+}
+
+/// What became of an import in one request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Imported {
+    /// What became of each row, in their order.
+    pub outcomes: Vec<ImportOutcome>,
+    /// How many of each.
+    pub import: ImportProgress,
+    /// What else the authority says.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
 #[derive(Deserialize)]
 struct Outcomes {
     outcomes: Vec<ImportOutcome>,
@@ -127,6 +141,23 @@ fn path(import: &str, then: &str) -> String {
 }
 
 impl Keys<'_> {
+    /// Imports up to 1,000 keys at once. Rows that can be taken over are, all together; of the others the outcomes
+    /// say why not. For more, begin an import.
+    ///
+    /// # Errors
+    /// Those of every call: [`crate::Error`]; 400 `invalid_request` for a row that is not of the form.
+    pub async fn import(&self, rows: &[ImportRow], options: ImportOptions) -> Result<Imported> {
+        self.client().ask(Call::post("/v1/keys/import", &Whole { rows, options })?).await
+    }
+
+    /// How far an import is.
+    ///
+    /// # Errors
+    /// Those of every call; 404 `not_found`, 409 `import_closed`.
+    pub async fn import_progress(&self, import: &str) -> Result<ImportProgress> {
+        self.client().ask(Call::get(path(import, ""))).await
+    }
+
     /// Begins an import: stage rows, then commit. Nothing is valid before the commit, and after it everything
     /// is. One that nobody goes on with for an hour is abandoned.
     ///
@@ -158,8 +189,8 @@ impl Keys<'_> {
     ///
     /// # Errors
     /// Those of every call.
-    pub async fn abandon_import(&self, import: &str) -> Result<()> {
-        self.client().send(Call::delete(path(import, ""))).await.map(drop)
+    pub async fn abandon_import(&self, import: &str) -> Result<Gone> {
+        self.client().ask(Call::delete(path(import, ""))).await
     }
 }
 

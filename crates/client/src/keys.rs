@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::changes::{Changed, Gone, Revocation, Revoked};
 use crate::error::Result;
-use crate::page::{Pages, escaped};
+use crate::page::{Pages, escaped, query};
 use crate::secret::Secret;
 use crate::transport::{Call, Client};
 
@@ -135,6 +136,9 @@ pub struct CreatedKey {
     pub secret: Secret,
     /// What is known of it.
     pub key: Key,
+    /// After a rotation, where the old key ends earlier than it would have.
+    #[serde(default)]
+    pub revocation: Option<Revocation>,
     /// What else the authority says.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -221,35 +225,6 @@ pub struct KeyFilter {
     pub unused_since: Option<Timestamp>,
 }
 
-/// What became of a change that takes authority away.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Revocation {
-    /// `complete`: no node accepts any more what was revoked. `revoking`: some node may, for a bounded time.
-    pub state: String,
-    /// The change; none where there was nothing left to revoke.
-    pub change: Option<String>,
-    /// The nodes that said so.
-    pub acknowledged_by: Vec<String>,
-    /// How long it took, in milliseconds.
-    pub elapsed_ms: u64,
-}
-
-/// A record after a change, and what became of the change if it took authority away.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Changed<T> {
-    /// What became of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revocation: Option<Revocation>,
-    /// The record.
-    #[serde(flatten)]
-    pub value: T,
-}
-
-/// What is left to say of keys that are gone.
-pub type Gone = Changed<Map<String, Value>>;
-
 /// Which keys to revoke at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -272,9 +247,17 @@ impl Client {
     }
 }
 
-#[derive(Serialize)]
-struct Rotation {
-    overlap_seconds: u64,
+/// How to rotate a key.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Rotation {
+    /// For how many seconds the old key is still accepted, but not beyond its own date; with 0 it is refused at once.
+    pub overlap_seconds: u64,
+    /// Only if the key is still as it was when this tag was given; 412 `stale` otherwise.
+    #[serde(skip)]
+    pub tag: Option<String>,
+    /// Once for each name: a repeat answers 409 with the new key's id and without its text.
+    #[serde(skip)]
+    pub idempotency_key: Option<String>,
 }
 
 fn path(id: &str) -> String {
@@ -295,10 +278,10 @@ impl Keys<'_> {
     }
 
     /// Makes a key, once for each `idempotency_key`: a repeat answers 409 with the key's id and without its
-    /// text, so that a lost answer makes no second key.
+    /// text, so that a lost answer makes no second key. The client repeats this by itself where the connection broke.
     ///
     /// # Errors
-    /// Those of every call.
+    /// Those of every call; 409 `idempotency_replayed` or `idempotency_mismatch`.
     pub async fn create_once(&self, new: &NewKey, idempotency_key: impl Into<String>) -> Result<CreatedKey> {
         let call = Call::post("/v1/keys", new)?.idempotency_key(Some(idempotency_key.into()));
         self.0.ask(call).await
@@ -314,8 +297,7 @@ impl Keys<'_> {
             ("created_by", filter.created_by.clone()),
             ("unused_since", filter.unused_since.map(|at| at.to_string())),
         ];
-        let query = fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-        Pages::new(self.0.clone(), "/v1/keys", query)
+        Pages::new(self.0.clone(), "/v1/keys", query(fields))
     }
 
     /// A key.
@@ -331,8 +313,7 @@ impl Keys<'_> {
     /// # Errors
     /// Those of every call.
     pub async fn get_tagged(&self, id: &str) -> Result<(Key, Option<String>)> {
-        let answer = self.0.send(Call::get(path(id))).await?;
-        Ok((answer.read(self.0)?, answer.etag()))
+        self.0.ask_tagged(Call::get(path(id))).await
     }
 
     /// Changes a key. With a tag only if it is still as it was when the tag was given; 412 `stale` otherwise.
@@ -373,7 +354,17 @@ impl Keys<'_> {
     /// # Errors
     /// Those of every call.
     pub async fn rotate(&self, id: &str, overlap_seconds: u64) -> Result<CreatedKey> {
-        self.0.ask(Call::post(format!("{}/rotate", path(id)), &Rotation { overlap_seconds })?).await
+        self.rotate_as(id, &Rotation { overlap_seconds, ..Rotation::default() }).await
+    }
+
+    /// The same, with a tag or a name for the request.
+    ///
+    /// # Errors
+    /// Those of [`Keys::rotate`]; 412 `stale`, 409 `idempotency_replayed` or `idempotency_mismatch`.
+    pub async fn rotate_as(&self, id: &str, rotation: &Rotation) -> Result<CreatedKey> {
+        let call = Call::post(format!("{}/rotate", path(id)), rotation)?;
+        let call = call.if_match(rotation.tag.clone()).idempotency_key(rotation.idempotency_key.clone());
+        self.0.ask(call).await
     }
 
     /// Deletes a key. Nothing of it remains but its history.
@@ -384,11 +375,19 @@ impl Keys<'_> {
         self.0.ask(Call::delete(path(id))).await
     }
 
-    /// Revokes many keys at once.
+    /// The same, only if the key is still as it was when this tag was given; 412 `stale` otherwise.
     ///
     /// # Errors
     /// Those of every call.
-    pub async fn revoke(&self, which: &Revoke) -> Result<Gone> {
+    pub async fn delete_tagged(&self, id: &str, tag: impl Into<String>) -> Result<Gone> {
+        self.0.ask(Call::delete(path(id)).if_match(Some(tag.into()))).await
+    }
+
+    /// Revokes up to 1,000 keys, or all of an authority: all of them or, if one is not the caller's to manage, none.
+    ///
+    /// # Errors
+    /// Those of every call; 404 `not_found`.
+    pub async fn revoke(&self, which: &Revoke) -> Result<Revoked> {
         self.0.ask(Call::post("/v1/keys/revoke", which)?).await
     }
 

@@ -6,18 +6,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::ORIGIN;
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use tower::{Layer, Service};
 
-use crate::credential::{self, Slots, Unreadable};
-use crate::error::ProblemDocument;
+use crate::credential::{self, Slots};
+use crate::refusal::Refused;
 use crate::verifier::{Unverified, Verifier};
 use crate::verify::{Verdict, Verify};
 
-/// Seconds after which a caller may try again where the authority cannot be asked and does not say.
-const RETRY_SECONDS: u64 = 1;
+/// Characters of a resource's id at most, as for the authority.
+const ID_CHARACTERS_MAX: usize = 128;
 
 /// Who calls, as the authority says: in the extensions of every request that a [`VerifyLayer`] lets through.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,7 +38,8 @@ pub struct Verified {
 pub struct Asked {
     /// `type:action`; none asks only whether the key is good.
     pub action: Option<String>,
-    /// `type:id` of a resource, or a container such as `project:proj_…`.
+    /// `type:id` of a resource, or a container such as `project:proj_…`. What no id can look like, as it may
+    /// stand in somebody's address, is answered like what does not exist.
     pub target: Option<String>,
     /// Its version; the latest if absent.
     pub version: Option<u32>,
@@ -71,13 +72,15 @@ pub struct VerifyLayer<V> {
     verifier: Arc<V>,
     slots: Slots,
     optional: bool,
+    pages: Option<Arc<str>>,
     asking: Arc<Asking>,
 }
 
 impl<V> Clone for VerifyLayer<V> {
     fn clone(&self) -> Self {
-        let Self { verifier, slots, optional, asking } = self;
-        Self { verifier: verifier.clone(), slots: *slots, optional: *optional, asking: asking.clone() }
+        let Self { verifier, slots, optional, pages, asking } = self;
+        let (verifier, pages, asking) = (verifier.clone(), pages.clone(), asking.clone());
+        Self { verifier, slots: *slots, optional: *optional, pages, asking }
     }
 }
 
@@ -97,6 +100,7 @@ impl<V: Verifier> VerifyLayer<V> {
             verifier: Arc::new(verifier),
             slots: Slots::HEADERS,
             optional: false,
+            pages: None,
             asking: Arc::new(|_| Asked::default()),
         }
     }
@@ -111,6 +115,12 @@ impl<V: Verifier> VerifyLayer<V> {
     #[must_use]
     pub fn optional(self) -> Self {
         Self { optional: true, ..self }
+    }
+
+    /// Leads callers to the pages that explain problems: those of the authority at this public address.
+    #[must_use]
+    pub fn problem_pages(self, authority: &str) -> Self {
+        Self { pages: Some(authority.trim_end_matches('/').into()), ..self }
     }
 
     /// Says what each request is about.
@@ -171,7 +181,7 @@ where
                     verified.map(|verified| parts.extensions.insert(verified));
                     ready.call(Request::from_parts(parts, body)).await
                 }
-                Err(refused) => Ok(refused.render(layer.slots)),
+                Err(refused) => Ok(refused.render(layer.slots, layer.pages.as_deref())),
             }
         })
     }
@@ -183,13 +193,18 @@ impl<V: Verifier> VerifyLayer<V> {
             return if self.optional { Ok(None) } else { Err(Refused::required()) };
         };
         let asked = (self.asking)(parts);
+        if asked.target.as_deref().is_some_and(|target| !may_be(target)) {
+            return Err(Refused::not_found());
+        }
         let origin = parts.headers.get(ORIGIN).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let question = Verify {
-            action: asked.action,
+            action: asked.action.clone(),
             target: asked.target,
             version: asked.version,
             ip: asked.address,
             origin,
+            // So that a refusal can say what is missing.
+            explain: true,
             ..Verify::new(key)
         };
         let verdict = self.verifier.verify(question).await.map_err(|error| Refused::unverified(&error))?;
@@ -202,106 +217,15 @@ impl<V: Verifier> VerifyLayer<V> {
             })),
             // Good without a key to it cannot be: whoever says so is no authority.
             (true, _, _) => Err(Refused::unverified(&Unverified::Refused("no key is named".to_owned()))),
-            (false, _, _) => Err(Refused::by(&verdict.code)),
+            (false, _, _) => Err(Refused::by(&verdict, asked.action.as_deref())),
         }
     }
 }
 
-/// What a request is answered with that does not get through.
-struct Refused {
-    status: StatusCode,
-    code: String,
-    detail: String,
-    retry_after: Option<u64>,
-}
-
-impl Refused {
-    fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), detail: detail.into(), retry_after: None }
-    }
-
-    fn required() -> Self {
-        let detail = "This needs a credential. Send an API key, for example as `Authorization: Bearer KEY`.";
-        Self::new(StatusCode::UNAUTHORIZED, "credentials_required", detail)
-    }
-
-    fn unreadable(unreadable: Unreadable) -> Self {
-        let (code, detail) = match unreadable {
-            Unreadable::Ambiguous => (
-                "ambiguous_credentials",
-                "The request carries more than one credential. Send one, in one place.".to_owned(),
-            ),
-            Unreadable::Malformed(why) => {
-                ("malformed_credentials", format!("The credential cannot be read: {why}."))
-            }
-        };
-        Self::new(StatusCode::BAD_REQUEST, code, detail)
-    }
-
-    fn unverified(error: &Unverified) -> Self {
-        match error {
-            Unverified::Unavailable { retry_after, .. } => {
-                let detail =
-                    "The key cannot be checked at the moment. Nothing is known about it by this; try again.";
-                let seconds = retry_after.map_or(RETRY_SECONDS, |wait| wait.as_secs().max(RETRY_SECONDS));
-                let refused = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail);
-                Self { retry_after: Some(seconds), ..refused }
-            }
-            Unverified::Refused(_) => {
-                let detail = "This service is not set up to check keys.";
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
-            }
-        }
-    }
-
-    /// What the authority refused, in the words of its own API.
-    fn by(code: &str) -> Self {
-        let (status, detail) = match code {
-            "invalid_key" => (
-                StatusCode::UNAUTHORIZED,
-                "This key is not known here. It may be mistyped, or it was deleted.",
-            ),
-            "key_disabled" => (StatusCode::UNAUTHORIZED, "This key is disabled."),
-            "key_expired" => (StatusCode::UNAUTHORIZED, "This key has expired."),
-            "restricted" => (StatusCode::FORBIDDEN, "This key may not be used from here."),
-            "not_found" => {
-                (StatusCode::NOT_FOUND, "There is nothing here, or nothing that this credential may know of.")
-            }
-            "target_required" => {
-                (StatusCode::FORBIDDEN, "A key of one resource is good for that resource only.")
-            }
-            "rate_limited" | "quota_exceeded" => {
-                (StatusCode::TOO_MANY_REQUESTS, "This key is used too often at the moment; try again later.")
-            }
-            // Whatever a later authority calls it: it is refused.
-            _ => (StatusCode::FORBIDDEN, "This key does not allow this."),
-        };
-        Self::new(status, code, detail)
-    }
-
-    fn render<R: From<Bytes>>(self, slots: Slots) -> Response<R> {
-        let document = ProblemDocument {
-            kind: "about:blank".to_owned(),
-            title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
-            status: self.status.as_u16(),
-            detail: self.detail.clone(),
-            code: self.code,
-            message: self.detail,
-        };
-        let body = serde_json::to_vec(&document).unwrap_or_default();
-        let mut response = Response::new(R::from(Bytes::from(body)));
-        *response.status_mut() = self.status;
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(seconds) = self.retry_after {
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        if self.status == StatusCode::UNAUTHORIZED
-            && let Some(challenge) = slots.challenge()
-        {
-            headers.insert(WWW_AUTHENTICATE, challenge);
-        }
-        response
-    }
+/// Whether a resource can be called so. Of the others the authority knows better.
+fn may_be(target: &str) -> bool {
+    target.split_once(':').is_none_or(|(_, id)| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        (1..=ID_CHARACTERS_MAX).contains(&id.len()) && id.bytes().all(fits)
+    })
 }

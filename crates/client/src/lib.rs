@@ -20,11 +20,15 @@
 //! # }
 //! ```
 //!
-//! - Every attempt has a time-out. A question whose connection broke is asked once more; a change never is.
+//! - Every operation of the API has a method. Listings are [`Pages`].
+//! - Every attempt has a time-out. What only asks, says how things are (PUT) or has an idempotency key is sent once
+//!   more if the connection broke; any other change never is.
 //! - Where the authority asks for a pause (`Retry-After`), the client takes it, within a bound.
 //! - Errors carry the authority's [`Problem`] with its stable code and the request id that leads to its log.
 //! - A key is a [`Secret`], which prints nothing. It is not sent over plain HTTP to another machine unless
-//!   [`Builder::allow_plain_http`] says so.
+//!   [`Builder::allow_plain_http`] says so, and no redirect is followed.
+//!
+//! `docs/CLIENT.md` tells more.
 //!
 //! # Guarding a service
 //!
@@ -53,40 +57,54 @@
 //! - `tls` (on by default): `https://`, with rustls and the root certificates of the machine.
 //! - `embedded`: a verifier over an authority in this very process, which answers from memory.
 
+mod accounts;
+mod address;
+mod changes;
+mod connect;
 mod credential;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod error;
+mod groups;
 mod history;
 mod import;
 mod keys;
 mod layer;
+mod leaks;
 mod page;
+mod projects;
+mod refusal;
+mod resources;
 mod secret;
-mod subjects;
+mod teams;
 mod transport;
+mod usage;
 mod verifier;
 mod verify;
 
+pub use accounts::{Account, AccountFilter, AccountPatch, Accounts, NewAccount};
+pub use changes::{Changed, Gone, Revocation, Revoked};
 pub use credential::Slots;
 #[cfg(feature = "embedded")]
 pub use embedded::Embedded;
 pub use error::{Error, Problem, Result};
+pub use groups::{GroupPatch, Member};
 pub use history::{History, HistoryFilter, HistoryRow, NewHistoryRow};
-pub use import::{ImportOptions, ImportOutcome, ImportProgress, ImportRow};
+pub use import::{ImportOptions, ImportOutcome, ImportProgress, ImportRow, Imported};
 /// An instant, as RFC 3339 on the wire.
 pub use jiff::Timestamp;
 pub use keys::{
-    Changed, CreatedKey, Gone, Key, KeyFilter, KeyPatch, Keys, Kind, NewKey, Quota, Rate, Restrictions,
-    Revocation, Revoke, Status,
+    CreatedKey, Key, KeyFilter, KeyPatch, Keys, Kind, NewKey, Quota, Rate, Restrictions, Revoke, Rotation,
+    Status,
 };
 pub use layer::{Asked, Verified, VerifyLayer, VerifyService};
+pub use leaks::{Leak, LeakOutcome};
 pub use page::{Page, Pages};
+pub use projects::{NewProject, Project, ProjectFilter, Projects};
+pub use resources::{Resource, ResourceDescription, ResourceFilter, ResourceVersion, Resources};
 pub use secret::Secret;
-pub use subjects::{
-    Account, Accounts, Member, NewAccount, NewProject, NewTeam, Project, Projects, Resource, ResourceVersion,
-    Resources, Team, Teams,
-};
+pub use teams::{NewTeam, Team, TeamFilter, Teams};
 pub use transport::{Builder, Client};
+pub use usage::{Usage, UsageFilter, UsageStep};
 pub use verifier::{Unverified, Verifier};
-pub use verify::{BATCH_MAX, Grants, Reason, Verdict, Verify, Whoami};
+pub use verify::{BATCH_MAX, Grants, Reason, Verdict, Verify, VerifyOwn, Whoami};

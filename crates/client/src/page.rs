@@ -33,7 +33,7 @@ pub struct Page<T> {
 #[derive(Debug)]
 pub struct Pages<T> {
     client: Client,
-    path: &'static str,
+    path: String,
     query: Vec<(&'static str, String)>,
     limit: Option<u32>,
     cursor: Cursor,
@@ -48,8 +48,8 @@ enum Cursor {
 }
 
 impl<T: DeserializeOwned> Pages<T> {
-    pub(crate) fn new(client: Client, path: &'static str, query: Vec<(&'static str, String)>) -> Self {
-        Self { client, path, query, limit: None, cursor: Cursor::Start, ready: VecDeque::new() }
+    pub(crate) fn new(client: Client, path: impl Into<String>, query: Vec<(&'static str, String)>) -> Self {
+        Self { client, path: path.into(), query, limit: None, cursor: Cursor::Start, ready: VecDeque::new() }
     }
 
     /// How many items a page has; the authority's default unless said otherwise, and 200 at most.
@@ -78,7 +78,7 @@ impl<T: DeserializeOwned> Pages<T> {
         };
         let limit = self.limit.map(|limit| ("limit", limit.to_string()));
         let query = self.query.iter().cloned().chain(limit).chain(cursor);
-        let page: Page<T> = self.client.ask(Call::get(target(self.path, query))).await?;
+        let page: Page<T> = self.client.ask(Call::get(target(&self.path, query))).await?;
         self.cursor = page.next_cursor.clone().map_or(Cursor::End, Cursor::At);
         Ok(Some(page))
     }
@@ -123,6 +123,13 @@ pub(crate) fn target(path: &str, query: impl IntoIterator<Item = (&'static str, 
         target.push_str(&escaped(&value));
     }
     target
+}
+
+/// The filters that are set.
+pub(crate) fn query<const N: usize>(
+    fields: [(&'static str, Option<String>); N],
+) -> Vec<(&'static str, String)> {
+    fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 /// A value as it stands in a path or a query.

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serializer};
 use zeroize::Zeroizing;
 
-/// The text of a key. Debug and Display print nothing of it, it serialises to nothing, and it is overwritten
-/// when dropped.
+/// The text of a key, or of a password. Debug and Display print nothing of it, it serialises to nothing, and it is
+/// overwritten when dropped.
 ///
 /// ```
 /// let secret = claviger_client::Secret::new("sk_something");
@@ -56,5 +56,18 @@ impl From<&str> for Secret {
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         String::deserialize(source).map(Self::new)
+    }
+}
+
+/// A secret where it has to go out.
+pub(crate) fn exposed<S: Serializer>(secret: &Secret, target: S) -> Result<S::Ok, S::Error> {
+    target.serialize_str(secret.expose())
+}
+
+/// The same where there may be none.
+pub(crate) fn exposed_if_any<S: Serializer>(secret: &Option<Secret>, target: S) -> Result<S::Ok, S::Error> {
+    match secret {
+        Some(secret) => exposed(secret, target),
+        None => target.serialize_none(),
     }
 }

@@ -8,20 +8,24 @@ use http::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_MATCH, RETRY_AFTER, USER_AGENT,
 };
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_util::client::legacy::Client as HyperClient;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{sleep, timeout};
 
+use crate::address::Base;
+use crate::connect::{Connector, connector};
 use crate::error::{Error, Problem, ProblemDocument, Result};
 use crate::secret::Secret;
 
 /// How long one attempt may take, unless said otherwise: an authority answers from memory or after one
 /// commit, so this is for networks.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long making a connection may take, unless said otherwise: who does not answer a knock within this is not
+/// there, and another attempt may find another address.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a call waits in all because the authority asked it to, unless said otherwise.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a call is repeated because the authority asked it to wait.
@@ -31,15 +35,10 @@ const IDLE_PER_HOST_MAX: usize = 32;
 /// Shorter than the time after which an authority closes an idle connection (30 s), so that a request seldom
 /// meets a connection that is being closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Bytes of an answer at most: what a million imported rows come to is asked for in batches.
-const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of an answer at most. The largest there is says what became of 5,000 rows of an import, in words.
+const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-
-#[cfg(feature = "tls")]
-type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
-#[cfg(not(feature = "tls"))]
-type Connector = HttpConnector;
 
 /// A client of one authority. Clones share their connections.
 ///
@@ -73,8 +72,10 @@ pub struct Builder {
     url: String,
     key: Option<Secret>,
     timeout: Duration,
+    connect_timeout: Duration,
     patience: Duration,
     plain_http: bool,
+    roots: Option<Vec<u8>>,
 }
 
 /// One request.
@@ -89,7 +90,7 @@ pub(crate) struct Call {
 }
 
 /// An answer that is no problem.
-pub(crate) struct Answer {
+struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
@@ -116,6 +117,13 @@ impl Builder {
         self
     }
 
+    /// How long making a connection may take, within the attempt; 3 seconds unless said otherwise.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
     /// How long a call waits in all where the authority asks for it (`Retry-After` on 429 and 503); 5 seconds
     /// unless said otherwise. With zero such an answer is returned at once.
     #[must_use]
@@ -132,12 +140,22 @@ impl Builder {
         self
     }
 
+    /// Trusts these root certificates, as PEM, and no others: for an authority whose certificate is of a root of
+    /// your own. Without this, the roots of the machine are trusted.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.roots = Some(pem.into());
+        self
+    }
+
     /// The client. Nothing is connected yet.
     ///
     /// # Errors
-    /// An address that cannot be used, or a key that no header can carry.
+    /// [`Error::Address`] for an address or root certificates that cannot be used, [`Error::Key`] for a key that no
+    /// header can carry.
     pub fn build(self) -> Result<Client> {
-        let base = checked_base(&self.url, self.plain_http)?;
+        let base = Base::read(&self.url, self.plain_http)?;
         let bearer = |key: Secret| {
             let value = zeroize::Zeroizing::new(format!("Bearer {}", key.expose()));
             let mut value = HeaderValue::from_str(&value).map_err(|_| Error::Key)?;
@@ -149,8 +167,9 @@ impl Builder {
             .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_timer(TokioTimer::new())
-            .build(connector(&base)?);
-        let inner = Inner { base, authorization, http, timeout: self.timeout, patience: self.patience };
+            .build(connector(&base, self.roots.as_deref(), self.connect_timeout)?);
+        let inner =
+            Inner { base: base.text, authorization, http, timeout: self.timeout, patience: self.patience };
         Ok(Client { inner: Arc::new(inner) })
     }
 }
@@ -158,7 +177,15 @@ impl Builder {
 impl Client {
     /// A client of the authority at this address, such as `https://keys.example.org`.
     pub fn builder(url: impl Into<String>) -> Builder {
-        Builder { url: url.into(), key: None, timeout: TIMEOUT, patience: PATIENCE, plain_http: false }
+        Builder {
+            url: url.into(),
+            key: None,
+            timeout: TIMEOUT,
+            connect_timeout: CONNECT_TIMEOUT,
+            patience: PATIENCE,
+            plain_http: false,
+            roots: None,
+        }
     }
 
     /// The address of the authority, without a slash at its end.
@@ -172,8 +199,14 @@ impl Client {
         self.send(call).await?.read(self)
     }
 
+    /// Asks and reads the answer, with the tag of the record that it shows.
+    pub(crate) async fn ask_tagged<T: DeserializeOwned>(&self, call: Call) -> Result<(T, Option<String>)> {
+        let answer = self.send(call).await?;
+        Ok((answer.read(self)?, answer.etag()))
+    }
+
     /// Asks, waits where the authority asks for it, and repeats what may be repeated.
-    pub(crate) async fn send(&self, call: Call) -> Result<Answer> {
+    async fn send(&self, call: Call) -> Result<Answer> {
         let (mut waits, mut waited, mut broke) = (0, Duration::ZERO, false);
         loop {
             let failed = match self.attempt(&call).await {
@@ -184,11 +217,13 @@ impl Client {
                 Error::Unreachable { .. } if call.repeatable && !broke => broke = true,
                 Error::Problem(problem) if may_wait(problem, call.repeatable) => {
                     let Some(pause) = problem.retry_after else { return Err(failed) };
-                    if waits == WAITS_MAX || waited + pause > self.inner.patience {
+                    // Whatever the answer says: a sum that does not fit is more than anybody waits.
+                    let total = waited.saturating_add(pause);
+                    if waits == WAITS_MAX || total > self.inner.patience {
                         return Err(failed);
                     }
                     waits += 1;
-                    waited += pause;
+                    waited = total;
                     sleep(pause).await;
                 }
                 _ => return Err(failed),
@@ -203,7 +238,15 @@ impl Client {
             let response = response.map_err(|error| self.unreachable(&error))?;
             let (head, body) = response.into_parts();
             let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
-            let body = body.map_err(|error| self.unreachable(&*error))?.to_bytes();
+            let body = body.map_err(|error| {
+                if error.is::<LengthLimitError>() {
+                    let reason = format!("it is longer than {ANSWER_BYTES_MAX} bytes");
+                    Error::Answer { address: inner.base.clone(), status: head.status, reason }
+                } else {
+                    self.unreachable(&*error)
+                }
+            });
+            let body = body?.to_bytes();
             Ok(Answer { status: head.status, headers: head.headers, body })
         };
         let timed = timeout(inner.timeout, exchange).await;
@@ -214,8 +257,9 @@ impl Client {
 
     fn request(&self, call: &Call) -> Result<Request<Full<Bytes>>> {
         let address = format!("{}{}", self.inner.base, call.target);
-        let uri = Uri::try_from(address)
-            .map_err(|_| Error::Address { address: self.inner.base.clone(), reason: UNREADABLE })?;
+        let uri = Uri::try_from(address).map_err(|_| Error::Request {
+            reason: "an identifier or a filter of it is too long".to_owned(),
+        })?;
         let mut request = Request::new(Full::new(call.body.clone().unwrap_or_default()));
         *request.method_mut() = call.method.clone();
         *request.uri_mut() = uri;
@@ -231,9 +275,8 @@ impl Client {
         }
         for (name, value) in [(IF_MATCH, &call.if_match), (IDEMPOTENCY_KEY, &call.idempotency_key)] {
             let value = value.as_deref().map(HeaderValue::from_str).transpose();
-            let value = value.map_err(|_| Error::Address {
-                address: self.inner.base.clone(),
-                reason: "a header that goes with this call has characters that no header can carry",
+            let value = value.map_err(|_| Error::Request {
+                reason: format!("`{name}` has characters that no header can carry"),
             })?;
             value.map(|value| headers.insert(name, value));
         }
@@ -288,17 +331,16 @@ impl Call {
         self
     }
 
+    /// With a name the request is carried out once however often it is sent, so it may be repeated.
     pub(crate) fn idempotency_key(mut self, key: Option<String>) -> Self {
+        self.repeatable |= key.is_some();
         self.idempotency_key = key;
         self
     }
 
     fn with(mut self, body: &impl Serialize) -> Result<Self> {
-        let body = serde_json::to_vec(body).map_err(|error| Error::Answer {
-            address: self.target.clone(),
-            status: StatusCode::BAD_REQUEST,
-            reason: format!("the request cannot be written: {error}"),
-        })?;
+        let body = serde_json::to_vec(body);
+        let body = body.map_err(|error| Error::Request { reason: format!("it is no JSON: {error}") })?;
         self.body = Some(body.into());
         Ok(self)
     }
@@ -306,14 +348,13 @@ impl Call {
 
 impl Answer {
     /// The `ETag` of the record that it shows.
-    pub(crate) fn etag(&self) -> Option<String> {
+    fn etag(&self) -> Option<String> {
         self.headers.get(ETAG).and_then(|value| value.to_str().ok()).map(str::to_owned)
     }
 
-    pub(crate) fn read<T: DeserializeOwned>(&self, client: &Client) -> Result<T> {
-        // An empty answer, such as a 204, says nothing more than that it was done.
-        let body: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
-        serde_json::from_slice(body).map_err(|error| Error::Answer {
+    fn read<T: DeserializeOwned>(&self, client: &Client) -> Result<T> {
+        // Every answer of an authority says what was done; an empty one is somebody else's.
+        serde_json::from_slice(&self.body).map_err(|error| Error::Answer {
             address: client.inner.base.clone(),
             status: self.status,
             reason: format!("line {}, column {} is not as expected", error.line(), error.column()),
@@ -338,7 +379,11 @@ impl Answer {
             Err(_) => Error::Answer {
                 address: client.inner.base.clone(),
                 status: self.status,
-                reason: "it holds no problem document; is something else listening there?".to_owned(),
+                reason: if self.status.is_redirection() {
+                    "it leads elsewhere, and the key is not carried there; name the right address".to_owned()
+                } else {
+                    "it holds no problem document; is something else listening there?".to_owned()
+                },
             },
         }
     }
@@ -354,102 +399,9 @@ fn may_wait(problem: &Problem, repeatable: bool) -> bool {
     }
 }
 
-const UNREADABLE: &str = "write it as `https://host` or `http://127.0.0.1:8400`";
-
-fn checked_base(url: &str, plain_http: bool) -> Result<String> {
-    let base = url.trim_end_matches('/');
-    let wrong = |reason| Error::Address { address: base.to_owned(), reason };
-    let uri: Uri = base.parse().map_err(|_| wrong(UNREADABLE))?;
-    let host = uri.host().unwrap_or_default();
-    let inside = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
-    if inside {
-        // Not repeated: what stands before the `@` may be a password.
-        let address = format!("…@{host}");
-        return Err(Error::Address { address, reason: "an address holds no name and no password" });
-    }
-    match uri.scheme_str() {
-        _ if host.is_empty() || uri.query().is_some() => Err(wrong(UNREADABLE)),
-        Some("https") if cfg!(feature = "tls") => Ok(base.to_owned()),
-        Some("https") => Err(wrong("this program was built without TLS")),
-        Some("http") if plain_http || is_this_machine(host) => Ok(base.to_owned()),
-        Some("http") => {
-            Err(wrong("a key would travel over plain HTTP, readable by everybody on the way; use https://"))
-        }
-        _ => Err(wrong(UNREADABLE)),
-    }
-}
-
-fn is_this_machine(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    address.map_or(host.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
-}
-
-fn http_connector() -> HttpConnector {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    connector
-}
-
-#[cfg(feature = "tls")]
-fn connector(base: &str) -> Result<Connector> {
-    let mut http = http_connector();
-    http.enforce_http(false);
-    let builder = hyper_rustls::HttpsConnectorBuilder::new();
-    // The roots of the machine, so that an authority of one's own can have a certificate of one's own. They
-    // are read for https only: a machine that talks to itself needs none.
-    let builder = if base.starts_with("https:") {
-        builder.with_native_roots().map_err(|_| Error::Address {
-            address: base.to_owned(),
-            reason: "this machine has no root certificates; install its package `ca-certificates`",
-        })?
-    } else {
-        builder.with_tls_config(no_roots(base)?)
-    };
-    Ok(builder.https_or_http().enable_http1().wrap_connector(http))
-}
-
-#[cfg(feature = "tls")]
-fn no_roots(base: &str) -> Result<rustls::ClientConfig> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let builder = builder
-        .map_err(|_| Error::Address { address: base.to_owned(), reason: "TLS could not be set up" })?;
-    Ok(builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
-}
-
-#[cfg(not(feature = "tls"))]
-#[expect(clippy::unnecessary_wraps, reason = "the same signature as with TLS")]
-fn connector(_base: &str) -> Result<Connector> {
-    Ok(http_connector())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses() {
-        let check = |url: &str, expect: Result<&str, &str>| {
-            let told = checked_base(url, false).map_err(|error| error.to_string());
-            match (told, expect) {
-                (Ok(base), Ok(expect)) => assert_eq!(base, expect),
-                (Err(told), Err(expect)) => assert!(told.contains(expect), "{url}: {told}"),
-                (told, _) => panic!("{url}: {told:?}"),
-            }
-        };
-        check("http://127.0.0.1:8400/", Ok("http://127.0.0.1:8400"));
-        check("http://[::1]:8400", Ok("http://[::1]:8400"));
-        check("http://localhost", Ok("http://localhost"));
-        check("http://keys.example.org", Err("plain HTTP"));
-        check("http://localhost.example.org", Err("plain HTTP"));
-        check("http://name:secret@127.0.0.1", Err("`…@127.0.0.1`"));
-        check("ftp://keys.example.org", Err("write it as"));
-        check("keys.example.org", Err("write it as"));
-        check("https://keys.example.org?x", Err("write it as"));
-        check("", Err("write it as"));
-        assert!(checked_base("http://keys.example.org", true).is_ok());
-        assert_eq!(checked_base("https://keys.example.org", false).is_ok(), cfg!(feature = "tls"));
-    }
 
     #[test]
     fn a_change_is_not_repeated_when_it_may_have_been_made() {

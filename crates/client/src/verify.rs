@@ -1,12 +1,13 @@
 //! Verification: `/v1/verify`, `/v1/whoami`.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::Result;
 use crate::keys::{Key, Kind};
-use crate::secret::Secret;
+use crate::page::{query, target};
+use crate::secret::{self, Secret};
 use crate::transport::{Call, Client};
 
 /// Keys in one batch at most.
@@ -16,7 +17,7 @@ pub const BATCH_MAX: usize = 1_000;
 #[derive(Debug, Clone, Serialize)]
 pub struct Verify {
     /// The key.
-    #[serde(serialize_with = "exposed")]
+    #[serde(serialize_with = "secret::exposed")]
     pub key: Secret,
     /// What somebody wants to do with it: `type:action`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,9 +72,19 @@ impl Verify {
     }
 }
 
-/// A key's text where it has to go out.
-fn exposed<S: Serializer>(key: &Secret, target: S) -> Result<S::Ok, S::Error> {
-    target.serialize_str(key.expose())
+/// What a key asks about itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VerifyOwn {
+    /// What it wants to do: `type:action`; none asks only whether it reaches the target.
+    pub action: Option<String>,
+    /// To what: `type:id` of a resource, or a container such as `project:proj_…`.
+    pub target: Option<String>,
+    /// At which version; the latest if absent.
+    pub version: Option<u32>,
+    /// In which context: `api` or `embed`.
+    pub context: Option<String>,
+    /// Whether to say step by step why.
+    pub explain: bool,
 }
 
 /// What the authority says of a key.
@@ -99,6 +110,9 @@ pub struct Verdict {
     pub grants: Grants,
     /// The version to serve: the one asked for, else the latest. None unless it is valid and about a resource.
     pub version: Option<u32>,
+    /// If it is `rate_limited` or `quota_exceeded`: seconds after which it is worth trying again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_seconds: Option<u64>,
     /// Why, step by step, where that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasons: Option<Vec<Reason>>,
@@ -170,6 +184,23 @@ impl Client {
     pub async fn verify_batch(&self, questions: &[Verify]) -> Result<Vec<Verdict>> {
         let call = Call::question("/v1/verify/batch", &Batch { requests: questions })?;
         Ok(self.ask::<Verdicts>(call).await?.results)
+    }
+
+    /// What the client's own key is worth for this. No scope is needed. A key that is not accepted at all is refused,
+    /// here as everywhere.
+    ///
+    /// # Errors
+    /// Those of every call; 401 `invalid_key`, `key_disabled` or `key_expired`.
+    pub async fn verify_own(&self, question: &VerifyOwn) -> Result<Verdict> {
+        let VerifyOwn { action, target: about, version, context, explain } = question.clone();
+        let fields = [
+            ("action", action),
+            ("target", about),
+            ("version", version.map(|version| version.to_string())),
+            ("context", context),
+            ("explain", explain.then(|| "true".to_owned())),
+        ];
+        self.ask(Call::get(target("/v1/verify", query(fields)))).await
     }
 
     /// What the client's own credential is and may do.

@@ -88,6 +88,12 @@ impl Demo {
         Client::new(self.text("/api"))
     }
 
+    /// The sample application itself, past the gateway.
+    #[must_use]
+    pub fn application(&self) -> Client {
+        Client::new(self.text("/application"))
+    }
+
     /// The admin listener.
     #[must_use]
     pub fn admin(&self) -> Client {

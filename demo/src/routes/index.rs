@@ -25,6 +25,12 @@ const BODY: &str = "\
 <li><code>POST /api/v1/projects/{id}/runs</code> a new run: <code>{\"name\": \"…\"}</code></li>
 <li><code>POST /api/conat/hub</code>, <code>POST /api/conat/project</code> remote calls: <code>system.ping</code>, <code>system.test</code></li>
 </ul>
+<h2>For those who operate the site</h2>
+<ul>
+<li><code>GET /internal/runs</code> the runs of all projects</li>
+<li><code>POST /internal/runs</code> a run of the site itself: <code>{\"project\": \"proj_…\", \"name\": \"…\"}</code></li>
+</ul>
+<p>These are not behind the gateway: the application asks about the key itself.</p>
 <p>Send your key in the <code>Authorization</code> header, as <code>Bearer KEY</code> or <code>ApiKey KEY</code>.</p>
 ";
 

@@ -9,6 +9,7 @@ pub(crate) mod account;
 pub(crate) mod conat;
 pub(crate) mod embed;
 pub(crate) mod index;
+pub(crate) mod internal;
 pub(crate) mod notebooks;
 pub(crate) mod runs;
 pub(crate) mod samples;

@@ -38,9 +38,9 @@ pub(crate) struct Run {
     id: String,
     project: String,
     name: String,
-    /// Where it was started from: always the API here, for there is no site.
+    /// Where it was started from: `api` with a key through the gateway, `site` by the site itself.
     origin: &'static str,
-    /// The key that started it.
+    /// The key that started it, or had the site start it.
     started_by: Option<String>,
     created_at: String,
 }
@@ -73,9 +73,10 @@ pub(crate) async fn create(
     let project = segment(project)?;
     identity.names("project", &project)?;
     let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
-    let name = read_name(&body)?;
+    let NewRun { name } = read(&body, "{\"name\": \"…\"}")?;
+    let name = checked_name(&name)?;
     let created_at = rfc_3339((shared.clock)())?;
-    let run = lock(&shared).add(project, name, identity.key_id, created_at);
+    let run = lock(&shared).add(project, name, "api", identity.key_id, created_at);
     Ok((StatusCode::CREATED, Json(run)).into_response())
 }
 
@@ -84,7 +85,18 @@ impl Runs {
         self.kept.iter().rev().filter(|run| run.project == project).cloned().collect()
     }
 
-    fn add(&mut self, project: String, name: String, started_by: Option<String>, created_at: String) -> Run {
+    pub(crate) fn all(&self) -> Vec<Run> {
+        self.kept.iter().rev().cloned().collect()
+    }
+
+    pub(crate) fn add(
+        &mut self,
+        project: String,
+        name: String,
+        origin: &'static str,
+        started_by: Option<String>,
+        created_at: String,
+    ) -> Run {
         let own = |run: &Run| run.project == project;
         if self.kept.iter().filter(|run| own(run)).count() >= RUNS_PER_PROJECT_MAX {
             let oldest = self.kept.iter().position(own);
@@ -94,22 +106,25 @@ impl Runs {
         }
         self.created += 1;
         let id = format!("run_{:08}", self.created);
-        let run = Run { id, project, name, origin: "api", started_by, created_at };
+        let run = Run { id, project, name, origin, started_by, created_at };
         self.kept.push_back(run.clone());
         run
     }
 }
 
-fn read_name(body: &[u8]) -> Result<String, Problem> {
-    let wrong = |why: &dyn fmt::Display| {
-        Problem::bad_request(format!("The body is not a run, {{\"name\": \"…\"}}: {why}."))
-    };
+/// Reads a run to be started, which looks like this.
+pub(crate) fn read<'b, R: Deserialize<'b>>(body: &'b [u8], like: &str) -> Result<R, Problem> {
+    let wrong =
+        |why: &dyn fmt::Display| Problem::bad_request(format!("The body is not a run, {like}: {why}."));
     // A struct can be read from an array, too, by the order of its fields; nobody is meant to rely on that.
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(wrong(&"it is not a JSON object"));
     }
-    let run: NewRun = serde_json::from_slice(body).map_err(|error| wrong(&error))?;
-    let name = run.name.trim();
+    serde_json::from_slice(body).map_err(|error| wrong(&error))
+}
+
+pub(crate) fn checked_name(name: &str) -> Result<String, Problem> {
+    let name = name.trim();
     if name.is_empty() {
         return Err(Problem::bad_request("`name` is empty."));
     }
@@ -123,13 +138,13 @@ fn read_name(body: &[u8]) -> Result<String, Problem> {
 }
 
 /// Whole seconds, never one that has not come yet.
-fn rfc_3339(time: std::time::SystemTime) -> Result<String, Problem> {
+pub(crate) fn rfc_3339(time: std::time::SystemTime) -> Result<String, Problem> {
     let time = Timestamp::try_from(time).and_then(|time| Timestamp::from_second(time.as_second()));
     time.map(|time| time.to_string()).map_err(|error| Problem::internal(&error))
 }
 
 /// A panic while the lock was held leaves a list that is still a list.
-fn lock(shared: &Shared) -> MutexGuard<'_, Runs> {
+pub(crate) fn lock(shared: &Shared) -> MutexGuard<'_, Runs> {
     shared.runs.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -140,7 +155,8 @@ mod tests {
     #[test]
     fn the_oldest_run_makes_room() {
         let mut runs = Runs::default();
-        let mut add = |project: &str| runs.add(project.to_owned(), "x".to_owned(), None, String::new());
+        let mut add =
+            |project: &str| runs.add(project.to_owned(), "x".to_owned(), "api", None, String::new());
         add("proj_b");
         for _ in 0..=RUNS_PER_PROJECT_MAX {
             add("proj_a");
@@ -155,7 +171,7 @@ mod tests {
     fn all_runs_together_are_bounded() {
         let mut runs = Runs::default();
         for number in 0..RUNS_MAX + 10 {
-            runs.add(format!("proj_{number}"), "x".to_owned(), None, String::new());
+            runs.add(format!("proj_{number}"), "x".to_owned(), "api", None, String::new());
         }
         assert_eq!(runs.kept.len(), RUNS_MAX);
         assert!(runs.of("proj_9").is_empty());

@@ -8,16 +8,19 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use claviger_demo::{App, Config, MirrorKey, Observer, People, Projects, start};
+use claviger_client::Secret;
+use claviger_demo::{App, Config, Observer, People, Projects, start};
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub(crate) const OWNER: &str = "acct_owner";
 pub(crate) const MEMBER: &str = "acct_member";
-pub(crate) const MIRROR_KEY: &str = "ck_test_of_the_mirror";
+pub(crate) const APP_KEY: &str = "ck_test_of_the_application";
+/// A key that the stand-in knows.
+pub(crate) const STAFF_KEY: &str = "sk-team-of_those_who_operate";
 
 /// One request that the stand-in authority got.
 #[derive(Clone, Debug)]
@@ -28,10 +31,10 @@ pub(crate) struct Mirrored {
     pub(crate) document: Value,
 }
 
-/// What the stand-in says to the n-th request.
-type Script = fn(usize) -> Response;
+/// What the stand-in says to the n-th request; none for what an authority would say.
+type Script = fn(usize, &Mirrored) -> Option<Response>;
 
-/// Records what is mirrored; knows nothing else of an authority.
+/// Records what it is asked, and answers in the form of an authority. What a real one decides is tested end to end.
 #[derive(Clone)]
 pub(crate) struct Authority {
     pub(crate) address: SocketAddr,
@@ -41,7 +44,7 @@ pub(crate) struct Authority {
 
 impl Authority {
     pub(crate) async fn start() -> Self {
-        Self::with(|_| StatusCode::CREATED.into_response()).await
+        Self::with(|_, _| None).await
     }
 
     pub(crate) async fn with(script: Script) -> Self {
@@ -69,16 +72,51 @@ async fn record(State(authority): State<Authority>, request: Request) -> Respons
     };
     let position = {
         let mut seen = authority.seen.lock().unwrap();
-        seen.push(mirrored);
+        seen.push(mirrored.clone());
         seen.len() - 1
     };
-    (authority.script)(position)
+    (authority.script)(position, &mirrored).unwrap_or_else(|| usual(mirrored))
+}
+
+fn usual(asked: Mirrored) -> Response {
+    let Mirrored { path, document, .. } = asked;
+    match path.as_str() {
+        "/v1/verify" if document["key"] == STAFF_KEY => axum::Json(json!({
+            "valid": true, "code": "valid", "key_id": "key_staff", "kind": "team", "authority": document["target"],
+            "scopes": [], "expires_at": null, "grants": {"secrets": [], "databases": []}, "version": null,
+        }))
+        .into_response(),
+        "/v1/verify" => axum::Json(json!({
+            "valid": false, "code": "invalid_key", "key_id": null, "kind": null, "authority": null, "scopes": null,
+            "expires_at": null, "grants": {"secrets": [], "databases": []}, "version": null,
+        }))
+        .into_response(),
+        "/v1/history" => {
+            let recorded = document["entries"].as_array().unwrap().len();
+            (StatusCode::CREATED, axum::Json(json!({"recorded": recorded}))).into_response()
+        }
+        _ => {
+            let mut resource = document;
+            let reference = path.trim_start_matches("/v1/resources/");
+            let at = "2026-11-21T13:23:18Z";
+            resource["reference"] = json!(reference);
+            resource["type"] = json!(reference.split(':').next());
+            (resource["created_at"], resource["updated_at"]) = (json!(at), json!(at));
+            (StatusCode::CREATED, axum::Json(resource)).into_response()
+        }
+    }
+}
+
+/// A refusal as an authority writes it.
+pub(crate) fn refusal(status: StatusCode, code: &str, detail: &str) -> Response {
+    let document = json!({"status": status.as_u16(), "code": code, "detail": detail});
+    (status, axum::Json(document)).into_response()
 }
 
 pub(crate) fn config(authority: SocketAddr) -> Config {
     Config {
         authority: format!("http://{authority}"),
-        mirror_key: MirrorKey::new(MIRROR_KEY),
+        key: Secret::new(APP_KEY),
         listen: "127.0.0.1:0".parse().unwrap(),
         people: People {
             owner: OWNER.to_owned(),
@@ -187,9 +225,21 @@ pub(crate) async fn send(
     gateway: Gateway,
     body: impl Into<Bytes>,
 ) -> Answer {
+    let headers = gateway.0.into_iter().map(|(name, value)| (format!("X-Claviger-{name}"), value));
+    ask(app, method, path, headers.collect(), body).await
+}
+
+/// Sends a request past the gateway, with these headers.
+pub(crate) async fn ask(
+    app: &App,
+    method: Method,
+    path: &str,
+    headers: Vec<(String, String)>,
+    body: impl Into<Bytes>,
+) -> Answer {
     let mut request = http::Request::builder().method(method).uri(format!("http://{}{path}", app.address));
-    for (name, value) in gateway.0 {
-        request = request.header(format!("X-Claviger-{name}"), value);
+    for (name, value) in headers {
+        request = request.header(name, value);
     }
     let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
     let response = client.request(request.body(Full::new(body.into())).unwrap()).await.unwrap();

@@ -1,4 +1,4 @@
-//! Drives the real application over HTTP, with a stand-in authority that only records what is mirrored.
+//! Drives the real application over HTTP, with a stand-in authority that records what it is asked.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -7,6 +7,7 @@ mod conat;
 mod download;
 mod embed;
 mod harness;
+mod internal;
 mod mirror;
 mod refusals;
 mod runs;

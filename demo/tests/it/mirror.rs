@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use axum::response::IntoResponse;
-use claviger_demo::{CATALOG, Config, ConfigError, MirrorError, MirrorKey, StartError, start};
+use claviger_client::{Error, Secret};
+use claviger_demo::{CATALOG, Config, ConfigError, MirrorError, StartError, start};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::harness::{Authority, Gateway, MIRROR_KEY, config, get};
+use crate::harness::{APP_KEY, Authority, Gateway, config, get, refusal};
 
 #[tokio::test]
 async fn every_resource_is_mirrored_with_its_holder_and_versions() {
@@ -18,7 +19,7 @@ async fn every_resource_is_mirrored_with_its_holder_and_versions() {
     assert_eq!(seen.len(), 10);
     for request in &seen {
         assert_eq!(request.method, "PUT");
-        assert_eq!(request.authorization, format!("Bearer {MIRROR_KEY}"));
+        assert_eq!(request.authorization, format!("Bearer {APP_KEY}"));
     }
     let document = |kind: &str, id: &str| -> Value {
         let path = format!("/v1/resources/{kind}:{id}");
@@ -56,26 +57,26 @@ async fn every_resource_is_mirrored_with_its_holder_and_versions() {
 
 #[tokio::test]
 async fn an_authority_that_is_not_ready_is_waited_for() {
-    let authority = Authority::with(|position| match position {
-        0 => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-        1 => StatusCode::TOO_MANY_REQUESTS.into_response(),
-        _ => StatusCode::OK.into_response(),
+    let authority = Authority::with(|position, _| match position {
+        0 => Some(StatusCode::SERVICE_UNAVAILABLE.into_response()),
+        1 => Some(refusal(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Later.")),
+        2 => Some(refusal(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Later.")),
+        _ => None,
     })
     .await;
     start(config(authority.address)).await.unwrap();
-    assert_eq!(authority.seen().len(), 12);
+    assert_eq!(authority.seen().len(), 13);
 }
 
 #[tokio::test]
 async fn a_refusal_is_quoted_at_once() {
-    let authority = Authority::with(|_| {
-        let document = json!({"status": 403, "detail": "The key lacks the scope resource:create."});
-        (StatusCode::FORBIDDEN, axum::Json(document)).into_response()
+    let authority = Authority::with(|_, _| {
+        Some(refusal(StatusCode::FORBIDDEN, "forbidden", "The key lacks the scope resource:create."))
     })
     .await;
     let error = start(config(authority.address)).await.unwrap_err();
     let expected = format!(
-        "the authority refused to mirror notebook:{}: 403 Forbidden: The key lacks the scope resource:create.",
+        "the authority refused to mirror notebook:{}: The key lacks the scope resource:create. (403 Forbidden, forbidden)",
         CATALOG.private_notebook
     );
     assert_eq!(error.to_string(), expected);
@@ -90,7 +91,7 @@ async fn an_authority_that_is_not_there_is_given_up_on() {
     tokio::time::pause();
     let error =
         tokio::time::timeout(Duration::from_secs(60), start(config(address))).await.unwrap().unwrap_err();
-    assert!(matches!(error, StartError::Mirror(MirrorError::Unreachable { .. })), "{error}");
+    assert!(matches!(error, StartError::Mirror(MirrorError::Unavailable { .. })), "{error}");
 }
 
 #[tokio::test]
@@ -107,18 +108,18 @@ async fn a_configuration_that_would_be_dangerous_or_pointless_is_refused() {
     let mut twice = good();
     twice.people.stranger.clone_from(&twice.people.owner);
     assert!(matches!(start(twice).await.unwrap_err(), StartError::Config(ConfigError::Twice(_))));
-    for address in ["", "127.0.0.1:1", "https://127.0.0.1:1", "http://127.0.0.1:1/?x", "http://"] {
+    for address in ["", "127.0.0.1:1", "http://192.0.2.1:1", "http://127.0.0.1:1/?x", "http://"] {
         let error = start(Config { authority: address.to_owned(), ..good() }).await.unwrap_err();
-        assert!(matches!(error, StartError::Mirror(MirrorError::Address(_))), "{address}: {error}");
+        assert!(matches!(error, StartError::Authority(Error::Address { .. })), "{address}: {error}");
     }
-    let error = start(Config { mirror_key: MirrorKey::new("a\nb"), ..good() }).await.unwrap_err();
-    assert!(matches!(error, StartError::Mirror(MirrorError::Key)), "{error}");
+    let error = start(Config { key: Secret::new("a\nb"), ..good() }).await.unwrap_err();
+    assert!(matches!(error, StartError::Authority(Error::Key)), "{error}");
 }
 
 #[tokio::test]
 async fn the_key_is_not_printed() {
     let config = config("127.0.0.1:9".parse().unwrap());
-    assert!(!format!("{config:?} {:?}", config.mirror_key).contains(MIRROR_KEY));
+    assert!(!format!("{config:?} {:?}", config.key).contains(APP_KEY));
 }
 
 #[tokio::test]

@@ -61,8 +61,9 @@ const MEMBERS: &[Member] = &[
         knows: &["claviger-core", "claviger-authority", "claviger-http"],
         banned: &["axum", "rusqlite", "clap"],
     },
-    // What a customer would write, and what tests from outside: both know Claviger by HTTP alone.
-    Member { name: "claviger-demo", knows: &[], banned: &["rusqlite"] },
+    // What a customer would write: it knows Claviger by HTTP and the client alone.
+    Member { name: "claviger-demo", knows: &["claviger-client"], banned: &["rusqlite"] },
+    // What tests from outside share: it knows Claviger by HTTP alone.
     Member { name: "claviger-testkit", knows: &[], banned: &["rusqlite", "tokio"] },
     Member {
         name: "benches",
@@ -147,7 +148,9 @@ mod tests {
         check("claviger-store", "claviger-core", "");
         check("claviger-core", "claviger-store", "arrows point one way");
         check("claviger-http", "claviger-store", "arrows point one way");
+        check("claviger-demo", "claviger-client", "");
         check("claviger-demo", "claviger-core", "arrows point one way");
+        check("claviger-client", "claviger-demo", "arrows point one way");
         check("claviger-core", "tokio", "must not depend on `tokio`");
         check("claviger-new", "tokio", "does not know");
     }

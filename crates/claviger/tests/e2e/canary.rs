@@ -104,6 +104,8 @@ fn routes(demo: &Demo, canary: &Canary) -> Vec<(Client, &'static str, String, Op
         (gateway, "OPTIONS", format!("/d/{id}.js"), None),
         (gateway, "PUT", format!("/d/{id}.js"), Some(json!({}))),
         (gateway, "POST", format!("/api/v1/projects/{atlas}/runs"), Some(json!({"name": "nightly"}))),
+        get(demo.application(), "/internal/runs".to_owned()),
+        (demo.application(), "POST", "/internal/runs".to_owned(), Some(json!({"nonsense": true}))),
         get(admin, "/metrics".to_owned()),
         get(admin, "/readyz".to_owned()),
     ];

@@ -12,15 +12,16 @@ use crate::PROGRAM;
 /// Requests under way may take this long to end, and the program a little longer.
 const DRAIN: Duration = Duration::from_secs(22);
 
-const ADDRESSES: [&str; 5] = ["/api", "/gateway", "/admin", "/playground", "/operator_key"];
+const ADDRESSES: [&str; 6] = ["/api", "/gateway", "/admin", "/playground", "/application", "/operator_key"];
 const PEOPLE: [&str; 3] = ["owner", "member", "stranger"];
 const IDS: [&str; 3] = ["/teams/lab/id", "/projects/atlas/id", "/projects/borealis/id"];
 const RESOURCES: [&str; 5] =
     ["private_notebook", "team_notebook", "unshared_team_notebook", "public_notebook", "private_sample"];
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "owner_account",
     "member_account",
     "lab_team",
+    "lab_operations",
     "atlas_project",
     "pinned_notebook",
     "open_notebook",

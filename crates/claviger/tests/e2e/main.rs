@@ -16,6 +16,7 @@ mod main_road;
 mod playground;
 mod presenting;
 mod record;
+mod runs;
 
 /// The program that is tested.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_claviger");

@@ -17,7 +17,7 @@ async fn stand_in(answers: Vec<String>) -> (String, Arc<AtomicUsize>) {
     tokio::spawn(async move {
         for answer in answers {
             let (mut stream, _) = listener.accept().await.unwrap();
-            let mut head = vec![0; 4096];
+            let mut head = vec![0; 64 * 1024];
             let _ = stream.read(&mut head).await;
             counter.fetch_add(1, Ordering::SeqCst);
             if !answer.is_empty() {
@@ -86,6 +86,86 @@ async fn a_pause_that_is_asked_for_is_taken() {
     assert_eq!(asked.load(Ordering::SeqCst), 1);
     let (url, _) = stand_in(vec![busy, whoami()]).await;
     assert!(builder(&url).patience(Duration::ZERO).build().unwrap().whoami().await.is_err());
+}
+
+#[tokio::test]
+async fn a_change_with_a_name_may_be_repeated() {
+    let created =
+        r#"{"id":"acct_1","has_password":false,"closed":false,"created_at":"2027-01-15T08:00:00Z"}"#;
+    let busy = answer("503 Service Unavailable", "retry-after: 1\r\n", &problem(503, "unavailable"));
+    let done = answer("201 Created", "", created);
+    let (url, asked) = stand_in(vec![String::new(), busy.clone(), done.clone()]).await;
+    let client = builder(&url).build().unwrap();
+    let new = claviger_client::NewAccount::default();
+    assert_eq!(client.accounts().create_once(&new, "once").await.unwrap().id, "acct_1");
+    assert_eq!(asked.load(Ordering::SeqCst), 3);
+    // Without one, a 503 leaves it open whether it was made.
+    let (url, asked) = stand_in(vec![busy, done]).await;
+    assert!(builder(&url).build().unwrap().accounts().create(&new).await.is_err());
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    let refused = client.accounts().create_once(&new, "a\nb").await;
+    assert!(matches!(refused, Err(Error::Request { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn pauses_end_whatever_is_asked_for() {
+    let wait = |seconds: u64| {
+        answer("503 Service Unavailable", &format!("retry-after: {seconds}\r\n"), &problem(503, "not_fresh"))
+    };
+    let (url, asked) = stand_in(vec![wait(1), wait(u64::MAX), whoami()]).await;
+    let error = builder(&url).build().unwrap().whoami().await.unwrap_err();
+    assert_eq!(error.problem().unwrap().retry_after, Some(Duration::from_secs(u64::MAX)));
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    let (url, asked) = stand_in(vec![wait(0); 10]).await;
+    assert!(builder(&url).build().unwrap().whoami().await.is_err());
+    assert_eq!(asked.load(Ordering::SeqCst), 4, "three waits at most");
+}
+
+#[tokio::test]
+async fn no_answer_is_longer_than_it_may_be() {
+    let (url, asked) = stand_in(vec![answer("200 OK", "", &" ".repeat(9 << 20)), whoami()]).await;
+    match builder(&url).build().unwrap().whoami().await {
+        Err(Error::Answer { reason, .. }) => assert!(reason.contains("longer than"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "it is not asked for twice");
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let (elsewhere, asked_there) = stand_in(vec![whoami()]).await;
+    for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
+        let (url, _) =
+            stand_in(vec![answer(status, &format!("location: {elsewhere}/v1/whoami\r\n"), "")]).await;
+        let error = builder(&url).build().unwrap().whoami().await.unwrap_err();
+        assert!(error.to_string().contains("leads elsewhere"), "{error}");
+    }
+    assert_eq!(asked_there.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn nothing_is_taken_for_done_that_does_not_say_so() {
+    for body in ["", "{}", "[]", "null", r#"{"id":"key_1"}"#, r#"{"id":"key_1","deleted":true"#] {
+        let (url, _) = stand_in(vec![answer("200 OK", "", body)]).await;
+        let gone = builder(&url).build().unwrap().keys().delete("key_1").await;
+        assert!(matches!(gone, Err(Error::Answer { .. })), "{body}: {gone:?}");
+    }
+    let deep = "[".repeat(100_000);
+    let (url, _) = stand_in(vec![answer("200 OK", "", &deep)]).await;
+    assert!(matches!(builder(&url).build().unwrap().whoami().await, Err(Error::Answer { .. })));
+}
+
+#[tokio::test]
+async fn what_a_later_authority_adds_is_no_obstacle() {
+    let body = r#"{"id":"key_1","deleted":true,"revocation":{"state":"complete","change":null,
+        "acknowledged_by":[],"elapsed_ms":0,"new":1},"new":{"a":[1]}}"#;
+    let (url, _) = stand_in(vec![answer("200 OK", "x-new: 1\r\n", body)]).await;
+    let gone = builder(&url).build().unwrap().keys().delete("key_1").await.unwrap();
+    assert!(gone.revocation.unwrap().is_complete() && gone.other.contains_key("new"));
+    let body = r#"{"outcomes":["disabled","explained"]}"#;
+    let (url, _) = stand_in(vec![answer("200 OK", "", body)]).await;
+    let outcomes = builder(&url).build().unwrap().report_leaks(&[]).await.unwrap();
+    assert_eq!(outcomes[1], claviger_client::LeakOutcome::Other("explained".to_owned()));
 }
 
 #[tokio::test]

@@ -3,6 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod authority;
+mod coverage;
+mod example;
 mod failures;
 mod layer;
+mod operations;
+mod presenting;
 mod support;
+mod tls;

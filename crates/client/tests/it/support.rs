@@ -21,6 +21,9 @@ pub(crate) const OPERATOR_KEY: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCD"
 pub(crate) struct Running {
     pub(crate) authority: Authority,
     pub(crate) url: String,
+    pub(crate) state: AppState,
+    /// The description of its API.
+    pub(crate) description: serde_json::Value,
     stop: CancellationToken,
     _folder: TempDir,
 }
@@ -36,15 +39,16 @@ impl Running {
         let edge = EdgeSettings { public_url: url.clone(), ..EdgeSettings::default() };
         let state =
             AppState { authority: authority.clone(), edge: Arc::new(edge), metrics: Metrics::default() };
+        let description = serde_json::to_value(claviger_http::api::router(state.clone()).1).unwrap();
         let stop = CancellationToken::new();
         tokio::spawn(serve(
             listener,
             ServeLimits::default(),
-            ApiService::new(state),
+            ApiService::new(state.clone()),
             stop.clone(),
             Duration::from_secs(1),
         ));
-        Self { authority, url, stop, _folder: folder }
+        Self { authority, url, state, description, stop, _folder: folder }
     }
 
     pub(crate) fn operator(&self) -> Client {
@@ -52,7 +56,11 @@ impl Running {
     }
 
     pub(crate) async fn account(&self) -> String {
-        let new = NewAccount { external_id: Some("ada".to_owned()), ..NewAccount::default() };
+        self.another_account("ada").await
+    }
+
+    pub(crate) async fn another_account(&self, external_id: &str) -> String {
+        let new = NewAccount { external_id: Some(external_id.to_owned()), ..NewAccount::default() };
         self.operator().accounts().create(&new).await.unwrap().id
     }
 }

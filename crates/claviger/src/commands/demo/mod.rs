@@ -11,7 +11,8 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 use clap::Args;
 use claviger_authority::first_start::OPERATOR_KEY_FILE;
-use claviger_demo::{App, Config as AppConfig, MirrorKey};
+use claviger_client::Secret;
+use claviger_demo::{App, Config as AppConfig};
 
 use crate::config::{Config, Overrides, Place};
 use crate::server::{OPERATOR_KEY_VARIABLE, Server, stop_signal};
@@ -109,9 +110,9 @@ impl Demo {
         let seeds = seeding.finish().await?;
         server.open_gateway(&routes::routes(app.address)?)?;
         if self.json {
-            print::json(&server, &operator_key, &seeds)?;
+            print::json(&server, app.address, &operator_key, &seeds)?;
         } else {
-            print::people(&server, &config.data, &seeds)?;
+            print::people(&server, app.address, &config.data, &seeds)?;
         }
         stop_signal().await?;
         app.shutdown().await;
@@ -126,7 +127,7 @@ impl Demo {
         let observer = self.record.as_deref().map(print::recorder).transpose()?;
         let config = AppConfig {
             authority: format!("http://{}", server.api),
-            mirror_key: MirrorKey::new(seeds.mirror_key.clone()),
+            key: Secret::new(seeds.app_key.clone()),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             people: claviger_demo::People {
                 owner: seeds.accounts.owner.id.clone(),

@@ -1,6 +1,7 @@
 //! What the demo prints: one JSON object for programs, or addresses and lines to try for people.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,12 +12,18 @@ use super::seed::Seeds;
 use crate::server::Server;
 
 /// One line of JSON that says where everything is.
-pub(super) fn json(server: &Server, operator_key: &str, seeds: &Seeds) -> anyhow::Result<()> {
+pub(super) fn json(
+    server: &Server,
+    app: SocketAddr,
+    operator_key: &str,
+    seeds: &Seeds,
+) -> anyhow::Result<()> {
     let line = json!({
         "api": format!("http://{}", server.api),
         "gateway": format!("http://{}", server.gateway),
         "admin": format!("http://{}", server.admin),
         "playground": format!("http://{}/playground", server.api),
+        "application": format!("http://{app}"),
         "operator_key": operator_key,
         "accounts": seeds.accounts,
         "teams": seeds.teams,
@@ -36,7 +43,7 @@ struct Try {
     line: String,
 }
 
-fn tries(server: &Server, data: &Path, seeds: &Seeds) -> Vec<Try> {
+fn tries(server: &Server, app: SocketAddr, data: &Path, seeds: &Seeds) -> Vec<Try> {
     let (gateway, api) = (server.gateway, server.api);
     let keys = &seeds.keys;
     let notebook = CATALOG.private_notebook;
@@ -101,6 +108,34 @@ fn tries(server: &Server, data: &Path, seeds: &Seeds) -> Vec<Try> {
             ),
         ),
         get(
+            "All runs, from the application itself: no gateway stands there, so it asks about the key itself",
+            200,
+            format!("-H 'Authorization: Bearer {}' http://{app}/internal/runs", keys.lab_team),
+        ),
+        get(
+            "A run that the site starts by itself, as those who operate it ask",
+            201,
+            format!(
+                "-H 'Authorization: Bearer {}' --json '{{\"project\": \"{atlas}\", \"name\": \"weekly\"}}' http://{app}/internal/runs",
+                keys.lab_operations
+            ),
+        ),
+        get(
+            "The same with a key that may only read",
+            403,
+            format!(
+                "-H 'Authorization: Bearer {}' --json '{{\"project\": \"{atlas}\", \"name\": \"weekly\"}}' http://{app}/internal/runs",
+                keys.lab_team
+            ),
+        ),
+        get(
+            "The history tells the two runs apart: one has the origin `api`, the other `site`",
+            200,
+            format!(
+                "-H \"Authorization: Bearer {operator}\" 'http://{api}/v1/history?action=run:create&authority=project:{atlas}'"
+            ),
+        ),
+        get(
             "Create a key: the answer shows it once",
             201,
             format!(
@@ -120,7 +155,7 @@ fn tries(server: &Server, data: &Path, seeds: &Seeds) -> Vec<Try> {
 }
 
 /// Addresses, and lines that work when pasted.
-pub(super) fn people(server: &Server, data: &Path, seeds: &Seeds) -> anyhow::Result<()> {
+pub(super) fn people(server: &Server, app: SocketAddr, data: &Path, seeds: &Seeds) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "Claviger is running, with a sample application behind its gateway.\n")?;
     writeln!(
@@ -131,9 +166,10 @@ pub(super) fn people(server: &Server, data: &Path, seeds: &Seeds) -> anyhow::Res
     )?;
     writeln!(out, "            http://{}/playground to try it in a browser", server.api)?;
     writeln!(out, "  Gateway   http://{}", server.gateway)?;
-    writeln!(out, "  Admin     http://{}/metrics\n", server.admin)?;
+    writeln!(out, "  Admin     http://{}/metrics", server.admin)?;
+    writeln!(out, "  Sample    http://{app}   the application itself, past the gateway\n")?;
     writeln!(out, "Try it; each line says which status to expect:\n")?;
-    for (n, Try { what, status, line }) in tries(server, data, seeds).into_iter().enumerate() {
+    for (n, Try { what, status, line }) in tries(server, app, data, seeds).into_iter().enumerate() {
         writeln!(out, "  # {}. {what}: {status}\n  {line}\n", n + 1)?;
     }
     writeln!(out, "With a key in its address, npm installs the notebook as a package:\n")?;

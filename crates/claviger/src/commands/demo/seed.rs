@@ -37,8 +37,8 @@ pub(super) struct Seeds {
     pub(super) teams: Teams,
     pub(super) projects: Projects,
     pub(super) keys: Keys,
-    /// The key with which the sample application tells the authority about its resources.
-    pub(super) mirror_key: String,
+    /// The sample application's own key.
+    pub(super) app_key: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -76,6 +76,7 @@ pub(super) struct Keys {
     pub(super) owner_account: String,
     pub(super) member_account: String,
     pub(super) lab_team: String,
+    pub(super) lab_operations: String,
     pub(super) atlas_project: String,
     pub(super) pinned_notebook: String,
     pub(super) open_notebook: String,
@@ -162,14 +163,15 @@ impl Seeder {
         let holder = ProjectHolder::Account(id(&owner)?);
         let atlas = self.project("Atlas", holder).await?;
         let borealis = self.project("Borealis", ProjectHolder::Account(id(&member)?)).await?;
-        let mirror = self.key(
-            "Sample application: mirrors its resources",
+        // It mirrors its resources, asks about keys where no gateway does, and reports runs.
+        let app = self.key(
+            "Sample application",
             KeyAuthority::Operator,
-            Some("resource:*"),
+            Some("resource:* key:verify history:create"),
             None,
         );
         Ok(Seeds {
-            mirror_key: mirror.await?.0,
+            app_key: app.await?.0,
             accounts: Accounts { owner, member, stranger },
             teams: Teams { lab: Named { id: lab.to_string() } },
             projects: Projects { atlas, borealis },
@@ -215,7 +217,8 @@ impl Seeder {
         let keys = Keys {
             owner_account: self.key("Command line", owner.clone(), Some("*:read hub:call"), None).await?.0,
             member_account: self.key("Command line", member, None, None).await?.0,
-            lab_team: self.key("Team dashboard", lab, None, None).await?.0,
+            lab_team: self.key("Team dashboard", lab.clone(), None, None).await?.0,
+            lab_operations: self.key("Operations", lab, Some("run:read run:create"), None).await?.0,
             atlas_project: self
                 .key("Nightly runs", atlas, Some("*:read run:create runtime:call"), None)
                 .await?

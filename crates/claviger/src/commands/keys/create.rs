@@ -112,6 +112,9 @@ pub(super) fn print(output: Output, created: &CreatedKey, what: &str) -> anyhow:
         let mut value = serde_json::Map::new();
         value.insert("secret".to_owned(), created.secret.expose().into());
         value.insert("key".to_owned(), serde_json::to_value(&created.key)?);
+        if let Some(revocation) = &created.revocation {
+            value.insert("revocation".to_owned(), serde_json::to_value(revocation)?);
+        }
         value.extend(created.other.clone());
         return output.json(&value);
     }

@@ -33,8 +33,8 @@ use crate::state::AppState;
 /// Where a key is verified.
 pub(super) const PATH: &str = "/v1/verify";
 
-/// Fields in the head of an answer: those of every answer, its length, and the two of a rate.
-const FIELDS: usize = 9;
+/// Fields in the head of an answer: those of every answer, and two each of a rate and a quota.
+const FIELDS: usize = 10;
 
 /// What is answered without the router, for the description.
 #[derive(OpenApi)]

@@ -1,0 +1,150 @@
+//! Resources: `/v1/resources`.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::changes::{Changed, Gone};
+use crate::error::Result;
+use crate::page::{Pages, escaped, query};
+use crate::transport::{Call, Client};
+
+/// A thing that the host protects, as the authority knows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Resource {
+    /// Its name, `type:id`.
+    pub reference: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Who holds it: `account:acct_…`, `team:team_…` or `project:proj_…`.
+    pub holder: String,
+    /// Who made it, `acct_…`.
+    #[serde(default)]
+    pub creator: Option<String>,
+    /// `private`, `shared` or `public`.
+    pub visibility: String,
+    /// The first public version, if only later ones are.
+    #[serde(default)]
+    pub public_from: Option<u32>,
+    /// Its latest version.
+    pub latest_version: u32,
+    /// What its versions reference. Told to those who administer it, and not in listings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub versions: Option<Vec<ResourceVersion>>,
+    /// When it was first described.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// What else the authority says.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// A resource as the host describes it: the whole of it, each time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ResourceDescription {
+    /// Who holds it: `account:acct_…`, `team:team_…` or `project:proj_…`.
+    pub holder: String,
+    /// Who made it, `acct_…`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub creator: Option<String>,
+    /// `private`, `shared` (with the team that holds it) or `public`.
+    pub visibility: String,
+    /// Public from this version on; earlier ones stay as they were. Only where it is `public`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_from: Option<u32>,
+    /// Its latest version; versions 1 to this one exist.
+    pub latest_version: u32,
+    /// What its versions reference. A version that is missing references nothing.
+    pub versions: Vec<ResourceVersion>,
+}
+
+/// What a version of a resource references: by name, never the things themselves.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourceVersion {
+    /// The version.
+    pub version: u32,
+    /// Names of secrets.
+    #[serde(default)]
+    pub secrets: Vec<String>,
+    /// Names of databases.
+    #[serde(default)]
+    pub databases: Vec<String>,
+}
+
+/// Which resources to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ResourceFilter {
+    /// Those held by `account:acct_…`, `team:team_…` or `project:proj_…`. Who is no operator means its own if absent.
+    pub holder: Option<String>,
+    /// Those of this type, the part of the name before the colon.
+    pub kind: Option<String>,
+}
+
+/// Calls about resources: [`Client::resources`].
+#[derive(Debug, Clone, Copy)]
+pub struct Resources<'c>(&'c Client);
+
+impl Client {
+    /// Calls about resources.
+    #[must_use]
+    pub fn resources(&self) -> Resources<'_> {
+        Resources(self)
+    }
+}
+
+impl Resources<'_> {
+    /// Tells the authority how a resource is, by its `type:id`; it is made if it is not known yet. With a tag only
+    /// if it is still as it was when the tag was given.
+    ///
+    /// # Errors
+    /// Those of every call: [`crate::Error`]; 412 `stale`.
+    pub async fn put(
+        &self,
+        reference: &str,
+        resource: &ResourceDescription,
+        tag: Option<String>,
+    ) -> Result<Changed<Resource>> {
+        self.0.ask(Call::put(path(reference), resource)?.if_match(tag)).await
+    }
+
+    /// A resource.
+    ///
+    /// # Errors
+    /// Those of every call; 404 `not_found`.
+    pub async fn get(&self, reference: &str) -> Result<Resource> {
+        self.0.ask(Call::get(path(reference))).await
+    }
+
+    /// A resource, with the tag that [`Resources::put`] takes to replace it only if nobody else did.
+    ///
+    /// # Errors
+    /// Those of every call; 404 `not_found`.
+    pub async fn get_tagged(&self, reference: &str) -> Result<(Resource, Option<String>)> {
+        self.0.ask_tagged(Call::get(path(reference))).await
+    }
+
+    /// Resources by name, without what their versions reference. Operators see all; others those that their key
+    /// reaches.
+    #[must_use]
+    pub fn list(&self, filter: &ResourceFilter) -> Pages<Resource> {
+        let ResourceFilter { holder, kind } = filter.clone();
+        Pages::new(self.0.clone(), "/v1/resources", query([("holder", holder), ("type", kind)]))
+    }
+
+    /// Takes a resource out, with its keys.
+    ///
+    /// # Errors
+    /// Those of every call; 404 `not_found`.
+    pub async fn delete(&self, reference: &str) -> Result<Gone> {
+        self.0.ask(Call::delete(path(reference))).await
+    }
+}
+
+fn path(reference: &str) -> String {
+    // The colon stands for itself in a path (RFC 3986, section 3.3), and the authority reads it so.
+    let (kind, id) = reference.split_once(':').unwrap_or((reference, ""));
+    format!("/v1/resources/{}:{}", escaped(kind), escaped(id))
+}
