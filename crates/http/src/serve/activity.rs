@@ -5,10 +5,11 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 
-use http::{Request, Response};
+use http::header::CONTENT_LENGTH;
+use http::{Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::Service;
@@ -19,6 +20,7 @@ use pin_project_lite::pin_project;
 pub(super) struct Activity {
     requests: AtomicU32,
     progress: AtomicU32,
+    until_close: AtomicBool,
 }
 
 /// One request under way, from its head to the end of its response's body.
@@ -42,6 +44,20 @@ impl Activity {
         let idle = self.requests.load(Ordering::Relaxed) == 0;
         idle.then(|| self.progress.load(Ordering::Relaxed))
     }
+
+    /// Whether an answer is under way whose end is that of the connection (RFC 9112 section 6.3).
+    pub(super) fn ends_with_connection(&self) -> bool {
+        self.until_close.load(Ordering::Relaxed)
+    }
+}
+
+impl UnderWay {
+    /// Takes note of an answer to a client of HTTP/1.0, which knows no chunks.
+    fn to_old_client<B: Body>(&self, response: &Response<B>) {
+        let measured =
+            response.body().size_hint().exact().is_some() || response.headers().contains_key(CONTENT_LENGTH);
+        self.0.until_close.store(!measured, Ordering::Relaxed);
+    }
 }
 
 impl Drop for UnderWay {
@@ -61,6 +77,7 @@ pub(super) struct Counted<S> {
 impl<S, B> Service<Request<Incoming>> for Counted<S>
 where
     S: Service<Request<Incoming>, Response = Response<B>>,
+    B: Body,
 {
     type Response = Response<CountedBody<B>>;
     type Error = S::Error;
@@ -68,7 +85,8 @@ where
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let under_way = Some(self.activity.begin());
-        CountedFuture { future: self.service.call(request), under_way }
+        let old = request.version() < Version::HTTP_11;
+        CountedFuture { future: self.service.call(request), under_way, old }
     }
 }
 
@@ -78,12 +96,14 @@ pin_project! {
         #[pin]
         future: F,
         under_way: Option<UnderWay>,
+        old: bool,
     }
 }
 
 impl<F, B, E> Future for CountedFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
 {
     type Output = Result<Response<CountedBody<B>>, E>;
 
@@ -91,6 +111,11 @@ where
         let this = self.project();
         let answer = ready!(this.future.poll(cx));
         let under_way = this.under_way.take();
+        if *this.old
+            && let (Ok(response), Some(under_way)) = (&answer, &under_way)
+        {
+            under_way.to_old_client(response);
+        }
         Poll::Ready(answer.map(|response| response.map(|body| CountedBody { body, under_way })))
     }
 }

@@ -13,6 +13,7 @@ mod hidden;
 mod history;
 mod input;
 mod keys;
+mod reconcile;
 mod resources;
 mod secrets;
 mod verify;

@@ -1,8 +1,8 @@
 //! Clients that speak HTTP/2 with prior knowledge, well or badly.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Request;
@@ -12,9 +12,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::harness::{Behind, Gateway, LONG, SHORT, Setup, Wire, eventually, field, ok, soon};
+use crate::harness::{Behind, Gateway, LONG, PROMPT, SHORT, Setup, Wire, eventually, field, ok, soon};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
@@ -94,19 +95,55 @@ async fn an_abandoned_stream_goes_on_upstream() {
         let mut sender = connect(&gateway).await;
         let request = Request::get("http://example.com/").body(Full::default()).unwrap();
         let mut asking = Box::pin(sender.send_request(request));
-        if answer.is_empty() {
+        let left = if answer.is_empty() {
             assert!(tokio::time::timeout(SHORT, &mut asking).await.is_err());
             assert_eq!(behind.connections(), 1);
             drop(asking);
+            Instant::now()
         } else {
             let response = soon(asking).await.unwrap();
             assert!(!cancelled.load(Ordering::SeqCst));
             drop(response);
-        }
+            Instant::now()
+        };
         eventually(|| cancelled.load(Ordering::SeqCst)).await;
+        assert!(left.elapsed() < PROMPT, "the upstream worked on for {:?}", left.elapsed());
         // The connection itself lives on.
         assert!(!sender.is_closed());
     }
+}
+
+#[tokio::test]
+async fn an_abandoned_upload_goes_on_upstream() {
+    let got = Arc::new(AtomicUsize::new(0));
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let (count, flag) = (Arc::clone(&got), Arc::clone(&cancelled));
+    let behind = Behind::start(move |mut wire, _| {
+        let (count, flag) = (Arc::clone(&count), Arc::clone(&flag));
+        async move {
+            wire.head().await;
+            wire.until("hello").await;
+            count.fetch_add(1, Ordering::SeqCst);
+            // Neither an end of the body, which would make half of it look like all, nor an endless wait.
+            assert!(!wire.rest().await.contains("0\r\n\r\n"));
+            flag.store(true, Ordering::SeqCst);
+        }
+    })
+    .await;
+    let gateway = Gateway::before(&behind).await;
+    let mut stream = TcpStream::connect(gateway.address).await.unwrap();
+    // POST http://a/ in HPACK, and half a body.
+    let post: &[u8] = &[0x83, 0x86, 0x84, 0x41, 0x01, b'a'];
+    let mut said = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
+    said.extend(frame(HEADERS, END_HEADERS, 1, post));
+    said.extend(frame(DATA, 0, 1, b"hello"));
+    stream.write_all(&said).await.unwrap();
+    eventually(|| got.load(Ordering::SeqCst) == 1).await;
+    assert!(!cancelled.load(Ordering::SeqCst));
+    let left = Instant::now();
+    stream.write_all(&frame(RST_STREAM, 0, 1, &8u32.to_be_bytes())).await.unwrap();
+    eventually(|| cancelled.load(Ordering::SeqCst)).await;
+    assert!(left.elapsed() < PROMPT, "the upstream waited on for {:?}", left.elapsed());
 }
 
 #[tokio::test]
