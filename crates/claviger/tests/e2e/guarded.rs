@@ -32,7 +32,8 @@ impl Guarded {
         let new = serve.api.post("/v1/accounts", &json!({"external_id": "ada"}));
         let account = new.bearer(OPERATOR).send().expect(201).json()["id"].as_str().unwrap().to_owned();
         let account = format!("account:{account}");
-        let resource = json!({"holder": account, "visibility": "private", "latest_version": 7, "versions": []});
+        let resource =
+            json!({"holder": account, "visibility": "private", "latest_version": 7, "versions": []});
         let put = serve.api.request("PUT", "/v1/resources/notebook:n1").json(&resource);
         put.bearer(OPERATOR).send().expect(201);
         let mut guarded = Self { serve, account, key: Value::Null };

@@ -12,7 +12,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::harness::{Behind, Gateway, LONG, PROMPT, SHORT, Setup, Wire, eventually, field, ok, soon};
+use crate::harness::{
+    Behind, Gateway, LONG, PROMPT, REFUSED, SHORT, Setup, Wire, eventually, field, ok, soon,
+};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const DATA: u8 = 0;
@@ -144,6 +146,41 @@ async fn an_abandoned_upload_goes_on_upstream() {
     stream.write_all(&frame(RST_STREAM, 0, 1, &8u32.to_be_bytes())).await.unwrap();
     eventually(|| cancelled.load(Ordering::SeqCst)).await;
     assert!(left.elapsed() < PROMPT, "the upstream waited on for {:?}", left.elapsed());
+}
+
+/// An upload that is refused before its end is answered in full, and only then ended, without blame (RFC 9113
+/// section 8.1): a client may throw away the answer if the stream is reset with anything else than NO_ERROR.
+#[tokio::test]
+async fn a_refusal_within_an_upload_gets_lost() {
+    let behind = Behind::echoing().await;
+    let gateway = Gateway::before(&behind).await;
+    let mut stream = TcpStream::connect(gateway.address).await.unwrap();
+    let path = [&[0x04, REFUSED.len() as u8], REFUSED.as_bytes()].concat();
+    let post = [&[0x83, 0x86][..], &path, &[0x41, 0x01, b'a']].concat();
+    let mut said = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
+    said.extend(frame(HEADERS, END_HEADERS, 1, &post));
+    said.extend(frame(DATA, 0, 1, b"hello"));
+    stream.write_all(&said).await.unwrap();
+    let mut answer = Vec::new();
+    let own = loop {
+        soon(stream.read_buf(&mut answer)).await.unwrap();
+        let mut frames = &answer[..];
+        let mut own = Vec::new();
+        while let Some(length) = frames.get(..3).map(|l| usize::from(l[1]) << 8 | usize::from(l[2])) {
+            let Some(whole) = frames.get(..9 + length) else { break };
+            if whole[8] == 1 {
+                own.push((whole[3], whole[4] & END_STREAM, whole[9..].to_vec()));
+            }
+            frames = &frames[9 + length..];
+        }
+        if own.last().is_some_and(|(kind, ..)| *kind == RST_STREAM) {
+            break own;
+        }
+    };
+    let kinds = own.iter().map(|(kind, end, _)| (*kind, *end)).collect::<Vec<_>>();
+    assert_eq!(kinds, [(HEADERS, 0), (DATA, END_STREAM), (RST_STREAM, 0)]);
+    assert_eq!((&own[1].2[..], &own[2].2[..]), (&b"credentials_required"[..], &[0; 4][..]));
+    assert_eq!(behind.connections(), 0);
 }
 
 #[tokio::test]
