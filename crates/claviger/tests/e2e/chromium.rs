@@ -132,7 +132,7 @@ impl Pages {
     }
 
     fn next(&self) -> Value {
-        self.told.recv_timeout(Duration::from_secs(120)).expect("the page tells something")
+        self.told.recv_timeout(Duration::from_secs(120)).unwrap()
     }
 }
 

@@ -19,7 +19,7 @@ mod main_road;
 mod peers;
 mod presenting;
 mod record;
-mod reload;
+mod signals;
 mod upstream;
 
 /// The program that is tested.

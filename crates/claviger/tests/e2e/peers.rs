@@ -1,8 +1,10 @@
 //! The gateway between programs that other people wrote: curl and nginx before it, Node behind it.
 
-use std::net::TcpListener;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use claviger_testkit::{Client, Process, folder};
 use serde_json::Value;
@@ -85,7 +87,6 @@ fn large_bodies_are_held_in_memory() {
         let got = curled(&[version, "-H", &key, "-o", "/dev/null", "-w", ending, &target]);
         assert_eq!(got, format!("200 {LARGE}"));
         let growth = peak_bytes(&house.serve.process) - before;
-        println!("{version}: {growth} bytes more for {LARGE} up and down");
         assert!(growth < GROWTH_MAX, "{version}: {growth} bytes for two bodies of {LARGE}");
     }
 }
@@ -108,6 +109,10 @@ fn curl_in_every_version() {
         assert_eq!(seen["url"], "/d/n1.js?x=%20+&y", "{version}");
         assert_eq!(seen["headers"]["x-claviger-authority"], house.account.as_str(), "{version}");
         assert_eq!(seen["headers"].get("authorization"), None, "{version}");
+        // Half an answer is an error, also where only the end of the connection tells the end.
+        let broken = curl(&[version, "-H", &bearer, &format!("{base}/broken")]);
+        assert!(!broken.status.success(), "{version} takes half an answer for all of it");
+        assert_eq!(curled(&[version, "-H", &bearer, &format!("{base}/stream/300000")]).len(), 300_000);
     }
     // Without a key the upload is not even asked for: curl waits for a 100 that never comes.
     let (file, target) = (data.path().join("claviger.toml"), format!("{base}/upload"));
@@ -136,6 +141,72 @@ fn paths_are_passed_on_byte_for_byte() {
     let target = format!("/registry/a%2Fb//c?x=%20+&api_key={}&y=%2B", house.secret());
     let seen = gateway.get(&target).send().expect(200).json();
     assert_eq!(seen["url"], "/registry/a%2Fb//c?x=%20+&y=%2B");
+}
+
+/// A frame of HTTP/2 (RFC 9113 section 4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// Streams that are opened and reset as fast as they can be written (CVE-2023-44487), by many connections, and
+/// header blocks that go on without end (CVE-2024-27316).
+#[test]
+fn floods_of_http2_cost_memory() {
+    let data = folder();
+    let (_upstream, house) = house(data.path());
+    let gateway = house.serve.gateway;
+    let preface = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(4, 0, 0, &[])].concat();
+    // `GET http://a/`, then a reset with CANCEL.
+    let get = [0x82, 0x86, 0x84, 0x41, 0x01, b'a'];
+    let resets =
+        (1..20_000).step_by(2).flat_map(|n| [frame(1, 5, n, &get), frame(3, 0, n, &[0, 0, 0, 8])].concat());
+    let resets = preface.iter().copied().chain(resets).collect::<Vec<u8>>();
+    // A block that begins a request, and 16 MB of fields that belong to it.
+    let field = [&[0x00, 0x01, b'x', 0x7f, 0x81, 0x7e][..], &[b'y'; 255]].concat();
+    let block = frame(9, 0, 1, &field.repeat(60));
+    let blocks = [preface.clone(), frame(1, 0, 1, &get), block.repeat(1_000)].concat();
+    gateway.get("/d/n1.js").bearer(house.secret()).send().expect(200);
+    let before = peak_bytes(&house.serve.process);
+    for flood in [&resets, &blocks] {
+        std::thread::scope(|scope| {
+            for _ in 0..32 {
+                scope.spawn(|| {
+                    let mut stream = TcpStream::connect(gateway.address()).unwrap();
+                    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+                    // It is cut off in the middle, and that is what is looked for: the connection ends.
+                    let _ = stream.write_all(flood);
+                    let mut answer = Vec::new();
+                    match stream.read_to_end(&mut answer) {
+                        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+                        Ok(_) => assert!(!answer.is_empty()),
+                    }
+                });
+            }
+        });
+        gateway.get("/d/n1.js").bearer(house.secret()).send().expect(200);
+    }
+    let growth = peak_bytes(&house.serve.process) - before;
+    assert!(growth < 2 * GROWTH_MAX, "{growth} bytes for floods");
+}
+
+/// Whoever connects and says nothing, or not enough to tell what it speaks, is let go on every listener.
+#[test]
+fn silence_holds_a_connection() {
+    let data = folder();
+    let (_upstream, house) = house(data.path());
+    std::thread::scope(|scope| {
+        for listener in [house.serve.api, house.serve.gateway, house.serve.admin] {
+            for said in ["", "P", "PRI * HTTP/2.0\r\n\r\n"] {
+                scope.spawn(move || {
+                    let mut stream = TcpStream::connect(listener.address()).unwrap();
+                    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+                    stream.write_all(said.as_bytes()).unwrap();
+                    assert_eq!(stream.read(&mut [0]).unwrap(), 0, "{said:?}");
+                });
+            }
+        }
+    });
 }
 
 const NGINX: &str = r#"
@@ -194,8 +265,11 @@ fn an_nginx_in_front() {
         nginx.get("/d/n1.js").send().expect(401);
         get("/d/n2.js").send().expect(404);
         // Large, and of a length that nobody tells beforehand.
-        let answer = get("/big/3000000").send().expect(200);
-        assert_eq!(answer.body.len(), 3_000_000);
+        for target in ["/big/3000000", "/stream/3000000"] {
+            assert_eq!(get(target).send().expect(200).body.len(), 3_000_000, "{target}");
+        }
+        // What breaks off is not taken for complete by the next in line either.
+        assert!(get("/broken").try_send().is_err());
         proxy.terminate();
     }
     upstream.process.terminate();

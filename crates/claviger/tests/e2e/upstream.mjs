@@ -12,10 +12,17 @@ const server = createServer((request, response) => {
     response.on("close", () => clearInterval(timer));
     return;
   }
-  if (path.startsWith("/big/")) {
-    let left = Number(path.slice("/big/".length));
+  if (path === "/broken") {
+    response.writeHead(200, { "content-type": "text/plain" });
+    response.write("the beginning");
+    setTimeout(() => response.destroy(), 100);
+    return;
+  }
+  if (path.startsWith("/big/") || path.startsWith("/stream/")) {
+    let left = Number(path.split("/")[2]);
     const piece = Buffer.alloc(64 * 1024);
-    response.writeHead(200, { "content-length": left });
+    // Without a length the answer goes in chunks.
+    response.writeHead(200, path.startsWith("/big/") ? { "content-length": left } : {});
     const more = () => {
       while (left > 0) {
         const part = left < piece.length ? piece.subarray(0, left) : piece;

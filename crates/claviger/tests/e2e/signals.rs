@@ -1,4 +1,5 @@
-//! SIGHUP while requests are under way: each ends on the routes with which it began.
+//! Signals while requests are under way: SIGHUP changes the routes of those that come, SIGTERM lets those end
+//! that are there.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -9,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use claviger_testkit::{folder, program};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::PROGRAM;
 use crate::guarded::Guarded;
@@ -22,8 +24,12 @@ fn route(path: &str, upstream: &Upstream) -> String {
 }
 
 fn hang_up(house: &Guarded) {
-    let pid = rustix::process::Pid::from_raw(i32::try_from(house.serve.process.id()).unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    send(house, Signal::HUP);
+}
+
+fn send(house: &Guarded, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(house.serve.process.id()).unwrap()).unwrap();
+    kill_process(pid, signal).unwrap();
 }
 
 /// Waits until the log says something once more than before.
@@ -122,4 +128,25 @@ fn check(file: &Path, expect: Option<&str>) {
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.success(), expect.is_none(), "{told}");
     assert!(told.contains(expect.unwrap_or("The configuration is fine: 2 routes")), "{told}");
+}
+
+#[test]
+fn requests_under_way_are_completed_before_the_end() {
+    let data = folder();
+    let upstream = Upstream::start();
+    let mut house = Guarded::start(data.path(), &route("/old", &upstream));
+    let idle = TcpStream::connect(house.serve.gateway.address()).unwrap();
+    idle.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let under_way = UnderWay::begin(&house, "/old");
+    send(&house, Signal::TERM);
+    until_told(&mut house, "stopping", 1);
+    // Whoever waits for nothing is let go, and nobody else is let in.
+    assert_eq!((&idle).read(&mut [0]).unwrap(), 0);
+    for listener in [house.serve.gateway, house.serve.api, house.serve.admin] {
+        assert!(TcpStream::connect(listener.address()).is_err(), "{listener:?} still listens");
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    let answer = under_way.end();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"bytes\":10"), "{answer}");
+    assert_eq!(house.serve.process.wait().code(), Some(0));
 }
