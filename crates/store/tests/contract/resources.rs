@@ -233,3 +233,24 @@ async fn what_came_meanwhile_is_not_overwritten() {
     assert!(store.resource(reference("notebook:a")).await.unwrap().is_some());
     assert_eq!(fresh.loaded().await, fresh.seen.view());
 }
+
+/// A change of many thousand records is one line of the journal, whose end is read again at each start.
+#[tokio::test]
+async fn a_store_opens_after_a_long_change() {
+    let fresh = furnished().await;
+    let count = 5_000;
+    let differences = Differences {
+        kind: "notebook".to_owned(),
+        seen: seen_in(&fresh.store).await,
+        put: (0..count).map(|n| resource(&format!("notebook:{n:05}"))).collect(),
+        delete: vec![reference("notebook:a")],
+    };
+    let done = fresh.store.reconcile_resources(differences, audit("resource:create")).await.unwrap();
+    let fresh = fresh.reopened().await;
+    assert_eq!(fresh.store.sequence().await.unwrap(), done.sequence);
+    assert_eq!(fresh.loaded().await.resources.len(), count);
+    assert_eq!(fresh.store.change(done.id).await.unwrap(), Some(done.sequence));
+    let again =
+        fresh.store.delete_resource(reference("notebook:00007"), audit("resource:delete")).await.unwrap();
+    assert_eq!(again.sequence.0, done.sequence.0 + 1);
+}

@@ -145,6 +145,29 @@ fn what_reaches_the_application(front: Client, house: &Guarded) {
     assert_eq!(seen["headers"].get("authorization"), None::<&Value>);
 }
 
+/// nginx keeps its connection to us only where an allowed request has no body, and no cache may keep the answer.
+#[test]
+fn an_allowed_request_is_an_empty_204() {
+    let data = folder();
+    let house = Guarded::start(data.path(), CONFIG);
+    for [method, uri] in [["X-Original-Method", "X-Original-URI"], ["X-Forwarded-Method", "X-Forwarded-Uri"]]
+    {
+        let ask = |path: &str| {
+            let asked = house.serve.gateway.get("/forward-auth").header(method, "GET").header(uri, path);
+            asked.bearer(house.secret()).send()
+        };
+        let answer = ask("/d/n1.js").expect(204);
+        assert_eq!((answer.body.len(), answer.header("content-length")), (0, None));
+        assert_eq!(
+            (answer.header("transfer-encoding"), answer.header("cache-control")),
+            (None, Some("no-store"))
+        );
+        let refused = ask("/d/n2.js");
+        assert_eq!(refused.status, if uri == "X-Original-URI" { 403 } else { 404 });
+        assert_eq!(refused.header("x-claviger-status"), Some("404"));
+    }
+}
+
 /// Asked by somebody who is no trusted proxy, there is nothing there.
 #[test]
 fn only_trusted_proxies_may_ask() {
