@@ -1,6 +1,7 @@
 //! What handlers take out of a request: the caller, a JSON object, parameters. Everything that cannot be
 //! read is a problem that says what to do.
 
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::api::patience::Stalled;
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -65,14 +67,20 @@ impl FromRequest<AppState> for JsonText {
             let detail = "Send the body with `Content-Type: application/json`.";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
         }
-        Bytes::from_request(request, state).await.map(Self).map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                let detail = "The body is larger than this address takes.";
-                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
-            } else {
-                Problem::bad_request("malformed_json", "The body could not be read completely.")
-            }
-        })
+        Bytes::from_request(request, state).await.map(Self).map_err(|rejection| unreadable(&rejection))
+    }
+}
+
+/// Why a body could not be read to its end.
+pub(crate) fn unreadable(rejection: &BytesRejection) -> Problem {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        let detail = "The body is larger than this address takes.";
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+    } else if Stalled::is_cause_of(rejection) {
+        let detail = "The rest of the body did not come in time.";
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail)
+    } else {
+        Problem::bad_request("malformed_json", "The body could not be read completely.")
     }
 }
 

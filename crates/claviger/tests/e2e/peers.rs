@@ -275,3 +275,33 @@ fn an_nginx_in_front() {
     upstream.process.terminate();
     house.serve.gateway.get("/d/n1.js").bearer(house.secret()).send().expect(502);
 }
+
+/// A body that stops in the middle is not waited for without end, neither by the API nor by the gateway: it
+/// takes no key to report a leak, so whoever likes could hold a connection.
+#[test]
+fn half_a_body_holds_a_connection() {
+    let data = folder();
+    let (_upstream, house) = house(data.path());
+    let key = format!("X-API-Key: {}\r\n", house.secret());
+    std::thread::scope(|scope| {
+        for (listener, target, key, expect) in [
+            (house.serve.api, "/v1/leaks", "", "HTTP/1.1 408"),
+            (house.serve.api, "/v1/keys", &*key, "HTTP/1.1 408"),
+            (house.serve.gateway, "/upload", &*key, "HTTP/1.1 408"),
+        ] {
+            scope.spawn(move || {
+                let mut stream = TcpStream::connect(listener.address()).unwrap();
+                stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
+                let head = format!("POST {target} HTTP/1.1\r\nHost: {}\r\n{key}", listener.address());
+                let more = "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"leaks\": [";
+                stream.write_all(format!("{head}{more}").as_bytes()).unwrap();
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).unwrap();
+                assert!(
+                    answer.starts_with(expect) && answer.contains("request_timeout"),
+                    "{target}: {answer}"
+                );
+            });
+        }
+    });
+}

@@ -7,6 +7,7 @@ mod history;
 mod keys;
 mod leaks;
 mod openapi;
+pub(crate) mod patience;
 mod problems;
 mod projects;
 mod resources;
@@ -37,6 +38,7 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::patience::Patience;
 use crate::client::client_of;
 use crate::credential::{self, Slots};
 use crate::problem::Problem;
@@ -201,6 +203,6 @@ impl hyper::service::Service<Request<Incoming>> for ApiService {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let service = self.clone();
-        Box::pin(async move { Ok(service.answer(request.map(Body::new)).await) })
+        Box::pin(async move { Ok(service.answer(request.map(|body| Body::new(Patience::with(body)))).await) })
     }
 }

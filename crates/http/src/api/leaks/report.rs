@@ -4,6 +4,7 @@ use axum::Extension;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::github::{self, Label};
-use crate::extract::from_slice;
+use crate::extract::{from_slice, unreadable};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
 use crate::wire::Object;
@@ -82,9 +83,12 @@ pub(super) async fn report(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
-    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let body = body.map_err(|_| too_many(REPORTED_MAX))?;
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => too_many(REPORTED_MAX),
+        _ => unreadable(&rejection),
+    })?;
     if headers.contains_key(github::SIGNATURE) {
         return from_github(&state, &caller, &headers, &body).await;
     }
