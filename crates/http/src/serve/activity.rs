@@ -15,6 +15,8 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 use pin_project_lite::pin_project;
 
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// What a connection has done. The counters wrap; they are only compared.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
@@ -116,7 +118,7 @@ where
         {
             under_way.to_old_client(response);
         }
-        Poll::Ready(answer.map(|response| response.map(|body| CountedBody { body, under_way })))
+        Poll::Ready(answer.map(|response| response.map(|body| CountedBody { body, broken: None, under_way })))
     }
 }
 
@@ -125,19 +127,38 @@ pin_project! {
     pub(super) struct CountedBody<B> {
         #[pin]
         body: B,
+        // Why the body breaks off, which is told with the next poll: hyper throws away what it has not written
+        // when it hears of an error, and writes it when there is nothing to do. A client that gets nothing at
+        // all may well take its connection for stale, and send the request again.
+        broken: Option<BoxError>,
         under_way: Option<UnderWay>,
     }
 }
 
-impl<B: Body> Body for CountedBody<B> {
+impl<B: Body> Body for CountedBody<B>
+where
+    B::Error: Into<BoxError>,
+{
     type Data = B::Data;
-    type Error = B::Error;
+    type Error = BoxError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        self.project().body.poll_frame(cx)
+        let this = self.project();
+        if let Some(error) = this.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        match ready!(this.body.poll_frame(cx)) {
+            Some(Err(error)) => {
+                *this.broken = Some(error.into());
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
+            None => Poll::Ready(None),
+        }
     }
 
     fn is_end_stream(&self) -> bool {

@@ -133,6 +133,30 @@ async fn a_truncated_answer_ends_as_if_it_were_complete() {
     }
 }
 
+/// The upstream says all that it ever will in one go. A client that got nothing of it would take its connection
+/// for stale, and perhaps send the request again.
+#[tokio::test]
+async fn what_came_before_a_break_is_lost() {
+    for (answer, body) in [
+        ("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhi", "hi"),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n", "2\r\nhi\r\n"),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\nx\r\n", "2\r\nhi\r\n"),
+    ] {
+        let behind = Behind::start(move |mut wire, _| async move {
+            wire.head().await;
+            wire.send(answer).await;
+        })
+        .await;
+        let gateway = Gateway::before(&behind).await;
+        for _ in 0..10 {
+            let mut wire = gateway.connect().await;
+            wire.send("POST / HTTP/1.1\r\nhost: example.com\r\ncontent-length: 0\r\n\r\n").await;
+            assert_eq!(status(&wire.head().await), 200);
+            assert_eq!(wire.rest().await, body, "{answer}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_answer_that_ends_with_its_connection_is_lost() {
     let behind = Behind::start(|mut wire, _| async move {
