@@ -14,8 +14,8 @@ use crate::upstream::Upstream;
 
 /// How much goes through, in bytes.
 const LARGE: u64 = 200 * 1000 * 1000;
-/// How much more memory the program may take for that, in bytes: far less than a tenth of it.
-const GROWTH_MAX: u64 = 16 * 1024 * 1024;
+/// How much more memory the program may take for that, in bytes: two to ten million were seen.
+const GROWTH_MAX: u64 = 32 * 1024 * 1024;
 
 const ROUTES: &str = r#"
 [[routes]]
@@ -187,7 +187,7 @@ fn floods_of_http2_cost_memory() {
         gateway.get("/d/n1.js").bearer(house.secret()).send().expect(200);
     }
     let growth = peak_bytes(&house.serve.process).saturating_sub(before);
-    assert!(growth < 2 * GROWTH_MAX, "{growth} bytes for floods");
+    assert!(growth < GROWTH_MAX, "{growth} bytes for floods");
 }
 
 /// Whoever connects and says nothing, or not enough to tell what it speaks, is let go on every listener.
