@@ -11,13 +11,15 @@ struct Needed {
     what_for: &'static str,
 }
 
-const NEEDED: [Needed; 7] = [
+const NEEDED: [Needed; 9] = [
     Needed { program: "curl", package: "curl", what_for: "the lines that the demo prints" },
     Needed { program: "bash", package: "bash", what_for: "the lines that the demo prints" },
     Needed { program: "node", package: "nodejs", what_for: "notebooks in the real Observable runtime" },
     Needed { program: "npm", package: "npm", what_for: "notebooks as packages" },
-    Needed { program: "chromium", package: "chromium", what_for: "the playground in a real browser" },
     Needed { program: "nginx", package: "nginx-light", what_for: "a proxy that asks about each request" },
+    Needed { program: "caddy", package: "caddy", what_for: "another proxy that asks about each request" },
+    Needed { program: "haproxy", package: "haproxy", what_for: "a third such proxy" },
+    Needed { program: "chromium", package: "chromium", what_for: "pages in a real browser" },
     Needed {
         program: PYTHON,
         package: "python3-venv",

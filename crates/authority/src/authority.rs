@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) notes: Notes,
     pub(crate) usage: Usage,
     pub(crate) told: Told,
+    /// Held by whoever replaces a whole list of resources: each has two lists of them in memory.
+    pub(crate) reconciling: tokio::sync::Mutex<()>,
     applied: watch::Receiver<Sequence>,
     node: String,
 }
@@ -107,6 +109,7 @@ impl Authority {
             formats,
             passwords: Passwords::default(),
             told: Told::default(),
+            reconciling: tokio::sync::Mutex::default(),
             imports: Imports::default(),
             limiter: Limiter::default(),
             notes: Notes::default(),

@@ -22,6 +22,7 @@ mod listing;
 mod notes;
 pub mod password;
 pub mod ports;
+pub mod reconcile;
 pub mod reports;
 pub mod resources;
 pub mod settings;

@@ -43,12 +43,17 @@ pub enum Audience {
     Public(Option<Version>),
 }
 
-const fn action(verb: &'static str) -> Action<'static> {
+pub(crate) const fn action(verb: &'static str) -> Action<'static> {
     Action::literal("resource", verb)
 }
 
-fn on(resource: &Resource) -> On {
+pub(crate) fn on(resource: &Resource) -> On {
     On::new(&resource.reference, authority_of(resource.holder))
+}
+
+/// What the history says of a resource that was put there.
+pub(crate) fn summary(resource: &Resource) -> String {
+    format!("{}, latest: {}", resource.visibility.as_str(), resource.latest)
 }
 
 fn authority_of(holder: Holder) -> String {
@@ -92,8 +97,7 @@ impl Authority {
                 return self.nothing_to_do(before.unwrap_or(next), since, false).await;
             }
             let verb = if before.is_some() { "update" } else { "create" };
-            let detail = format!("{}, latest: {}", next.resource.visibility.as_str(), next.resource.latest);
-            let audit = self.audit(caller, by, action(verb), on(&next.resource), detail);
+            let audit = self.audit(caller, by, action(verb), on(&next.resource), summary(&next.resource));
             let expected = before.as_ref().map(|before| before.revision);
             match self.shared.store.put_resource(next.clone(), expected, audit).await {
                 Ok(committed) => {
@@ -151,7 +155,7 @@ impl Authority {
         Ok(())
     }
 
-    fn described(
+    pub(crate) fn described(
         &self,
         description: &ResourceDescription,
         before: Option<&ResourceRecord>,
@@ -321,7 +325,7 @@ fn checked_references(description: &ResourceDescription) -> Result<Box<[Referenc
 }
 
 /// Whether somebody may lose something by the change; when in doubt, yes.
-fn takes_away(before: &Resource, after: &Resource) -> bool {
+pub(crate) fn takes_away(before: &Resource, after: &Resource) -> bool {
     let moved = before.holder != after.holder || before.creator != after.creator;
     moved
         || before.visibility != after.visibility

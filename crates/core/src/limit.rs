@@ -56,6 +56,11 @@ pub const IMPORT_IDLE_SECONDS_MAX: u64 = 3_600;
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 256;
 /// Seconds for which a repeat is recognised: a day outlasts every client's retries.
 pub const IDEMPOTENCY_SECONDS: u64 = 86_400;
+/// Resources of a type that are described at once, all there are. They are compared in memory and written in
+/// one transaction, which other changes wait for.
+pub const RECONCILE_RESOURCES_MAX: usize = 200_000;
+/// Differences that are named in the answer to such a list; all of them are counted.
+pub const RECONCILE_DIFFERENCES_NAMED_MAX: usize = 1_000;
 /// Rows of the history that a host reports at once.
 pub const HISTORY_ENTRIES_MAX: usize = 1_000;
 /// Characters of the detail of such a row.

@@ -1,6 +1,8 @@
 //! What handlers take out of a request: the caller, a JSON object, parameters. Everything that cannot be
 //! read is a problem that says what to do.
 
+use std::error::Error;
+
 use axum::BoxError;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::response::{IntoResponse, Response};
@@ -15,6 +17,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::api::patience::Stalled;
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -50,7 +53,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
 pub struct JsonText(Bytes);
 
 impl JsonText {
-    /// Reads a whole body that did not come through the router, of at most so many bytes.
+    /// Reads a body that did not come through the router.
     ///
     /// # Errors
     /// A body that does not say it is JSON, is too large, or breaks off.
@@ -60,11 +63,7 @@ impl JsonText {
         B::Error: Into<BoxError>,
     {
         expect_json(headers)?;
-        if body.size_hint().lower() > bytes_max as u64 {
-            return Err(unread(true));
-        }
-        let collected = Limited::new(body, bytes_max).collect().await;
-        collected.map(|body| Self(body.to_bytes())).map_err(|error| unread(error.is::<LengthLimitError>()))
+        whole(body, bytes_max).await.map(Self).map_err(|error| unreadable(&*error))
     }
 
     /// Reads it as an object.
@@ -81,10 +80,7 @@ impl FromRequest<AppState> for JsonText {
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
         expect_json(request.headers())?;
-        Bytes::from_request(request, state)
-            .await
-            .map(Self)
-            .map_err(|rejection| unread(rejection.status() == StatusCode::PAYLOAD_TOO_LARGE))
+        Bytes::from_request(request, state).await.map(Self).map_err(|rejection| unreadable(&rejection))
     }
 }
 
@@ -96,11 +92,36 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
 }
 
-/// A body that was not read to its end.
-fn unread(too_large: bool) -> Problem {
-    if too_large {
+/// Reads a whole body that did not come through the router, of at most so many bytes.
+///
+/// # Errors
+/// What [`unreadable`] tells of.
+pub(crate) async fn whole<B>(body: B, bytes_max: usize) -> Result<Bytes, BoxError>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    Ok(Limited::new(body, bytes_max).collect().await?.to_bytes())
+}
+
+/// Whether a body was not read to its end because it is too large.
+pub(crate) fn is_too_large(error: &(dyn Error + 'static)) -> bool {
+    comes_from::<LengthLimitError>(error)
+}
+
+/// Whether an error, or what it was caused by, is of this kind.
+fn comes_from<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
+    error.is::<E>() || error.source().is_some_and(comes_from::<E>)
+}
+
+/// Why a body could not be read to its end.
+pub(crate) fn unreadable(error: &(dyn Error + 'static)) -> Problem {
+    if is_too_large(error) {
         let detail = "The body is larger than this address takes.";
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+    } else if comes_from::<Stalled>(error) {
+        let detail = "The rest of the body did not come in time.";
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail)
     } else {
         Problem::bad_request("malformed_json", "The body could not be read completely.")
     }

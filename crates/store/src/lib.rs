@@ -19,7 +19,7 @@ pub use commit::{Audit, ChangeSink, Committed, LoadVisitor, Once, Random};
 pub use error::{Conflict, StoreError};
 pub use offline::{Inspection, backup_file, inspect_file, journal_file};
 pub use query::{
-    AccountFilter, HistoryFilter, KeyFilter, LastUsed, PAGE_ROWS_MAX, Page, ProjectFilter, ResourceFilter,
-    Staged, StoredKey, TeamFilter, UsageBucket, UsageCount, UsageStep,
+    AccountFilter, Differences, HistoryFilter, KeyFilter, LastUsed, PAGE_ROWS_MAX, Page, ProjectFilter,
+    ResourceFilter, Staged, StoredKey, TeamFilter, UsageBucket, UsageCount, UsageStep,
 };
 pub use store::{Restored, SqliteOptions, Store};

@@ -7,7 +7,7 @@ use claviger_core::id::{AccountId, KeyId};
 use claviger_core::key::{Actor, KeyRecord};
 use claviger_core::lifecycle::Standing;
 use claviger_core::name::{Email, ExternalId};
-use claviger_core::resource::Holder;
+use claviger_core::resource::{Holder, ResourceRecord, ResourceRef};
 use claviger_core::subject::ProjectHolder;
 use claviger_core::{Kind, Timestamp};
 
@@ -198,4 +198,18 @@ pub struct HistoryFilter {
     pub until: Option<Timestamp>,
     /// By this way.
     pub origin: Option<Origin>,
+}
+
+/// What it takes to make the resources of a type what they shall be.
+#[derive(Debug, Clone)]
+pub struct Differences {
+    /// The type.
+    pub kind: String,
+    /// Every resource of the type as it was when the differences were found, by name: when it was made, and
+    /// its revision.
+    pub seen: Vec<(ResourceRef, Timestamp, u64)>,
+    /// What is new (revision 1) or different.
+    pub put: Vec<ResourceRecord>,
+    /// What goes.
+    pub delete: Vec<ResourceRef>,
 }

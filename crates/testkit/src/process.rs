@@ -68,6 +68,12 @@ impl Process {
         Self { child, out: Output::of(out), err: Output::of(err) }
     }
 
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Standard output so far.
     #[must_use]
     pub fn out(&self) -> String {

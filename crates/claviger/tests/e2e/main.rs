@@ -6,17 +6,23 @@
 mod access;
 mod browsers;
 mod canary;
+mod chromium;
 mod crash;
 mod demo;
 mod first_start;
 mod forward_auth;
+mod guarded;
 mod hidden;
+mod hosted;
 mod identity;
 mod main_road;
+mod peers;
 mod playground;
 mod presenting;
 mod record;
 mod runs;
+mod signals;
+mod upstream;
 
 /// The program that is tested.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_claviger");

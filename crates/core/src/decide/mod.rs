@@ -51,7 +51,7 @@ use crate::lifecycle::Standing;
 use crate::resource::{References, Resource, ResourceName};
 use crate::restriction::Restricted;
 use crate::scope::{Action, is_control_type};
-use crate::selector::{Grants, Version};
+use crate::selector::{Grants, Selector, Version};
 use crate::subject::{Account, Project, Team};
 use crate::time::Timestamp;
 
@@ -442,8 +442,11 @@ impl<'s, S: Snapshot> Decision<'s, '_, S> {
         if name.as_str().as_bytes() != own.reference.as_bytes() {
             return Err(self.because(Reason::AnotherResource, Refusal::NotFound));
         }
-        // The selector comes before the look-up: a version outside it says nothing about what exists.
-        if version.is_some_and(|version| !own.selector.selects(version)) {
+        // The selector comes before the look-up: a version outside it says nothing about what exists. Which
+        // one is the latest of a hosted resource only the host knows, so there a selector needs one by name.
+        let selected =
+            version.map_or(!hosted || own.selector == Selector::Any, |version| own.selector.selects(version));
+        if !selected {
             return Err(self.because(Reason::VersionNotSelected, Refusal::Forbidden(Missing::Version)));
         }
         if self.request.action.is_some_and(|action| !action.is_read() || action.kind() != name.kind()) {

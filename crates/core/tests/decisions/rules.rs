@@ -228,6 +228,27 @@ fn hosted_resources() {
     assert_eq!(outcome(&world, Credential::Anonymous, &request(None)), Err(Refusal::CredentialsRequired));
 }
 
+/// Which version of a hosted resource is the latest only the host knows: a key with a selector has to be asked
+/// about a version by name, or the host would serve it one that it does not select.
+#[test]
+fn hosted_versions() {
+    let world = world();
+    let name = ResourceName::parse("notebook:own").unwrap();
+    let request = |version| Request::new(Action::literal("notebook", "read"), Target::Hosted(name, version));
+    let outside = Err(Refusal::Forbidden(Missing::Version));
+    for (selector, unnamed, first, second) in
+        [("", Ok(()), Ok(()), Ok(())), ("@2", outside, outside, Ok(())), ("@2...", outside, outside, Ok(()))]
+    {
+        let own = crate::world::resource_key("own", selector, Default::default());
+        let decide = |n| outcome(&world, Credential::Key((&own).into()), &request(n));
+        assert_eq!(
+            (decide(None), decide(Some(version(1))), decide(Some(version(2)))),
+            (unnamed, first, second),
+            "{selector}"
+        );
+    }
+}
+
 #[test]
 fn a_key_reads_and_deletes_itself_unless_it_stands_in_pages() {
     let world = world();

@@ -9,6 +9,7 @@ mod html;
 mod keys;
 mod leaks;
 mod openapi;
+pub(crate) mod patience;
 mod playground;
 mod problems;
 mod projects;
@@ -45,6 +46,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::arrival::Arrival;
+use self::patience::Patience;
 use crate::credential::{self, Slots};
 use crate::problem::Problem;
 use crate::rate;
@@ -123,7 +125,7 @@ impl ApiService {
     /// Answers one request.
     pub async fn answer<B>(&self, request: Request<B>) -> Response<ApiBody>
     where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
         let Ok(response) = self.begin(request).await;
@@ -134,10 +136,11 @@ impl ApiService {
     /// without a body are answered by the time this returns.
     fn begin<B>(&self, mut request: Request<B>) -> Answering
     where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
         let peer = self.peer.or_else(|| request.extensions_mut().remove::<Peer>());
+        let request = request.map(Patience::with);
         if request.uri().path() == verify::PATH {
             return verify::answer(&self.shared, peer, request);
         }

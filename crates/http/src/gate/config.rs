@@ -32,6 +32,10 @@ pub struct RouteConfig {
     /// `mirrored`: Claviger knows the resources; `host`: only the application does, and decides about them.
     #[serde(default = "mirrored")]
     pub resources: String,
+    /// `plain`: a path that could be read in two ways is refused; `any`: it is passed on as it stands, for
+    /// applications that take it literally.
+    #[serde(default = "plain")]
+    pub paths: String,
     /// What the history records: `all`, `writes` or `off`.
     #[serde(default = "writes")]
     pub history: String,
@@ -54,6 +58,10 @@ fn api() -> String {
 
 fn mirrored() -> String {
     "mirrored".to_owned()
+}
+
+fn plain() -> String {
+    "plain".to_owned()
 }
 
 fn writes() -> String {
@@ -117,6 +125,9 @@ pub enum RouteMistake {
     /// The resources.
     #[error("resources are `mirrored` or `host`")]
     Resources,
+    /// The paths.
+    #[error("paths are `plain` or `any`")]
+    Paths,
     /// The history.
     #[error("the history is `all`, `writes` or `off`")]
     History,

@@ -12,7 +12,7 @@ use http::{HeaderMap, Method};
 const MAX_AGE_SECONDS: HeaderValue = HeaderValue::from_static("600");
 /// What scripts may read of our answers besides the usual.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "x-request-id, x-claviger-version, www-authenticate, retry-after, etag, content-disposition",
+    "x-request-id, x-claviger-version, www-authenticate, retry-after, ratelimit, ratelimit-policy, etag, content-disposition, content-range, link, location",
 );
 /// What a browser may send if it does not say what it wants to.
 const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static("authorization, x-api-key, content-type");
@@ -53,23 +53,28 @@ impl Origins {
         self.any || self.some.iter().any(|allowed| allowed.as_str() == origin)
     }
 
-    /// Sets what an answer tells browsers; what an upstream said about it is replaced. `Vary` is set even
-    /// where there is no `Origin`, as a cache would else give that answer to a script.
+    /// Sets what an answer tells browsers; what an upstream said about it is replaced, but for the headers of
+    /// its own that scripts may read. Where there is no `Origin` it is said all the same, as a cache may give
+    /// that answer to a script later.
     pub fn answer(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
         if self.is_empty() {
             return;
         }
+        let theirs: Vec<_> = headers.get_all(ACCESS_CONTROL_EXPOSE_HEADERS).iter().cloned().collect();
         for name in ACCESS_CONTROL {
             headers.remove(name);
         }
         if !self.any {
             headers.append(VARY, HeaderValue::from_static("origin"));
         }
-        let allowed = origin.filter(|value| value.to_str().is_ok_and(|origin| self.allow(origin)));
+        let named = origin.filter(|value| value.to_str().is_ok_and(|origin| self.allow(origin)));
+        let allowed = if self.any { Some(HeaderValue::from_static("*")) } else { named.cloned() };
         let Some(allowed) = allowed else { return };
-        let allowed = if self.any { HeaderValue::from_static("*") } else { allowed.clone() };
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+        for value in theirs {
+            headers.append(ACCESS_CONTROL_EXPOSE_HEADERS, value);
+        }
     }
 }
 
@@ -131,10 +136,25 @@ mod tests {
     }
 
     #[test]
+    fn what_scripts_may_read() {
+        let origins = Origins::parse(&["*".to_owned()]).unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-total"));
+        headers.insert("access-control-allow-credentials", HeaderValue::from_static("true"));
+        origins.answer(None, &mut headers);
+        let exposed: Vec<_> = headers.get_all(ACCESS_CONTROL_EXPOSE_HEADERS).iter().collect();
+        assert_eq!(exposed, [EXPOSED, HeaderValue::from_static("x-total")], "ours, and the application's");
+        assert!(!headers.contains_key("access-control-allow-credentials"));
+        assert_eq!(headers.len(), 3);
+    }
+
+    #[test]
     fn only_what_the_route_allows() {
         let upstreams = Some("https://upstream.example".to_owned());
         assert_eq!(told(&[], Some("https://a.example")), (upstreams, None), "a route that says nothing");
-        assert_eq!(told(&["*"], Some("https://a.example")), (Some("*".into()), None));
+        for origin in [Some("https://a.example"), Some("null"), None] {
+            assert_eq!(told(&["*"], origin), (Some("*".into()), None));
+        }
         assert_eq!(
             told(&["https://a.example"], Some("https://a.example")),
             (Some("https://a.example".into()), Some("origin".into()))

@@ -273,8 +273,8 @@ impl<'t> Captures<'_, 't> {
 ///
 /// That is: an empty segment (`//`), a dot segment, plain, encoded or with a parameter after it (`/..;x/`),
 /// an encoded slash or backslash or a plain backslash, an encoded control character, an encoding that is
-/// broken, overlong (`%c0%af`) or of another encoding (`%252e`). The gateway refuses such paths with 400 on
-/// routes that map to a resource.
+/// broken, overlong (`%c0%af`) or of another encoding (`%252e`). The gateway refuses such paths with 400,
+/// unless the route says that its application takes paths literally.
 pub fn ambiguous_path(path: &str) -> bool {
     let bytes = path.as_bytes();
     // Most paths have nothing of it, and are found clean in one pass.

@@ -36,6 +36,8 @@ pub struct Route {
     pub context: Context,
     /// Whether only the application knows its resources.
     pub hosted: bool,
+    /// Whether paths that could be read in two ways are passed on, too.
+    pub any_path: bool,
     /// What the history records.
     pub recorded: Recorded,
     /// Which scripts may call it.
@@ -114,6 +116,11 @@ impl Route {
             "host" => true,
             _ => return Err(RouteMistake::Resources),
         };
+        let any_path = match config.paths.as_str() {
+            "plain" => false,
+            "any" => true,
+            _ => return Err(RouteMistake::Paths),
+        };
         Ok(Self {
             methods,
             pattern,
@@ -125,6 +132,7 @@ impl Route {
             anonymous: config.anonymous,
             context: Context::from_word(&config.context).ok_or(RouteMistake::Context)?,
             hosted,
+            any_path,
             recorded: Recorded::from_word(&config.history).ok_or(RouteMistake::History)?,
             origins: Origins::parse(&config.origins).map_err(RouteMistake::Origin)?,
             upstream: Upstream::parse(&config.upstream)?,
@@ -345,6 +353,7 @@ mod tests {
         check(&|r| r.credentials = Some(vec![]), "reads credentials somewhere");
         check(&|r| r.context = "page".into(), "the context");
         check(&|r| r.resources = "mine".into(), "resources are");
+        check(&|r| r.paths = "all".into(), "paths are");
         check(&|r| r.origins = vec!["example.org".into()], "origin `example.org`");
         check(&|r| r.upstream = "example.org".into(), "the upstream");
         check(

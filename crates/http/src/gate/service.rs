@@ -94,7 +94,7 @@ impl Gate {
         client: Client,
         id: &RequestId,
     ) -> Result<Passed, Problem> {
-        if ambiguous_path(parts.uri.path()) {
+        if !route.any_path && ambiguous_path(parts.uri.path()) {
             let detail = "The path has empty or dot segments, or encoded slashes, and could be read in two ways. Send it in its plain form.";
             return Err(Problem::bad_request("bad_request", detail));
         }

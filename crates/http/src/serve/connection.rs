@@ -17,7 +17,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::ServeLimits;
 use super::activity::{Activity, Counted, CountedBody, CountedFuture};
-use super::io_guard::{IoGuard, OpenGuard, Protocol, sniff};
+use super::io_guard::{IoGuard, OpenGuard, Protocol, Resets, sniff};
 use super::stage::{Stage, Stages};
 
 /// The header fields that hyper parses without a heap allocation, and its default.
@@ -84,7 +84,7 @@ impl Protocols {
 /// Serves one connection to its end.
 pub(super) async fn run<T, S, B>(protocols: Arc<Protocols>, mut io: T, service: S, open: OpenGuard)
 where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Resets + Unpin + Send + 'static,
     S: Service<Request<Incoming>, Response = Response<B>> + Send + 'static,
     S::Future: Send + 'static,
     S::Error: Into<Box<dyn StdError + Send + Sync>>,
@@ -123,7 +123,7 @@ trait Drains: Future<Output = hyper::Result<()>> {
 
 impl<T, S, B> Drains for http1::UpgradeableConnection<TokioIo<IoGuard<T>>, Counted<S>>
 where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Resets + Unpin + Send + 'static,
     S: Service<Request<Incoming>, Response = Response<B>>,
     S::Error: Into<Box<dyn StdError + Send + Sync>>,
     B: Body + 'static,
@@ -136,7 +136,7 @@ where
 
 impl<T, S, B> Drains for http2::Connection<TokioIo<IoGuard<T>>, Counted<S>, Streams>
 where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Resets + Unpin + Send + 'static,
     S: Service<Request<Incoming>, Response = Response<B>>,
     S::Future: Send + 'static,
     S::Error: Into<Box<dyn StdError + Send + Sync>>,

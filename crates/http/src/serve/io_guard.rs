@@ -1,5 +1,8 @@
 //! A client's socket: what was read of it to tell the protocol is read again, a client that takes nothing
 //! is given up, and the connection counts as open for as long as the socket lives, also as a tunnel.
+//!
+//! An answer to a client of HTTP/1.0 may end with its connection. Where it breaks off, the connection ends with
+//! a reset, which is the only way to tell that client that something is missing.
 
 use std::io;
 use std::pin::Pin;
@@ -8,6 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -53,9 +57,24 @@ pub(super) async fn sniff<T: AsyncRead + Unpin>(io: &mut T) -> io::Result<Option
     }
 }
 
+/// A socket that can end in a way that the peer takes for an error.
+pub(super) trait Resets {
+    /// Makes the close that follows a reset. What was written and not yet taken is lost.
+    fn reset_on_close(&self);
+}
+
+impl Resets for TcpStream {
+    fn reset_on_close(&self) {
+        // It fails only where the connection is gone already.
+        let _ = self.set_zero_linger();
+    }
+}
+
 /// The socket of a client.
-pub(super) struct IoGuard<T> {
+pub(super) struct IoGuard<T: Resets> {
     io: T,
+    /// Whether the end of what is written has been said.
+    said_all: bool,
     sniffed: Sniffed,
     stall_timeout: Duration,
     /// Made at the first stall; most connections never have one.
@@ -66,7 +85,7 @@ pub(super) struct IoGuard<T> {
     _open: OpenGuard,
 }
 
-impl<T> IoGuard<T> {
+impl<T: Resets> IoGuard<T> {
     pub(super) fn new(
         io: T,
         sniffed: Sniffed,
@@ -74,7 +93,16 @@ impl<T> IoGuard<T> {
         activity: Option<Arc<Activity>>,
         open: OpenGuard,
     ) -> Self {
-        Self { io, sniffed, stall_timeout, stall: None, stalled: false, activity, _open: open }
+        Self {
+            io,
+            said_all: false,
+            sniffed,
+            stall_timeout,
+            stall: None,
+            stalled: false,
+            activity,
+            _open: open,
+        }
     }
 
     /// Bounds how long writes may stay pending.
@@ -99,7 +127,17 @@ impl<T> IoGuard<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for IoGuard<T> {
+impl<T: Resets> Drop for IoGuard<T> {
+    fn drop(&mut self) {
+        let broken_off =
+            !self.said_all && self.activity.as_ref().is_some_and(|activity| activity.ends_with_connection());
+        if broken_off {
+            self.io.reset_on_close();
+        }
+    }
+}
+
+impl<T: AsyncRead + Resets + Unpin> AsyncRead for IoGuard<T> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -118,7 +156,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for IoGuard<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for IoGuard<T> {
+impl<T: AsyncWrite + Resets + Unpin> AsyncWrite for IoGuard<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.io).poll_write(cx, bytes);
@@ -144,7 +182,10 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for IoGuard<T> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+        let this = self.get_mut();
+        // Only a body that came to its end is followed by this.
+        this.said_all = true;
+        Pin::new(&mut this.io).poll_shutdown(cx)
     }
 }
 

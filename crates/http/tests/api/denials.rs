@@ -167,8 +167,12 @@ fn of_resources(w: &World) -> Vec<Row> {
     let one = "/v1/resources/notebook:alpha";
     let of_ada = format!("account:{}", w.ada);
     let put = json!({"holder": of_ada, "visibility": "private", "latest_version": 4, "versions": []});
+    let mut listed = put.clone();
+    listed["reference"] = json!("notebook:alpha");
+    let all = json!({"resources": [listed]});
     vec![
         row("GET", "/v1/resources", By::Ada, 404, format!("/v1/resources?holder={of_ada}"), None),
+        row("PUT", "/v1/resources", By::Operator, 403, "/v1/resources?type=notebook", Some(all)),
         row("GET", "/v1/resources/{reference}", By::Ada, 404, one, None),
         row("PUT", "/v1/resources/{reference}", By::Operator, 404, one, Some(put)),
         row("DELETE", "/v1/resources/{reference}", By::Ada, 404, one, None),

@@ -20,6 +20,7 @@ mod keys;
 mod limits;
 mod pages;
 mod playground;
+mod reconcile;
 mod repeats;
 mod resources;
 mod secrets;

@@ -27,6 +27,10 @@ pub(crate) const LONG: Duration = Duration::from_secs(20);
 /// A time-out under test that is to be reached.
 pub(crate) const SHORT: Duration = Duration::from_millis(300);
 
+/// What is to happen at once happens within this, on a busy machine; the time-outs that would make it happen
+/// otherwise are far longer.
+pub(crate) const PROMPT: Duration = Duration::from_secs(2);
+
 /// The path that the gateway refuses with 401.
 pub(crate) const REFUSED: &str = "/refused";
 
@@ -104,6 +108,18 @@ impl Wire {
     pub(crate) async fn rest(&mut self) -> String {
         while self.fill().await {}
         String::from_utf8_lossy(&std::mem::take(&mut self.buffer)).into_owned()
+    }
+
+    /// Everything until the connection ends, and whether it ended in order or with an error.
+    pub(crate) async fn rest_and_end(&mut self) -> (String, Result<(), std::io::ErrorKind>) {
+        let end = loop {
+            match soon(self.stream.read_buf(&mut self.buffer)).await {
+                Ok(0) => break Ok(()),
+                Ok(_) => {}
+                Err(error) => break Err(error.kind()),
+            }
+        };
+        (String::from_utf8_lossy(&std::mem::take(&mut self.buffer)).into_owned(), end)
     }
 
     /// Sends a request and returns the head of the answer with as much of a body as its length says.

@@ -1,8 +1,8 @@
 //! Clients that speak HTTP/2 with prior knowledge, well or badly.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Request;
@@ -12,9 +12,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::harness::{Behind, Gateway, LONG, SHORT, Setup, Wire, eventually, field, ok, soon};
+use crate::harness::{
+    Behind, Gateway, LONG, PROMPT, REFUSED, SHORT, Setup, Wire, eventually, field, ok, soon,
+};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
@@ -94,19 +97,90 @@ async fn an_abandoned_stream_goes_on_upstream() {
         let mut sender = connect(&gateway).await;
         let request = Request::get("http://example.com/").body(Full::default()).unwrap();
         let mut asking = Box::pin(sender.send_request(request));
-        if answer.is_empty() {
+        let left = if answer.is_empty() {
             assert!(tokio::time::timeout(SHORT, &mut asking).await.is_err());
             assert_eq!(behind.connections(), 1);
             drop(asking);
+            Instant::now()
         } else {
             let response = soon(asking).await.unwrap();
             assert!(!cancelled.load(Ordering::SeqCst));
             drop(response);
-        }
+            Instant::now()
+        };
         eventually(|| cancelled.load(Ordering::SeqCst)).await;
+        assert!(left.elapsed() < PROMPT, "the upstream worked on for {:?}", left.elapsed());
         // The connection itself lives on.
         assert!(!sender.is_closed());
     }
+}
+
+#[tokio::test]
+async fn an_abandoned_upload_goes_on_upstream() {
+    let got = Arc::new(AtomicUsize::new(0));
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let (count, flag) = (Arc::clone(&got), Arc::clone(&cancelled));
+    let behind = Behind::start(move |mut wire, _| {
+        let (count, flag) = (Arc::clone(&count), Arc::clone(&flag));
+        async move {
+            wire.head().await;
+            wire.until("hello").await;
+            count.fetch_add(1, Ordering::SeqCst);
+            // Neither an end of the body, which would make half of it look like all, nor an endless wait.
+            assert!(!wire.rest().await.contains("0\r\n\r\n"));
+            flag.store(true, Ordering::SeqCst);
+        }
+    })
+    .await;
+    let gateway = Gateway::before(&behind).await;
+    let mut stream = TcpStream::connect(gateway.address).await.unwrap();
+    // POST http://a/ in HPACK, and half a body.
+    let post: &[u8] = &[0x83, 0x86, 0x84, 0x41, 0x01, b'a'];
+    let mut said = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
+    said.extend(frame(HEADERS, END_HEADERS, 1, post));
+    said.extend(frame(DATA, 0, 1, b"hello"));
+    stream.write_all(&said).await.unwrap();
+    eventually(|| got.load(Ordering::SeqCst) == 1).await;
+    assert!(!cancelled.load(Ordering::SeqCst));
+    let left = Instant::now();
+    stream.write_all(&frame(RST_STREAM, 0, 1, &8u32.to_be_bytes())).await.unwrap();
+    eventually(|| cancelled.load(Ordering::SeqCst)).await;
+    assert!(left.elapsed() < PROMPT, "the upstream waited on for {:?}", left.elapsed());
+}
+
+/// An upload that is refused before its end is answered in full, and only then ended, without blame (RFC 9113
+/// section 8.1): a client may throw away the answer if the stream is reset with anything else than NO_ERROR.
+#[tokio::test]
+async fn a_refusal_within_an_upload_gets_lost() {
+    let behind = Behind::echoing().await;
+    let gateway = Gateway::before(&behind).await;
+    let mut stream = TcpStream::connect(gateway.address).await.unwrap();
+    let path = [&[0x04, REFUSED.len() as u8], REFUSED.as_bytes()].concat();
+    let post = [&[0x83, 0x86][..], &path, &[0x41, 0x01, b'a']].concat();
+    let mut said = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
+    said.extend(frame(HEADERS, END_HEADERS, 1, &post));
+    said.extend(frame(DATA, 0, 1, b"hello"));
+    stream.write_all(&said).await.unwrap();
+    let mut answer = Vec::new();
+    let own = loop {
+        soon(stream.read_buf(&mut answer)).await.unwrap();
+        let mut frames = &answer[..];
+        let mut own = Vec::new();
+        while let Some(length) = frames.get(..3).map(|l| usize::from(l[1]) << 8 | usize::from(l[2])) {
+            let Some(whole) = frames.get(..9 + length) else { break };
+            if whole[8] == 1 {
+                own.push((whole[3], whole[4] & END_STREAM, whole[9..].to_vec()));
+            }
+            frames = &frames[9 + length..];
+        }
+        if own.last().is_some_and(|(kind, ..)| *kind == RST_STREAM) {
+            break own;
+        }
+    };
+    let kinds = own.iter().map(|(kind, end, _)| (*kind, *end)).collect::<Vec<_>>();
+    assert_eq!(kinds, [(HEADERS, 0), (DATA, END_STREAM), (RST_STREAM, 0)]);
+    assert_eq!((&own[1].2[..], &own[2].2[..]), (&b"credentials_required"[..], &[0; 4][..]));
+    assert_eq!(behind.connections(), 0);
 }
 
 #[tokio::test]

@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 mod bodies;
+mod events;
 mod framing;
 mod harness;
 mod headers;
 mod http2;
+mod old_clients;
 mod pool;
 mod server;
 mod timeouts;

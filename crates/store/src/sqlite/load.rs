@@ -107,7 +107,7 @@ fn member<T: Tag, R: Role>(cells: &Cells<'_>) -> Result<(Id<T>, (AccountId, R))>
 }
 
 /// Rows that belong to parents, in the order of the parents.
-struct Children<'s, K, C, F> {
+pub(super) struct Children<'s, K, C, F> {
     table: &'static str,
     rows: Rows<'s>,
     read: F,
@@ -116,7 +116,7 @@ struct Children<'s, K, C, F> {
 }
 
 impl<'s, K, C, F: Fn(&Cells<'_>) -> Result<(K, C)>> Children<'s, K, C, F> {
-    fn new(table: &'static str, rows: Rows<'s>, read: F) -> Result<Self> {
+    pub(super) fn new(table: &'static str, rows: Rows<'s>, read: F) -> Result<Self> {
         let mut children = Self { table, rows, read, next: None };
         children.next = children.advance()?;
         Ok(children)
@@ -130,7 +130,7 @@ impl<'s, K, C, F: Fn(&Cells<'_>) -> Result<(K, C)>> Children<'s, K, C, F> {
     }
 
     /// The rows of this parent, which has to be the next one.
-    fn of<Q: Eq + ?Sized>(&mut self, parent: &Q) -> Result<Vec<C>>
+    pub(super) fn of<Q: Eq + ?Sized>(&mut self, parent: &Q) -> Result<Vec<C>>
     where
         K: std::borrow::Borrow<Q>,
     {
@@ -143,7 +143,7 @@ impl<'s, K, C, F: Fn(&Cells<'_>) -> Result<(K, C)>> Children<'s, K, C, F> {
     }
 
     /// A row that no parent took would be authority lost in silence.
-    fn check_end(&self) -> Result<()> {
+    pub(super) fn check_end(&self) -> Result<()> {
         match self.next {
             None => Ok(()),
             Some(_) => Err(StoreError::Inconsistent {

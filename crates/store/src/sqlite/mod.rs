@@ -17,6 +17,7 @@ mod pointer;
 pub(crate) mod projects;
 mod queue;
 mod reader;
+pub(crate) mod reconcile;
 pub(crate) mod resources;
 pub(crate) mod restore;
 mod row;

@@ -35,6 +35,12 @@ const DELETE: &str = "DELETE FROM resources WHERE reference = ?1 AND (?2 IS NULL
 const REVISION: &str = "SELECT revision FROM resources WHERE reference = ?1";
 const SELECT: &str =
     concat!("SELECT ", resource_columns!(), ", created_at, updated_at, revision FROM resources WHERE true");
+/// All of a type: see [`names_of`].
+pub(super) const SELECT_TYPE: &str = concat!(
+    "SELECT ",
+    resource_columns!(),
+    ", created_at, updated_at, revision FROM resources WHERE reference >= ?1 AND reference < ?2 ORDER BY reference"
+);
 pub(super) const LOAD: &str = concat!("SELECT ", resource_columns!(), " FROM resources ORDER BY reference");
 const REFERENCES: &str = "SELECT reference, version, secrets, databases FROM resource_references WHERE reference = ?1 ORDER BY version";
 const PUT_REFERENCES: &str = "INSERT INTO resource_references (reference, version, secrets, databases)
@@ -176,14 +182,19 @@ pub(crate) fn list(
 
 pub(super) fn select(filter: &ResourceFilter, after: Option<&ResourceRef>) -> Select {
     let (account, team, project) = filter.holder.map(holder_columns).unwrap_or_default();
+    let (first, end) = filter.kind.as_deref().map(names_of).unzip();
     Select::new(SELECT)
         .and("holder_account = ?", account.map(|id| bytes(id).to_vec()))
         .and("holder_team = ?", team.map(|id| bytes(id).to_vec()))
         .and("holder_project = ?", project.map(|id| bytes(id).to_vec()))
-        // All names of a type lie between `type:` and `type;`, the character after the colon.
-        .and("reference >= ?", filter.kind.as_ref().map(|kind| format!("{kind}:")))
-        .and("reference < ?", filter.kind.as_ref().map(|kind| format!("{kind};")))
+        .and("reference >= ?", first)
+        .and("reference < ?", end)
         .and("reference > ?", after.map(|reference| reference.as_str().to_owned()))
+}
+
+/// Where the names of a type begin, and where they have ended: `type;` has the character after the colon.
+pub(super) fn names_of(kind: &str) -> (String, String) {
+    (format!("{kind}:"), format!("{kind};"))
 }
 
 fn with_references(conn: &Connection, select: Select) -> Result<Vec<ResourceRecord>> {
@@ -194,7 +205,8 @@ fn with_references(conn: &Connection, select: Select) -> Result<Vec<ResourceReco
     Ok(records)
 }
 
-fn decode(cells: &Cells<'_>) -> Result<ResourceRecord> {
+/// A record, as yet without references.
+pub(super) fn decode(cells: &Cells<'_>) -> Result<ResourceRecord> {
     Ok(ResourceRecord {
         resource: decode_resource(cells)?,
         created_at: cells.timestamp(9)?,

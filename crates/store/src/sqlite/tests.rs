@@ -13,8 +13,8 @@ use rusqlite::{Connection, params};
 
 use super::list::Select;
 use super::{
-    accounts, changes, history, imports, keys, list, load, once, projects, resources, schema, settings,
-    teams, usage, writer,
+    accounts, changes, history, imports, keys, list, load, once, projects, reconcile, resources, schema,
+    settings, teams, usage, writer,
 };
 use super::{journal, restore};
 use crate::query::{AccountFilter, HistoryFilter, KeyFilter, ProjectFilter, ResourceFilter, TeamFilter};
@@ -94,6 +94,7 @@ fn every_statement_prepares_on_the_schema() {
         load::STATEMENTS,
         once::STATEMENTS,
         projects::STATEMENTS,
+        reconcile::STATEMENTS,
         resources::STATEMENTS,
         restore::STATEMENTS,
         settings::STATEMENTS,

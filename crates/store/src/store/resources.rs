@@ -4,8 +4,8 @@ use claviger_core::resource::{ResourceRecord, ResourceRef};
 
 use super::{Result, Store};
 use crate::commit::{Audit, Committed};
-use crate::query::{Page, ResourceFilter};
-use crate::sqlite::resources;
+use crate::query::{Differences, Page, ResourceFilter};
+use crate::sqlite::{reconcile, resources};
 
 impl Store {
     /// Adds a resource (`None`: it has to be new, and its revision is 1) or replaces it at a revision, which
@@ -57,5 +57,35 @@ impl Store {
         page: Page<ResourceRef>,
     ) -> Result<Vec<ResourceRecord>> {
         self.backend.read(move |conn| resources::list(conn, &filter, &page)).await
+    }
+
+    /// All resources of a type, by name.
+    ///
+    /// # Errors
+    /// Only those that every method has.
+    pub async fn resources_of(&self, kind: String) -> Result<Vec<ResourceRecord>> {
+        self.backend.read(move |conn| reconcile::all_of(conn, &kind)).await
+    }
+
+    /// How many keys these resources have.
+    ///
+    /// # Errors
+    /// Only those that every method has.
+    pub async fn keys_of_resources(&self, references: Vec<ResourceRef>) -> Result<u64> {
+        self.backend.read(move |conn| reconcile::count_keys(conn, &references)).await
+    }
+
+    /// Makes the resources of a type what they shall be, in one change, and returns how many keys went with
+    /// those that are gone.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`](crate::StoreError::Stale) where a resource of the type is not any more as it was
+    /// seen, [`StoreError::Missing`](crate::StoreError::Missing) for a holder or a creator.
+    pub async fn reconcile_resources(
+        &self,
+        differences: Differences,
+        audit: Audit,
+    ) -> Result<Committed<u64>> {
+        self.backend.write(audit, move |write| reconcile::replace(write, differences)).await
     }
 }

@@ -5,7 +5,8 @@ use claviger_core::change::ChangeItem;
 use claviger_core::id::{AccountId, ProjectId, TeamId};
 use claviger_core::resource::{Holder, References, ResourceRecord, ResourceRef, Visibility};
 use claviger_core::selector::Version;
-use claviger_store::{Conflict, Page, ResourceFilter, StoreError};
+use claviger_core::time::Timestamp;
+use claviger_store::{Conflict, Differences, Page, ResourceFilter, Store, StoreError};
 
 use super::support::*;
 
@@ -147,4 +148,113 @@ async fn listing() {
     assert_eq!(list(kind, Page::first(9)).await, ["notebook:a", "notebook:b"]);
     let holder = ResourceFilter { holder: Some(Holder::Project(ProjectId::from_bits(1))), ..all() };
     assert_eq!(list(holder, Page::first(9)).await, ["run:1"]);
+}
+
+/// Every resource of a type, as a list that replaces them has seen it.
+async fn seen_in(store: &Store) -> Vec<(ResourceRef, Timestamp, u64)> {
+    let all = store.resources_of("notebook".to_owned()).await.unwrap();
+    all.into_iter().map(|record| (record.resource.reference, record.created_at, record.revision)).collect()
+}
+
+#[tokio::test]
+async fn a_whole_type_is_replaced_in_one_change() {
+    let fresh = furnished().await;
+    let store = &fresh.store;
+    for text in ["note:z", "notebooks:a", "notebook:b", "notebook:c"] {
+        store.put_resource(resource(text), None, audit("resource:put")).await.unwrap();
+    }
+    store.create_key(key_of(1, resource_authority("notebook:a")), LIMIT, audit("key:create")).await.unwrap();
+    let mut changed = ResourceRecord { revision: 2, ..resource("notebook:b") };
+    changed.resource.references = vec![references(1, &["A"], &[]), references(2, &[], &["db"])].into();
+    let differences = Differences {
+        kind: "notebook".to_owned(),
+        seen: seen_in(store).await,
+        put: vec![changed.clone(), resource("notebook:d")],
+        delete: vec![reference("notebook:a"), reference("notebook:c")],
+    };
+    assert_eq!(store.keys_of_resources(differences.delete.clone()).await.unwrap(), 1);
+    let before = store.sequence().await.unwrap();
+    let done = store.reconcile_resources(differences.clone(), audit("resource:create")).await.unwrap();
+    assert_eq!((done.value, done.sequence.0), (1, before.0 + 1));
+    assert_eq!(store.resources_of("notebook".to_owned()).await.unwrap(), [changed, resource("notebook:d")]);
+    assert_eq!(store.resources_of("note".to_owned()).await.unwrap(), [resource("note:z")]);
+    assert_eq!(store.key_by_digest(key(1).digest).await.unwrap(), None);
+    assert_eq!(fresh.loaded().await, fresh.seen.view());
+    // The same list again was made for another state.
+    let again = store.reconcile_resources(differences, audit("resource:create")).await;
+    assert!(matches!(again, Err(StoreError::Stale { .. })));
+}
+
+#[tokio::test]
+async fn what_came_meanwhile_is_not_overwritten() {
+    let fresh = furnished().await;
+    let store = &fresh.store;
+    let put = async |record: ResourceRecord| {
+        let expected = (record.revision > 1).then(|| record.revision - 1);
+        store.put_resource(record, expected, audit("resource:put")).await.unwrap();
+    };
+    put(resource("notebook:b")).await;
+    for (n, meanwhile) in ["created", "updated", "deleted", "made anew"].into_iter().enumerate() {
+        let seen = seen_in(store).await;
+        match meanwhile {
+            "created" => put(resource("notebook:new")).await,
+            "updated" => put(ResourceRecord { revision: 2, ..resource("notebook:new") }).await,
+            gone => {
+                store.delete_resource(reference("notebook:b"), None, audit("resource:delete")).await.unwrap();
+                if gone == "made anew" {
+                    let created_at = Timestamp::from_millis(NOW.millis() + 1);
+                    put(ResourceRecord { created_at, updated_at: created_at, ..resource("notebook:b") })
+                        .await;
+                }
+            }
+        }
+        let differences = Differences {
+            kind: "notebook".to_owned(),
+            seen,
+            put: vec![resource(&format!("notebook:list-{n}"))],
+            delete: vec![],
+        };
+        let refused = store.reconcile_resources(differences, audit("resource:create")).await;
+        assert!(matches!(refused, Err(StoreError::Stale { .. })), "{meanwhile}");
+        if meanwhile == "deleted" {
+            put(resource("notebook:b")).await;
+        }
+    }
+    // A holder that does not exist undoes all of it.
+    let mut orphan = resource("notebook:orphan");
+    orphan.resource.holder = Holder::Account(AccountId::from_bits(9));
+    let differences = Differences {
+        kind: "notebook".to_owned(),
+        seen: seen_in(store).await,
+        put: vec![resource("notebook:fine"), orphan],
+        delete: vec![reference("notebook:a")],
+    };
+    let refused = store.reconcile_resources(differences, audit("resource:create")).await;
+    assert!(matches!(refused, Err(StoreError::Missing(_))));
+    assert!(store.resource(reference("notebook:a")).await.unwrap().is_some());
+    assert_eq!(fresh.loaded().await, fresh.seen.view());
+}
+
+/// A change of many thousand records is one line of the journal, whose end is read again at each start.
+#[tokio::test]
+async fn a_store_opens_after_a_long_change() {
+    let fresh = furnished().await;
+    let count = 5_000;
+    let differences = Differences {
+        kind: "notebook".to_owned(),
+        seen: seen_in(&fresh.store).await,
+        put: (0..count).map(|n| resource(&format!("notebook:{n:05}"))).collect(),
+        delete: vec![reference("notebook:a")],
+    };
+    let done = fresh.store.reconcile_resources(differences, audit("resource:create")).await.unwrap();
+    let fresh = fresh.reopened().await;
+    assert_eq!(fresh.store.sequence().await.unwrap(), done.sequence);
+    assert_eq!(fresh.loaded().await.resources.len(), count);
+    assert_eq!(fresh.store.change(done.id).await.unwrap(), Some(done.sequence));
+    let again = fresh
+        .store
+        .delete_resource(reference("notebook:00007"), None, audit("resource:delete"))
+        .await
+        .unwrap();
+    assert_eq!(again.sequence.0, done.sequence.0 + 1);
 }

@@ -2,7 +2,7 @@
 
 use axum::Extension;
 use axum::Json;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -12,14 +12,13 @@ use claviger_authority::Caller;
 use claviger_authority::leaks::{LeakOutcome, LeakReport};
 use claviger_core::key::Digest;
 use http::{HeaderMap, StatusCode};
-use http_body_util::LengthLimitError;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::github::{self, Label};
 use crate::api::BODY_BYTES_MAX;
-use crate::extract::from_slice;
+use crate::extract::{from_slice, is_too_large, unreadable, whole};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
 use crate::wire::Object;
@@ -116,12 +115,9 @@ pub(super) async fn report(
 
 /// The whole body, if it has no more than so many bytes.
 async fn read(body: Body, bytes_max: usize, keys_max: usize) -> Result<Bytes, Problem> {
-    to_bytes(body, bytes_max).await.map_err(|error| {
-        if error.into_inner().is::<LengthLimitError>() {
-            too_many(keys_max)
-        } else {
-            Problem::bad_request("malformed_json", "The body could not be read completely.")
-        }
+    whole(body, bytes_max).await.map_err(|error| match is_too_large(&*error) {
+        true => too_many(keys_max),
+        false => unreadable(&*error),
     })
 }
 

@@ -4,6 +4,7 @@ mod delete;
 mod list;
 mod put;
 mod read;
+mod reconcile;
 mod wire;
 
 use axum::extract::DefaultBodyLimit;
@@ -16,5 +17,8 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     let one = OpenApiRouter::new()
         .routes(routes!(read::read, put::put, delete::delete))
         .layer(DefaultBodyLimit::max(wire::RESOURCE_BODY_BYTES_MAX));
-    OpenApiRouter::new().routes(routes!(list::list)).merge(one)
+    let all = OpenApiRouter::new()
+        .routes(routes!(list::list, reconcile::reconcile))
+        .layer(DefaultBodyLimit::max(wire::LIST_BODY_BYTES_MAX));
+    all.merge(one)
 }

@@ -13,6 +13,9 @@ use crate::wire::{Object, invalid, time};
 /// Bytes of a description at most: ten thousand versions that reference a little each.
 pub(super) const RESOURCE_BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 
+/// Bytes of a list of all resources of a type at most: 200,000 of them, in a few hundred bytes each.
+pub(super) const LIST_BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// A resource as your application describes it: the whole of it, each time.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -21,6 +24,32 @@ pub(super) const RESOURCE_BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
     "versions": [{"version": 3, "secrets": ["mapbox"], "databases": []}]
 }))]
 pub struct PutResource {
+    /// Who holds it: `account:acct_…`, `team:team_…` or `project:proj_…`.
+    #[schema(example = "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b")]
+    holder: String,
+    /// Who made it: `acct_…`.
+    creator: Option<String>,
+    /// `private`, `shared` (with the team that holds it) or `public`.
+    #[schema(example = "private")]
+    visibility: String,
+    /// The first public version; earlier ones stay as they were. Only where it is `public`.
+    #[schema(minimum = 1)]
+    public_from: Option<u32>,
+    /// Its latest version; versions 1 to this one exist.
+    #[schema(minimum = 1)]
+    latest_version: u32,
+    /// What its versions reference. A version that is missing references nothing.
+    #[schema(value_type = Vec<VersionWire>)]
+    versions: Vec<Object<VersionWire>>,
+}
+
+/// A resource in a list of all of its type: its name, and what `PUT /v1/resources/{reference}` says of it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListedResource {
+    /// Its name: `type:id`.
+    #[schema(example = "notebook:5e1f0c3a9b7d2468")]
+    reference: String,
     /// Who holds it: `account:acct_…`, `team:team_…` or `project:proj_…`.
     #[schema(example = "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b")]
     holder: String,
@@ -110,6 +139,27 @@ impl PutResource {
             audience,
             latest: version_of("latest_version", self.latest_version)?,
             references: self.versions.into_iter().map(|Object(v)| v.read()).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl ListedResource {
+    /// The description. What is wrong with it is told with its name, if it has one, as the list is long.
+    pub(super) fn read(self) -> Result<ResourceDescription, Problem> {
+        let reference = ResourceRef::parse(&self.reference)
+            .map_err(|_| invalid("resources", "a name of a resource is `type:id`; one of the list is not"))?;
+        let name = reference.to_string();
+        let described = PutResource {
+            holder: self.holder,
+            creator: self.creator,
+            visibility: self.visibility,
+            public_from: self.public_from,
+            latest_version: self.latest_version,
+            versions: self.versions,
+        };
+        described.read(reference).map_err(|mut problem| {
+            problem.detail = format!("{name}: {}", problem.detail);
+            problem
         })
     }
 }

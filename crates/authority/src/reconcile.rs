@@ -1,0 +1,256 @@
+//! The whole list of a type of resources, as its host has it: what is new is made known, what differs is
+//! changed, what is missing goes, with its keys.
+
+use std::sync::Arc;
+
+use claviger_core::decide::{Snapshot, Target};
+use claviger_core::history::HistoryEntry;
+use claviger_core::limit::{RECONCILE_DIFFERENCES_NAMED_MAX, RECONCILE_RESOURCES_MAX};
+use claviger_core::resource::{Holder, Resource, ResourceRecord, ResourceRef};
+use claviger_store::{Audit, Differences, StoreError};
+
+use crate::authority::{Authority, Changed, Permitted};
+use crate::caller::Caller;
+use crate::error::{Error, Result};
+use crate::keys::{ATTEMPTS_MAX, contended};
+use crate::resources::{ResourceDescription, action, on, summary, takes_away};
+
+/// All resources of a type.
+#[derive(Debug, Clone)]
+pub struct WholeList {
+    /// The type.
+    pub kind: String,
+    /// Every resource of it.
+    pub resources: Vec<ResourceDescription>,
+    /// Only find the differences.
+    pub dry_run: bool,
+    /// A statement that an empty list is meant: everything goes.
+    pub allow_empty: bool,
+}
+
+/// How the list differed from what was known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reconciled {
+    /// Resources that were not known.
+    pub created: u64,
+    /// Resources that were known otherwise.
+    pub updated: u64,
+    /// Resources that are not in the list.
+    pub deleted: u64,
+    /// Resources that were known just so.
+    pub unchanged: u64,
+    /// Keys of the resources that are not in the list.
+    pub keys_deleted: u64,
+    /// The first differences, in the order of their names.
+    pub differences: Vec<(ResourceRef, Differs)>,
+}
+
+/// How a resource differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Differs {
+    /// It was not known.
+    Created,
+    /// It was known otherwise.
+    Updated,
+    /// It is not in the list.
+    Deleted,
+}
+
+impl Differs {
+    /// The word for it, which is the verb of its action, too.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Deleted => "deleted",
+        }
+    }
+
+    const fn verb(self) -> &'static str {
+        match self {
+            Self::Created => "create",
+            Self::Updated => "update",
+            Self::Deleted => "delete",
+        }
+    }
+}
+
+/// What was found, with what it takes to write it.
+struct Found {
+    told: Reconciled,
+    differences: Differences,
+    audit: Option<Audit>,
+    revokes: bool,
+}
+
+impl Authority {
+    /// Whether the caller may replace whole lists of resources: operators with all three scopes may. To be
+    /// asked before a list is read.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn may_reconcile(&self, caller: &Caller) -> Result<()> {
+        self.reconciler(caller).map(|_| ())
+    }
+
+    fn reconciler(&self, caller: &Caller) -> Result<Permitted> {
+        self.permit(caller, action("create"), Target::Operator)?;
+        self.permit(caller, action("update"), Target::Operator)?;
+        self.permit(caller, action("delete"), Target::Operator)
+    }
+
+    /// Makes the resources of a type those of the list, all at once or not at all.
+    ///
+    /// # Errors
+    /// Refused to everyone but operators; invalid if something in the list cannot be, or if it is empty
+    /// without a word that this is meant.
+    pub async fn reconcile_resources(&self, caller: &Caller, list: WholeList) -> Result<Changed<Reconciled>> {
+        self.may_reconcile(caller)?;
+        let since = self.now();
+        let list = Arc::new(checked(list)?);
+        let _alone = self.shared.reconciling.lock().await;
+        for _ in 0..ATTEMPTS_MAX {
+            // Again each time: the right may be lost while one waits.
+            let by = self.reconciler(caller)?;
+            let found = self.find_differences(caller, by, &list).await?;
+            let Found { mut told, differences, audit, revokes } = found;
+            if list.dry_run {
+                told.keys_deleted = self.shared.store.keys_of_resources(differences.delete).await?;
+                return self.nothing_to_do(told, since, false).await;
+            }
+            let Some(audit) = audit else { return self.nothing_to_do(told, since, false).await };
+            match self.shared.store.reconcile_resources(differences, audit).await {
+                Ok(committed) => {
+                    let Changed { value: keys_deleted, change } = self.made(committed, since, revokes);
+                    told.keys_deleted = keys_deleted;
+                    return Ok(Changed { value: told, change });
+                }
+                // Somebody was quicker. If a holder is gone, the next round says whose.
+                Err(StoreError::Stale { .. } | StoreError::Missing(_) | StoreError::NotFound) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(contended())
+    }
+
+    /// Compares the list with what is known, on a thread where it is in nobody's way.
+    async fn find_differences(&self, caller: &Caller, by: Permitted, list: &Arc<WholeList>) -> Result<Found> {
+        let known = self.shared.store.resources_of(list.kind.clone()).await?;
+        let (authority, caller, list) = (self.clone(), caller.clone(), Arc::clone(list));
+        let task = tokio::task::spawn_blocking(move || authority.compare(&caller, by, &list, known));
+        task.await.map_err(|_| Error::Store(StoreError::NotFound))?
+    }
+
+    fn compare(
+        &self,
+        caller: &Caller,
+        by: Permitted,
+        list: &WholeList,
+        known: Vec<ResourceRecord>,
+    ) -> Result<Found> {
+        let state =
+            |known: &ResourceRecord| (known.resource.reference.clone(), known.created_at, known.revision);
+        let seen = known.iter().map(state).collect();
+        let differences = Differences { kind: list.kind.clone(), seen, put: Vec::new(), delete: Vec::new() };
+        let mut found = Found { told: Reconciled::default(), differences, audit: None, revokes: false };
+        let entry = |differs: Differs, resource: &Resource, detail: String| {
+            self.entry(caller, by, action(differs.verb()), on(resource), detail)
+        };
+        let goes = |found: &mut Found, gone: ResourceRecord| {
+            found.revokes = true;
+            let row = entry(Differs::Deleted, &gone.resource, String::new());
+            found.note(Differs::Deleted, &gone.resource.reference, row);
+            found.differences.delete.push(gone.resource.reference);
+        };
+        // Both are in the order of their names.
+        let mut known = known.into_iter().peekable();
+        for described in &list.resources {
+            while let Some(gone) = known.next_if(|known| known.resource.reference < described.reference) {
+                goes(&mut found, gone);
+            }
+            let before = known.next_if(|known| known.resource.reference == described.reference);
+            let next = self.wanted(described, before.as_ref())?;
+            if before.as_ref().is_some_and(|before| before.resource == next.resource) {
+                found.told.unchanged += 1;
+                continue;
+            }
+            let differs = if before.is_some() { Differs::Updated } else { Differs::Created };
+            found.revokes |= before.is_some_and(|before| takes_away(&before.resource, &next.resource));
+            let row = entry(differs, &next.resource, summary(&next.resource));
+            found.note(differs, &next.resource.reference, row);
+            found.differences.put.push(next);
+        }
+        known.for_each(|gone| goes(&mut found, gone));
+        Ok(found)
+    }
+
+    /// The record that a description asks for. What is wrong with it is told with its name, as the list is long.
+    fn wanted(
+        &self,
+        described: &ResourceDescription,
+        before: Option<&ResourceRecord>,
+    ) -> Result<ResourceRecord> {
+        let of =
+            |detail: String| Error::invalid("resources", format_args!("{}: {detail}", described.reference));
+        let view = self.shared.index.view();
+        let held = match described.holder {
+            Holder::Account(id) => view.account(id).is_some(),
+            Holder::Team(id) => view.team(id).is_some(),
+            Holder::Project(id) => view.project(id).is_some(),
+        };
+        if !held {
+            return Err(of("there is no such holder".to_owned()));
+        }
+        self.described(described, before).map_err(|error| match error {
+            Error::Invalid { field, detail } => of(format!("`{field}`: {detail}")),
+            error => error,
+        })
+    }
+}
+
+impl Found {
+    fn note(&mut self, differs: Differs, reference: &ResourceRef, row: HistoryEntry) {
+        self.told.note(differs, reference);
+        self.audit = Some(match self.audit.take() {
+            None => Audit::new(row),
+            Some(audit) => audit.and(row),
+        });
+    }
+}
+
+impl Reconciled {
+    fn note(&mut self, differs: Differs, reference: &ResourceRef) {
+        *match differs {
+            Differs::Created => &mut self.created,
+            Differs::Updated => &mut self.updated,
+            Differs::Deleted => &mut self.deleted,
+        } += 1;
+        if self.differences.len() < RECONCILE_DIFFERENCES_NAMED_MAX {
+            self.differences.push((reference.clone(), differs));
+        }
+    }
+}
+
+/// The list in the order of its names.
+fn checked(mut list: WholeList) -> Result<WholeList> {
+    if list.resources.is_empty() && !list.allow_empty {
+        let detail = "the list is empty, so everything of this type would go with its keys; say `allow_empty=true` if that is meant";
+        return Err(Error::invalid("resources", detail));
+    }
+    if list.resources.len() > RECONCILE_RESOURCES_MAX {
+        let detail = format!("at most {RECONCILE_RESOURCES_MAX} in one list");
+        return Err(Error::invalid("resources", detail));
+    }
+    let other = list.resources.iter().find(|of| of.reference.name().kind() != list.kind);
+    if let Some(ResourceDescription { reference, .. }) = other {
+        let detail = format!("{reference} is of another type than this list, `{}`", list.kind);
+        return Err(Error::invalid("resources", detail));
+    }
+    list.resources.sort_unstable_by(|a, b| a.reference.cmp(&b.reference));
+    let twice = list.resources.windows(2).find(|pair| pair[0].reference == pair[1].reference);
+    match twice {
+        Some(pair) => Err(Error::invalid("resources", format_args!("{} is named twice", pair[0].reference))),
+        None => Ok(list),
+    }
+}
