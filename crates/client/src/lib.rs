@@ -101,7 +101,10 @@ pub use layer::{Asked, Verified, VerifyLayer, VerifyService};
 pub use leaks::{Leak, LeakOutcome};
 pub use page::{Page, Pages};
 pub use projects::{NewProject, Project, ProjectFilter, Projects};
-pub use resources::{Resource, ResourceDescription, ResourceFilter, ResourceVersion, Resources};
+pub use resources::{
+    Difference, ListedResource, Reconcile, Reconciled, Resource, ResourceDescription, ResourceFilter,
+    ResourceVersion, Resources,
+};
 pub use secret::Secret;
 pub use teams::{NewTeam, Team, TeamFilter, Teams};
 pub use transport::{Builder, Client};

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::changes::{Changed, Gone};
+use crate::changes::{Changed, Gone, Revocation};
 use crate::error::Result;
-use crate::page::{Pages, escaped, query};
+use crate::page::{Pages, escaped, query, target};
 use crate::transport::{Call, Client};
 
 /// A thing that the host protects, as the authority knows it.
@@ -74,6 +74,58 @@ pub struct ResourceVersion {
     pub databases: Vec<String>,
 }
 
+/// A resource in a list of all of its type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ListedResource {
+    /// Its name, `type:id`.
+    pub reference: String,
+    /// How it is.
+    #[serde(flatten)]
+    pub description: ResourceDescription,
+}
+
+/// How careful to be with a list of all resources of a type.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reconcile {
+    /// Only say what would be done.
+    pub dry_run: bool,
+    /// An empty list is meant, so that every resource of the type goes.
+    pub allow_empty: bool,
+}
+
+/// How a list of all resources of a type differed from what was known.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[non_exhaustive]
+pub struct Reconciled {
+    /// Resources that were not known.
+    pub created: u64,
+    /// Resources that were known otherwise.
+    pub updated: u64,
+    /// Resources that are not in the list, and are gone.
+    pub deleted: u64,
+    /// Resources that were known just so.
+    pub unchanged: u64,
+    /// Keys that went with the deleted resources.
+    pub keys_deleted: u64,
+    /// The differences by name, the first thousand.
+    pub differences: Vec<Difference>,
+    /// Differences that are not named.
+    pub differences_left_out: u64,
+    /// What became of the authority that was taken away, if any was.
+    #[serde(default)]
+    pub revocation: Option<Revocation>,
+}
+
+/// One difference.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Difference {
+    /// The resource.
+    pub reference: String,
+    /// `created`, `updated` or `deleted`.
+    pub difference: String,
+}
+
 /// Which resources to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResourceFilter {
@@ -134,13 +186,39 @@ impl Resources<'_> {
         Pages::new(self.0.clone(), "/v1/resources", query([("holder", holder), ("type", kind)]))
     }
 
-    /// Takes a resource out, with its keys.
+    /// Replaces the list of a type by this one: what is new is made known, what differs is changed, and what is
+    /// missing goes with its keys, all at once or not at all. For at most 200,000 resources.
     ///
     /// # Errors
-    /// Those of every call; 404 `not_found`.
-    pub async fn delete(&self, reference: &str) -> Result<Gone> {
-        self.0.ask(Call::delete(path(reference))).await
+    /// Those of every call; 400 `invalid_request` for an empty list that is not allowed to be.
+    pub async fn reconcile(
+        &self,
+        kind: &str,
+        resources: &[ListedResource],
+        how: Reconcile,
+    ) -> Result<Reconciled> {
+        let told = |set: bool| set.then(|| "true".to_owned());
+        let query = query([
+            ("type", Some(kind.to_owned())),
+            ("dry_run", told(how.dry_run)),
+            ("allow_empty", told(how.allow_empty)),
+        ]);
+        let body = WholeList { resources };
+        self.0.ask(Call::put(target("/v1/resources", query), &body)?).await
     }
+
+    /// Takes a resource out, with its keys; with a tag only if it is still as it was when the tag was given.
+    ///
+    /// # Errors
+    /// Those of every call; 404 `not_found`; 412 `stale`.
+    pub async fn delete(&self, reference: &str, tag: Option<String>) -> Result<Gone> {
+        self.0.ask(Call::delete(path(reference)).if_match(tag)).await
+    }
+}
+
+#[derive(Serialize)]
+struct WholeList<'l> {
+    resources: &'l [ListedResource],
 }
 
 fn path(reference: &str) -> String {

@@ -129,19 +129,25 @@ impl Teams<'_> {
         Pages::new(self.0.clone(), members("teams", id), Vec::new())
     }
 
-    /// Gives an account a role: `owner`, `admin` or `member`.
+    /// Gives an account a role: `owner`, `admin` or `member`; with a tag only if the members are still those of the tag.
     ///
     /// # Errors
     /// Those of every call; 404 `not_found`, 409 `last_owner` or `member_limit_reached`.
-    pub async fn set_role(&self, id: &str, account: &str, role: &str) -> Result<Changed<Member>> {
-        self.0.ask(Call::put(member("teams", id, account), &RoleBody { role })?).await
+    pub async fn set_role(
+        &self,
+        id: &str,
+        account: &str,
+        role: &str,
+        tag: Option<String>,
+    ) -> Result<Changed<Member>> {
+        self.0.ask(Call::put(member("teams", id, account), &RoleBody { role })?.if_match(tag)).await
     }
 
     /// Takes an account out: nothing that it reached through its role is reached any more.
     ///
     /// # Errors
     /// Those of every call; 404 `not_found`, 409 `last_owner`.
-    pub async fn remove(&self, id: &str, account: &str) -> Result<Gone> {
-        self.0.ask(Call::delete(member("teams", id, account))).await
+    pub async fn remove(&self, id: &str, account: &str, tag: Option<String>) -> Result<Gone> {
+        self.0.ask(Call::delete(member("teams", id, account)).if_match(tag)).await
     }
 }

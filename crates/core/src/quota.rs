@@ -161,7 +161,10 @@ impl Metered {
     /// The stable code of the answer where it is not.
     #[must_use]
     pub fn code(&self) -> &'static str {
-        if self.quota.is_some_and(|quota| !quota.allowed) { "quota_exceeded" } else { "rate_limited" }
+        match self.quota {
+            Some(quota) if !quota.allowed => "quota_exceeded",
+            Some(_) | None => "rate_limited",
+        }
     }
 
     /// Until the next use is let through, as far as one can tell.

@@ -42,7 +42,7 @@ impl AdminService {
     }
 
     fn metrics(&self) -> Response {
-        let mut response = text(self.state.metrics.page(self.state.authority.index().key_count()));
+        let mut response = text(self.state.metrics.page(&self.state.authority));
         let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
         response.headers_mut().insert(CONTENT_TYPE, kind);
         response

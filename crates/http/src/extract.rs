@@ -63,7 +63,10 @@ impl JsonText {
         B::Error: Into<BoxError>,
     {
         expect_json(headers)?;
-        whole(body, bytes_max).await.map(Self).map_err(|error| unreadable(&*error))
+        whole(body, bytes_max)
+            .await
+            .map(Self)
+            .map_err(|error| unreadable(error.is::<LengthLimitError>(), &*error))
     }
 
     /// Reads it as an object.
@@ -80,7 +83,10 @@ impl FromRequest<AppState> for JsonText {
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
         expect_json(request.headers())?;
-        Bytes::from_request(request, state).await.map(Self).map_err(|rejection| unreadable(&rejection))
+        Bytes::from_request(request, state)
+            .await
+            .map(Self)
+            .map_err(|rejection| unreadable(rejection.status() == StatusCode::PAYLOAD_TOO_LARGE, &rejection))
     }
 }
 
@@ -104,19 +110,14 @@ where
     Ok(Limited::new(body, bytes_max).collect().await?.to_bytes())
 }
 
-/// Whether a body was not read to its end because it is too large.
-pub(crate) fn is_too_large(error: &(dyn Error + 'static)) -> bool {
-    comes_from::<LengthLimitError>(error)
-}
-
 /// Whether an error, or what it was caused by, is of this kind.
 fn comes_from<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
     error.is::<E>() || error.source().is_some_and(comes_from::<E>)
 }
 
 /// Why a body could not be read to its end.
-pub(crate) fn unreadable(error: &(dyn Error + 'static)) -> Problem {
-    if is_too_large(error) {
+pub(crate) fn unreadable(too_large: bool, error: &(dyn Error + 'static)) -> Problem {
+    if too_large {
         let detail = "The body is larger than this address takes.";
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
     } else if comes_from::<Stalled>(error) {

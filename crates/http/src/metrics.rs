@@ -1,7 +1,9 @@
 //! Counters for the metrics page. Labels are words of ours only: nothing that a client sends becomes one.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use claviger_authority::Authority;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -18,7 +20,46 @@ struct Inner {
     decisions: Family<Decision, Counter>,
     /// The counters of what most decisions come to, found once instead of each time.
     usual: [(&'static str, &'static str, Counter); 2],
+    levels: Levels,
+}
+
+/// What is read off the authority whenever the page is asked for.
+#[derive(Default)]
+struct Levels {
     keys: Gauge,
+    applied: Gauge,
+    limited: Gauge,
+    uncounted: Counter,
+    dropped: Counter,
+}
+
+impl Levels {
+    fn register(&self, registry: &mut Registry) {
+        let Self { keys, applied, limited, uncounted, dropped } = self;
+        registry.register("keys", "Keys in the index, disabled and expired ones included", keys.clone());
+        registry.register("changes_applied", "Number of the last change in force", applied.clone());
+        registry.register("keys_limited", "Keys whose rate is partly used up", limited.clone());
+        registry.register(
+            "uses_uncounted",
+            "Uses that were not counted, because too many keys were used at once",
+            uncounted.clone(),
+        );
+        registry.register(
+            "history_rows_dropped",
+            "Rows of the gateway that found no room in the history",
+            dropped.clone(),
+        );
+    }
+
+    fn read(&self, authority: &Authority) {
+        let level = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        level(&self.keys, authority.index().key_count() as u64);
+        level(&self.applied, authority.index().applied().0);
+        level(&self.limited, authority.limited_keys() as u64);
+        // Counted elsewhere, where nothing is known of metrics.
+        self.uncounted.inner().store(authority.uses_uncounted(), Ordering::Relaxed);
+        self.dropped.inner().store(authority.notes_dropped(), Ordering::Relaxed);
+    }
 }
 
 /// Most decisions come to these.
@@ -38,9 +79,9 @@ impl Default for Metrics {
         let usual =
             USUAL.map(|(door, code)| (door, code, decisions.get_or_create_owned(&Decision { door, code })));
         registry.register("decisions", "Decisions by door and outcome", decisions.clone());
-        let keys = Gauge::default();
-        registry.register("keys", "Keys in the index, disabled and expired ones included", keys.clone());
-        Self(Arc::new(Inner { registry, decisions, usual, keys }))
+        let levels = Levels::default();
+        levels.register(&mut registry);
+        Self(Arc::new(Inner { registry, decisions, usual, levels }))
     }
 }
 
@@ -56,8 +97,8 @@ impl Metrics {
 
     /// The page, in the text format of OpenMetrics.
     #[must_use]
-    pub fn page(&self, keys: usize) -> String {
-        self.0.keys.set(i64::try_from(keys).unwrap_or(i64::MAX));
+    pub fn page(&self, authority: &Authority) -> String {
+        self.0.levels.read(authority);
         let mut page = String::new();
         // Writing to a String does not fail.
         let _ = encode(&mut page, &self.0.registry);

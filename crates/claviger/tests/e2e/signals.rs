@@ -91,7 +91,7 @@ fn requests_under_way_keep_their_routes() {
     let under_way = UnderWay::begin(&house, "/old");
     std::fs::write(&file, route("/new", &second)).unwrap();
     hang_up(&house);
-    until_told(&mut house, "the routes were read again", 1);
+    until_told(&mut house, "the configuration was read again", 1);
     assert_eq!((get(&house, "/old"), get(&house, "/new")), (404, 200));
     let answer = under_way.end();
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"bytes\":10"), "{answer}");
@@ -115,7 +115,7 @@ fn requests_under_way_keep_their_routes() {
     std::fs::write(&file, route("/newest", &second)).unwrap();
     check(&file, None);
     hang_up(&house);
-    until_told(&mut house, "the routes were read again", 2);
+    until_told(&mut house, "the configuration was read again", 2);
     assert_eq!((get(&house, "/new"), get(&house, "/newest")), (404, 200));
     stop.store(true, Ordering::Relaxed);
     assert!(asking.join().unwrap() > 10);

@@ -9,9 +9,9 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use claviger_client::{
     AccountFilter, AccountPatch, Client, GroupPatch, HistoryFilter, ImportOptions, ImportRow, KeyFilter,
-    KeyPatch, Leak, NewAccount, NewHistoryRow, NewKey, NewProject, NewTeam, ProjectFilter, Quota, Rate,
-    ResourceDescription, ResourceFilter, ResourceVersion, Restrictions, Revoke, Rotation, Secret, Status,
-    TeamFilter, Timestamp, UsageFilter, UsageStep, Verify, VerifyOwn,
+    KeyPatch, Leak, ListedResource, NewAccount, NewHistoryRow, NewKey, NewProject, NewTeam, ProjectFilter,
+    Quota, Rate, Reconcile, ResourceDescription, ResourceFilter, ResourceVersion, Restrictions, Revoke,
+    Rotation, Secret, Status, TeamFilter, Timestamp, UsageFilter, UsageStep, Verify, VerifyOwn,
 };
 use serde_json::{Value, json};
 
@@ -210,6 +210,7 @@ async fn about_accounts_and_resources(client: &Client) {
         versions: vec![ResourceVersion::default()],
         ..ResourceDescription::default()
     };
+    let listed = ListedResource { reference: "notebook:1".to_owned(), description: description.clone() };
     let held = ResourceFilter { holder: some("account:acct_1"), kind: some("notebook") };
     calls!(
         accounts.create(&new),
@@ -223,7 +224,8 @@ async fn about_accounts_and_resources(client: &Client) {
         resources.get("notebook:1"),
         resources.get_tagged("notebook:1"),
         resources.list(&held).page_size(2).after("x").next_page(),
-        resources.delete("notebook:1"),
+        resources.delete("notebook:1", some("\"1\"")),
+        resources.reconcile("notebook", &[listed], Reconcile { dry_run: true, allow_empty: true }),
     );
 }
 
@@ -241,8 +243,8 @@ async fn about_teams_and_projects(client: &Client) {
         teams.update("team_1", &patch, some("\"1\"")),
         teams.close("team_1", some("\"1\"")),
         teams.members("team_1").page_size(2).after("x").next_page(),
-        teams.set_role("team_1", "acct_1", "owner"),
-        teams.remove("team_1", "acct_1"),
+        teams.set_role("team_1", "acct_1", "owner", some("\"1\"")),
+        teams.remove("team_1", "acct_1", some("\"1\"")),
     );
     let project = NewProject { name: "Atlas".to_owned(), holder: String::new(), external_id: some("atlas") };
     let filter =
@@ -256,8 +258,8 @@ async fn about_teams_and_projects(client: &Client) {
         projects.update("proj_1", &patch, some("\"1\"")),
         projects.close("proj_1", some("\"1\"")),
         projects.members("proj_1").page_size(2).after("x").next_page(),
-        projects.set_role("proj_1", "acct_1", "admin"),
-        projects.remove("proj_1", "acct_1"),
+        projects.set_role("proj_1", "acct_1", "admin", some("\"1\"")),
+        projects.remove("proj_1", "acct_1", some("\"1\"")),
     );
 }
 

@@ -3,8 +3,9 @@
 
 use claviger_client::{
     AccountFilter, AccountPatch, Client, Error, GroupPatch, HistoryFilter, ImportOptions, ImportRow, Leak,
-    LeakOutcome, NewAccount, NewHistoryRow, NewKey, NewProject, NewTeam, ProjectFilter, ResourceDescription,
-    ResourceFilter, ResourceVersion, Revoke, Rotation, Secret, TeamFilter, UsageFilter, UsageStep, VerifyOwn,
+    LeakOutcome, ListedResource, NewAccount, NewHistoryRow, NewKey, NewProject, NewTeam, ProjectFilter,
+    Reconcile, ResourceDescription, ResourceFilter, ResourceVersion, Revoke, Rotation, Secret, TeamFilter,
+    UsageFilter, UsageStep, VerifyOwn,
 };
 
 use crate::support::Running;
@@ -54,14 +55,14 @@ async fn teams_and_projects() {
     let new = NewTeam { name: "Lab".to_owned(), owner: Some(owner.clone()), ..NewTeam::default() };
     let lab = teams.create(&new).await.unwrap();
     assert!(lab.other.is_empty(), "{lab:?}");
-    let role = teams.set_role(&lab.id, &member, "admin").await.unwrap();
+    let role = teams.set_role(&lab.id, &member, "admin", None).await.unwrap();
     assert_eq!((role.value.account.as_str(), role.value.role.as_str()), (member.as_str(), "admin"));
     let mut roles = teams.members(&lab.id).page_size(1);
     assert_eq!(roles.collect(9).await.unwrap().len(), 2);
     let of_member = TeamFilter { member: Some(member.clone()), ..TeamFilter::default() };
     assert_eq!(teams.list(&of_member).collect(9).await.unwrap(), std::slice::from_ref(&lab));
-    assert!(teams.remove(&lab.id, &member).await.unwrap().deleted);
-    assert_eq!(code(teams.remove(&lab.id, &owner).await), "last_owner");
+    assert!(teams.remove(&lab.id, &member, None).await.unwrap().deleted);
+    assert_eq!(code(teams.remove(&lab.id, &owner, None).await), "last_owner");
     let patch = GroupPatch { name: Some("Laboratory".to_owned()), ..GroupPatch::default() };
     assert_eq!(teams.update(&lab.id, &patch, None).await.unwrap().value.name, "Laboratory");
 
@@ -73,9 +74,9 @@ async fn teams_and_projects() {
     assert_eq!(code(projects.create_once(&new, "atlas").await), "idempotency_replayed");
     let held = ProjectFilter { holder: Some(holder), ..ProjectFilter::default() };
     assert_eq!(projects.list(&held).collect(9).await.unwrap(), std::slice::from_ref(&atlas));
-    projects.set_role(&atlas.id, &member, "viewer").await.unwrap();
+    projects.set_role(&atlas.id, &member, "viewer", None).await.unwrap();
     assert_eq!(projects.members(&atlas.id).collect(9).await.unwrap().len(), 1);
-    assert_eq!(projects.remove(&atlas.id, &member).await.unwrap().id, member);
+    assert_eq!(projects.remove(&atlas.id, &member, None).await.unwrap().id, member);
     let (_, tag) = projects.get_tagged(&atlas.id).await.unwrap();
     assert!(projects.close(&atlas.id, tag).await.unwrap().value.closed);
     assert!(teams.close(&lab.id, None).await.unwrap().value.closed);
@@ -116,8 +117,20 @@ async fn resources() {
     assert_eq!(listed(ResourceFilter { holder: Some(holder), kind: None }).await.len(), 2);
     let samples = listed(ResourceFilter { holder: None, kind: Some("sample".to_owned()) }).await;
     assert_eq!((samples.len(), samples[0].versions.as_deref()), (1, None));
-    assert_eq!(resources.delete("sample:b").await.unwrap().id, "sample:b");
+    let (_, old) = resources.get_tagged("sample:b").await.unwrap();
+    let shared = ResourceDescription { latest_version: 3, ..private.clone() };
+    let all = [ListedResource { reference: "sample:c".to_owned(), description: shared }];
+    let look = resources.reconcile("sample", &all, Reconcile { dry_run: true, ..Reconcile::default() }).await;
+    assert_eq!(look.map(|told| (told.created, told.deleted, told.revocation)).unwrap(), (1, 1, None));
+    let told = resources.reconcile("sample", &all, Reconcile::default()).await.unwrap();
+    assert_eq!((told.created, told.updated, told.deleted, told.unchanged), (1, 0, 1, 0));
+    assert!(told.revocation.is_some_and(|revocation| revocation.is_complete()));
+    assert_eq!((told.differences.len(), told.differences_left_out), (2, 0));
     assert_eq!(code(resources.get("sample:b").await), "not_found");
+    assert_eq!(code(resources.reconcile("sample", &[], Reconcile::default()).await), "invalid_request");
+    assert_eq!(code(resources.delete("sample:c", Some("\"r9\"".to_owned())).await), "stale");
+    assert_eq!(resources.delete("sample:c", old).await.unwrap().id, "sample:c");
+    assert_eq!(code(resources.get("sample:c").await), "not_found");
 }
 
 #[tokio::test]

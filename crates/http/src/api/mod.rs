@@ -145,13 +145,13 @@ impl ApiService {
             return verify::answer(&self.shared, peer, request);
         }
         let shared = Arc::clone(&self.shared);
-        Answering::Later(Box::pin(async move { shared.route(peer, request.map(Body::new)).await }))
+        Answering::Later(Box::pin(async move { shared.through_router(peer, request.map(Body::new)).await }))
     }
 }
 
 impl Shared {
     /// Answers through the router.
-    async fn route(&self, peer: Option<Peer>, mut request: Request<Body>) -> Response<ApiBody> {
+    async fn through_router(&self, peer: Option<Peer>, mut request: Request<Body>) -> Response<ApiBody> {
         let id = RequestId::new(self.state.authority.ports());
         let (response, rate) = match self.prepare(&mut request, peer, &id) {
             Err(problem) => (self.refused(problem), None),

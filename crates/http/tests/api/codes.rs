@@ -9,7 +9,8 @@ use claviger_http::problem::CODES;
 /// After which words a code stands in the sources.
 const BEFORE: [&str; 3] = ["Problem::new(", "bad_request(", "code: "];
 /// Files in which a code is what a match arm yields.
-const MATCHES: [&str; 4] = [
+const MATCHES: [&str; 5] = [
+    "core/src/quota.rs",
     "core/src/decide/refusal.rs",
     "http/src/credential.rs",
     "http/src/gate/service.rs",
@@ -45,7 +46,7 @@ fn literal(text: &str) -> Option<&str> {
 /// Every code that a problem is made with.
 fn emitted() -> BTreeSet<String> {
     let mut files = Vec::new();
-    for part in ["core/src/decide", "authority/src", "http/src", "claviger/src"] {
+    for part in ["core/src", "authority/src", "http/src", "claviger/src"] {
         sources(&crates().join(part), &mut files);
     }
     let mut codes = BTreeSet::new();
@@ -68,6 +69,8 @@ fn emitted() -> BTreeSet<String> {
             }
         }
         if MATCHES.contains(&name.as_str()) {
+            // Words that are no codes stand in functions of another name.
+            let text = text.split_once("fn code(").map_or(text.as_str(), |parts| parts.1);
             let arms = text.split("=> ").skip(1).map(|arm| arm.strip_prefix('{').unwrap_or(arm));
             codes.extend(arms.filter_map(literal).map(ToOwned::to_owned));
         }
@@ -108,7 +111,7 @@ fn the_document_for_users_lists_the_same_codes() {
 fn the_document_for_users_lists_every_reason_and_verdict() {
     let source = |path: &str| std::fs::read_to_string(crates().join(path)).unwrap();
     let codes = |text: &str| {
-        let (_, function) = text.split_once("fn code(self)").unwrap();
+        let (_, function) = text.split_once("fn code(").unwrap();
         let function = function.split("\n    }\n").next().unwrap();
         function.split("=> ").skip(1).filter_map(literal).map(ToOwned::to_owned).collect::<BTreeSet<_>>()
     };
@@ -119,7 +122,8 @@ fn the_document_for_users_lists_every_reason_and_verdict() {
     // A verification is asked with a key, so that it never lacks one.
     let mut verdicts = codes(&source("core/src/decide/refusal.rs"));
     assert!(verdicts.remove("credentials_required"));
-    verdicts.extend(["valid".to_owned(), "rate_limited".to_owned()]);
+    verdicts.extend(codes(&source("core/src/quota.rs")));
+    verdicts.insert("valid".to_owned());
     assert_eq!(
         listed("`grants` names the secrets and databases that this page may use.\n\n| `code` | |\n", 1),
         verdicts

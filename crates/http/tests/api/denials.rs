@@ -330,7 +330,9 @@ fn no_route_is_left_out_of_the_description() {
                 [".route(", ".route_service(", ".nest(", ".nest_service(", "Router::new().merge"]
             {
                 let found = text.match_indices(undescribed).any(|(at, _)| !text[..at].ends_with("OpenApi"));
-                assert!(!found, "{} adds a route with `{undescribed}`", path.display());
+                // The script and the style of a page are the same for everybody.
+                let page = path.ends_with("playground.rs") && undescribed == ".route(";
+                assert!(!found || page, "{} adds a route with `{undescribed}`", path.display());
             }
         }
     }

@@ -19,7 +19,12 @@ async fn health_and_metrics() {
     assert_eq!(ask(Method::GET, "/readyz").await.0, 200);
     let (status, headers, page) = ask(Method::GET, "/metrics").await;
     assert_eq!((status, headers["cache-control"].to_str().unwrap()), (200, "no-store"));
-    assert!(page.contains("claviger_keys 1\n") && page.ends_with("# EOF\n"), "{page}");
+    for line in
+        ["claviger_keys 1\n", "claviger_changes_applied 1\n", "claviger_history_rows_dropped_total 0\n"]
+    {
+        assert!(page.contains(line), "{line}{page}");
+    }
+    assert!(page.ends_with("# EOF\n"));
     assert_eq!(ask(Method::POST, "/livez").await.0, 405);
     assert_eq!(ask(Method::GET, "/v1/keys").await.0, 404, "no keys are served here");
     app.state.authority.close().await.unwrap();

@@ -330,7 +330,7 @@ async fn it_needs_no_store_and_is_counted() {
     w.app.state.authority.close().await.unwrap();
     assert_eq!(Verifier::code(&v.ask(&w.ada_full.secret, json!({})).await), "valid");
     assert_eq!(Verifier::code(&v.ask(&w.ada_disabled.secret, json!({})).await), "key_disabled");
-    let page = w.app.state.metrics.page(0);
+    let page = w.app.state.metrics.page(&w.app.state.authority);
     assert!(page.contains("claviger_decisions_total{door=\"verify\",code=\"valid\"} 1"), "{page}");
     assert!(page.contains("claviger_decisions_total{door=\"verify\",code=\"key_disabled\"} 1"), "{page}");
     w.app.get(OPERATOR, "/v1/keys").await.refused(503, "unavailable");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use claviger_client::{CreatedKey, NewKey, Rate, Restrictions};
+use claviger_client::{CreatedKey, NewKey, Quota, Rate, Restrictions};
 
 use crate::clock::now;
 use crate::exit::Failure;
@@ -61,6 +61,9 @@ pub struct Create {
     /// How often it may be used: requests per seconds, such as `100/60`.
     #[arg(long, value_name = "REQUESTS/SECONDS", value_parser = parse_rate)]
     rate: Option<Rate>,
+    /// How often it may be used in each day or month of UTC, such as `10000/month`.
+    #[arg(long, value_name = "REQUESTS/PERIOD", value_parser = parse_quota)]
+    quota: Option<Quota>,
     /// A short text for your own use; repeat it for more.
     #[arg(long = "metadata", value_name = "NAME=VALUE", value_parser = parse_pair)]
     metadata: Vec<(String, String)>,
@@ -90,7 +93,7 @@ impl Create {
             addresses: some(&self.addresses, false),
             origins: some(&self.origins, false),
             rate: self.rate,
-            ..Restrictions::default()
+            quota: self.quota.clone(),
         };
         let metadata: BTreeMap<_, _> = self.metadata.iter().cloned().collect();
         Ok(NewKey {
@@ -134,6 +137,15 @@ fn parse_rate(text: &str) -> Result<Rate, String> {
         })
     });
     parsed.ok_or_else(|| "write requests and seconds, such as `100/60`".to_owned())
+}
+
+fn parse_quota(text: &str) -> Result<Quota, String> {
+    let parsed = text.split_once('/').and_then(|(limit, period)| {
+        let period = period.trim();
+        let known = matches!(period, "day" | "month");
+        Some(Quota { limit: limit.trim().parse().ok()?, period: known.then(|| period.to_owned())? })
+    });
+    parsed.ok_or_else(|| "write requests and `day` or `month`, such as `10000/month`".to_owned())
 }
 
 fn parse_pair(text: &str) -> Result<(String, String), String> {

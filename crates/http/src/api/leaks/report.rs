@@ -12,13 +12,14 @@ use claviger_authority::Caller;
 use claviger_authority::leaks::{LeakOutcome, LeakReport};
 use claviger_core::key::Digest;
 use http::{HeaderMap, StatusCode};
+use http_body_util::LengthLimitError;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::github::{self, Label};
 use crate::api::BODY_BYTES_MAX;
-use crate::extract::{from_slice, is_too_large, unreadable, whole};
+use crate::extract::{from_slice, unreadable, whole};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
 use crate::wire::Object;
@@ -115,9 +116,10 @@ pub(super) async fn report(
 
 /// The whole body, if it has no more than so many bytes.
 async fn read(body: Body, bytes_max: usize, keys_max: usize) -> Result<Bytes, Problem> {
-    whole(body, bytes_max).await.map_err(|error| match is_too_large(&*error) {
+    let read = whole(body, bytes_max).await;
+    read.map_err(|error| match error.is::<LengthLimitError>() {
         true => too_many(keys_max),
-        false => unreadable(&*error),
+        false => unreadable(false, &*error),
     })
 }
 

@@ -31,7 +31,7 @@ const PROBLEMS: [(&str, &str, &str); 11] = [
     ("412", "Stale", "`If-Match` names an older state: `stale`."),
     ("413", "TooLarge", "The body is larger than this address takes: `too_large`."),
     ("415", "UnsupportedMediaType", "The body has to be `application/json`: `unsupported_media_type`."),
-    ("429", "RateLimited", "The key was used more often than it may: `rate_limited`."),
+    ("429", "RateLimited", "The key was used more often than it may: `rate_limited`, `quota_exceeded`."),
     ("500", "Internal", "A mistake of ours: `internal`. `X-Request-Id` leads to the log."),
     ("503", "Unavailable", "The store cannot answer: `unavailable`. It says nothing about a key."),
 ];
@@ -187,7 +187,7 @@ fn describe(path: &str, parameter: &mut Value) {
         "id" | "cursor" => identifier(),
         "limit" => Some(json!(50)),
         "version" => Some(json!(3)),
-        "explain" => Some(json!(true)),
+        "explain" | "dry_run" | "allow_empty" => Some(json!(true)),
         _ => known(),
     };
     if let (None, Some(example)) = (parameter.get("example"), example) {
