@@ -13,7 +13,7 @@ use claviger_core::restriction::Restrictions;
 use tokio::runtime::Runtime;
 
 use crate::house::{House, new_key};
-use crate::measure::{forget_peak, print_millis, resident_mb};
+use crate::measure::{forget_peak, print_millis, resident_mb, writer_seconds};
 
 const BATCH_ROWS: u64 = 5_000;
 /// Accounts that the imported keys are of, so that there are many of each.
@@ -29,7 +29,7 @@ pub fn run(house: &House, runtime: &Runtime, rows: u64) {
         forget_peak();
         let import = house.authority.begin_import(&house.operator, ImportOptions::default()).await;
         let import = import.expect("an import");
-        let started = Instant::now();
+        let (started, busy) = (Instant::now(), writer_seconds());
         let mut batches = Vec::new();
         for from in (0..rows).step_by(BATCH_ROWS as usize) {
             let batch = (from..rows.min(from + BATCH_ROWS)).map(|n| row(house, n)).collect();
@@ -37,7 +37,7 @@ pub fn run(house: &House, runtime: &Runtime, rows: u64) {
             house.authority.stage_rows(&house.operator, import, batch).await.expect("outcomes");
             batches.push(at.elapsed());
         }
-        let staged = started.elapsed();
+        let (staged, busy) = (started.elapsed(), writer_seconds() - busy);
         let (_, staging_peak) = resident_mb();
         forget_peak();
         let started = Instant::now();
@@ -47,6 +47,7 @@ pub fn run(house: &House, runtime: &Runtime, rows: u64) {
         ended.store(true, Ordering::Relaxed);
         assert_eq!(committed.value.staged, rows, "rows of an import");
         println!("{:<44}{:9.2} s, {:.0} rows a second", "staged in", staged.as_secs_f64(), rows as f64 / staged.as_secs_f64());
+        println!("{:<44}{:9.1} us for each row", "writer busy", busy * 1e6 / rows as f64);
         print_millis("a batch of 5,000: min, median, max", &batches);
         println!("{:<44}{:9.2} s", "committed in", commit.as_secs_f64());
         println!("{:<44}{before:9.0} MB before, at most {staging_peak:.0} while staging, {commit_peak:.0} in the commit", "memory");

@@ -11,15 +11,19 @@ const READING: Duration = Duration::from_millis(800);
 pub struct Bench {
     names: Vec<String>,
     readings: BTreeMap<String, Vec<f64>>,
+    /// Processor time that the store's writer took for each of them, in microseconds.
+    writer: BTreeMap<String, Vec<f64>>,
 }
 
 impl Bench {
     /// Takes a reading of something that goes on until the instant that it is told, and says how many things
     /// it has done.
     pub fn time(&mut self, name: &str, act: impl FnOnce(Instant) -> usize) {
-        let started = Instant::now();
-        let done = act(started + READING);
-        let reading = done as f64 / started.elapsed().as_secs_f64();
+        let (started, busy) = (Instant::now(), writer_seconds());
+        let done = act(started + READING) as f64;
+        let reading = done / started.elapsed().as_secs_f64();
+        let busy = (writer_seconds() - busy) * 1e6 / done;
+        self.writer.entry(name.to_owned()).or_default().push(busy);
         if !self.readings.contains_key(name) {
             self.names.push(name.to_owned());
         }
@@ -27,10 +31,14 @@ impl Bench {
     }
 
     pub fn print(&self) {
-        println!("{:<44}{:>9} {:>9} {:>9}  a second", "", "min", "median", "max");
+        println!("{:<44}{:>9} {:>9} {:>9}  a second; writer busy", "", "min", "median", "max");
         for name in &self.names {
             let (min, median, max) = spread(&self.readings[name]);
-            println!("{name:<44}{min:9.0} {median:9.0} {max:9.0}");
+            print!("{name:<44}{min:9.0} {median:9.0} {max:9.0}");
+            match spread(&self.writer[name]) {
+                (_, 0.0, _) => println!(),
+                (_, busy, _) => println!("  {busy:6.1} us each"),
+            }
         }
     }
 
@@ -55,6 +63,20 @@ pub fn print_millis(name: &str, all: &[Duration]) {
     let millis = all.iter().map(|one| one.as_secs_f64() * 1e3).collect::<Vec<_>>();
     let (min, median, max) = spread(&millis);
     println!("{name:<44}{min:9.1} {median:9.1} {max:9.1}  ms");
+}
+
+/// Processor time of the store's writer thread so far; 0 where the system does not tell. Unlike the time on the
+/// wall it hardly depends on what else the machine does.
+pub fn writer_seconds() -> f64 {
+    let mut nanos = 0.0;
+    for thread in std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
+        let read = |file: &str| std::fs::read_to_string(thread.path().join(file)).unwrap_or_default();
+        if read("comm").trim() == "store-writer" {
+            let text = read("schedstat");
+            nanos += text.split(' ').next().and_then(|text| text.parse::<f64>().ok()).unwrap_or_default();
+        }
+    }
+    nanos / 1e9
 }
 
 /// Lets the memory at its highest be counted from now on, where the system can.

@@ -42,7 +42,19 @@ pub(crate) fn stage(
     if !conn.prepare_cached(IS_OPEN)?.exists(params![import])? {
         return Err(StoreError::NotFound);
     }
-    rows.iter().map(|row| keys::stage(conn, import, row, limit, now)).collect()
+    let mut staging = keys::Staging::new(conn, import);
+    if limit.is_some() {
+        // The first ones find room.
+        return rows.iter().map(|row| staging.stage(row, limit, now)).collect();
+    }
+    // In the order of the table, where neighbours share a page. Of two rows with one digest the first stays first.
+    let mut order = (0..rows.len()).collect::<Vec<_>>();
+    order.sort_by_key(|at| rows[*at].digest);
+    let mut outcomes = vec![Staged::Missing; rows.len()];
+    for at in order {
+        outcomes[at] = staging.stage(&rows[at], limit, now)?;
+    }
+    Ok(outcomes)
 }
 
 /// Ends the staging: from now on only a commit or abandoning follow.

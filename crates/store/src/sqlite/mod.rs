@@ -19,6 +19,7 @@ mod queue;
 mod reader;
 pub(crate) mod resources;
 pub(crate) mod restore;
+mod rooms;
 mod row;
 mod schema;
 pub(crate) mod settings;

@@ -10,6 +10,7 @@ use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::journal::{self, Journal};
+use super::rooms::Rooms;
 use super::{Result, changes, history, once, pointer, schema};
 use crate::commit::{Audit, ChangeSink, Committed, Random};
 use crate::error::StoreError;
@@ -29,6 +30,8 @@ pub(super) const STATEMENTS: &[&str] = &[BEGIN, COMMIT, SAVE, KEEP, UNDO];
 pub(crate) struct Write<'c> {
     /// The connection, inside the operation's savepoint.
     pub(super) conn: &'c Connection,
+    /// How many more keys each authority may have.
+    pub(super) rooms: &'c mut Rooms,
     items: Vec<ChangeItem>,
     /// What the change row says in place of naming each item.
     row: Option<Vec<String>>,
@@ -39,8 +42,8 @@ pub(crate) struct Write<'c> {
 
 impl<'c> Write<'c> {
     /// Writes through this connection.
-    pub(super) fn on(conn: &'c Connection) -> Self {
-        Self { conn, items: Vec::new(), row: None, urgent: false, unchanged: false }
+    pub(super) fn on(conn: &'c Connection, rooms: &'c mut Rooms) -> Self {
+        Self { conn, rooms, items: Vec::new(), row: None, urgent: false, unchanged: false }
     }
 
     /// Adds to the change something that is as told from now on.
@@ -66,10 +69,24 @@ impl<'c> Write<'c> {
     }
 }
 
+/// What the writer has at hand beside the connection.
+pub(super) struct Desk {
+    random: Random,
+    rooms: Rooms,
+    /// The latest change, those of the group under way included.
+    latest: Sequence,
+}
+
+impl Desk {
+    fn new(random: Random) -> Self {
+        Self { random, rooms: Rooms::default(), latest: Sequence(0) }
+    }
+}
+
 /// An operation with the one who waits for it.
 pub(super) trait Job: Send {
     /// Runs it inside its savepoint. An error, or a change that is not made, has the savepoint undone.
-    fn run(&mut self, conn: &Connection, random: &mut Random) -> Outcome;
+    fn run(&mut self, conn: &Connection, desk: &mut Desk) -> Outcome;
     /// Answers after the commit; with the reason if the whole group failed.
     fn answer(self: Box<Self>, failure: Option<&StoreError>);
 }
@@ -126,38 +143,39 @@ impl<T, F: FnOnce(&mut Write<'_>) -> Result<T>> Mutation<T, F> {
         Self { operation: Some(operation), audit, waiter: Waiter::new(reply) }
     }
 
-    fn mutate(&mut self, conn: &Connection, random: &mut Random) -> Result<(Committed<T>, Option<Made>)> {
+    fn mutate(&mut self, conn: &Connection, desk: &mut Desk) -> Result<(Committed<T>, Option<Made>)> {
         let operation = self.operation.take().ok_or_else(super::stopped)?;
         // Before anything else could be in the way: a repeat is told that it is one.
         if let Some(once) = self.audit.request() {
             once::check(conn, once)?;
         }
-        let before = changes::head(conn)?;
-        // First of all: on a store with many writers this row is what puts them in order.
-        let sequence = changes::advance(conn)?;
-        let mut write = Write::on(conn);
+        // There is one writer, so it knows its place in the order without asking.
+        let sequence = Sequence(desk.latest.0 + 1);
+        let mut write = Write::on(conn, &mut desk.rooms);
         let value = operation(&mut write)?;
-        if write.unchanged {
-            let (sequence, id) = before;
+        let Write { items, row, urgent, unchanged, .. } = write;
+        if unchanged {
+            let (sequence, id) = changes::head(conn)?;
             return Ok((Committed { sequence, id, value }, None));
         }
         let mut id = ChangeId([0; 16]);
-        random(&mut id.0);
-        let (import, urgent) = (write.row.is_some(), write.urgent);
-        let change = Change { sequence, id, items: write.items };
-        let row = write.row.unwrap_or_else(|| change.items.iter().map(pointer::text).collect());
+        (desk.random)(&mut id.0);
+        let import = row.is_some();
+        let change = Change { sequence, id, items };
+        let row = row.unwrap_or_else(|| change.items.iter().map(pointer::text).collect());
         changes::insert(conn, &change, &row)?;
         if let Some(once) = self.audit.request() {
             once::remember(conn, once)?;
         }
         history::append(conn, self.audit.entries())?;
+        desk.latest = sequence;
         Ok((Committed { sequence, id, value }, Some(Made { change, import, urgent })))
     }
 }
 
 impl<T: Send, F: FnOnce(&mut Write<'_>) -> Result<T> + Send> Job for Mutation<T, F> {
-    fn run(&mut self, conn: &Connection, random: &mut Random) -> Outcome {
-        let (result, outcome) = match self.mutate(conn, random) {
+    fn run(&mut self, conn: &Connection, desk: &mut Desk) -> Outcome {
+        let (result, outcome) = match self.mutate(conn, desk) {
             Ok((committed, Some(made))) => (Ok(committed), Outcome::Keep(Some(made))),
             Ok((committed, None)) => (Ok(committed), Outcome::Undo),
             Err(error) => (Err(error), Outcome::Undo),
@@ -184,7 +202,9 @@ impl<T, F: FnOnce(&Connection) -> Result<T>> Plain<T, F> {
 }
 
 impl<T: Send, F: FnOnce(&Connection) -> Result<T> + Send> Job for Plain<T, F> {
-    fn run(&mut self, conn: &Connection, _random: &mut Random) -> Outcome {
+    fn run(&mut self, conn: &Connection, desk: &mut Desk) -> Outcome {
+        // It may have staged keys, which count like others.
+        desk.rooms.forget_all();
         let result = match self.operation.take() {
             Some(operation) => operation(conn),
             None => Err(super::stopped()),
@@ -203,7 +223,7 @@ impl<T: Send, F: FnOnce(&Connection) -> Result<T> + Send> Job for Plain<T, F> {
 pub(super) async fn start(
     path: PathBuf,
     mut jobs: mpsc::Receiver<WriteJob>,
-    mut random: Random,
+    random: Random,
     mut sink: Box<dyn ChangeSink>,
 ) -> Result<oneshot::Receiver<()>> {
     let (ready, opened) = oneshot::channel();
@@ -211,10 +231,10 @@ pub(super) async fn start(
     let body = move || {
         match open(&path) {
             Ok((conn, lock, journal)) => {
-                let mut journal = Some(journal);
+                let (mut journal, mut desk) = (Some(journal), Desk::new(random));
                 let _gone = ready.send(Ok(()));
                 while let Some(group) = next_group(&mut jobs) {
-                    commit_group(&conn, &mut random, &mut *sink, &mut journal, group);
+                    commit_group(&conn, &mut desk, &mut *sink, &mut journal, group);
                 }
                 schema::close_writer(conn);
                 // Only now may another process open it.
@@ -251,12 +271,12 @@ fn next_group(jobs: &mut mpsc::Receiver<WriteJob>) -> Option<Vec<WriteJob>> {
 
 fn commit_group(
     conn: &Connection,
-    random: &mut Random,
+    desk: &mut Desk,
     sink: &mut dyn ChangeSink,
     journal: &mut Option<Journal>,
     mut group: Vec<WriteJob>,
 ) {
-    let failure = match run_group(conn, random, &mut group) {
+    let failure = match run_group(conn, desk, &mut group) {
         Ok(changes) => {
             for made in &changes {
                 sink.apply(&made.change);
@@ -283,12 +303,14 @@ fn note(journal: &mut Journal, changes: &[Made]) -> Result<()> {
     journal.write()
 }
 
-fn run_group(conn: &Connection, random: &mut Random, group: &mut [WriteJob]) -> Result<Vec<Made>> {
+fn run_group(conn: &Connection, desk: &mut Desk, group: &mut [WriteJob]) -> Result<Vec<Made>> {
     execute(conn, BEGIN)?;
+    let before = changes::sequence(conn)?;
+    desk.latest = before;
     let mut changes = Vec::with_capacity(group.len());
     for job in group {
         execute(conn, SAVE)?;
-        match job.run(conn, random) {
+        match job.run(conn, desk) {
             Outcome::Keep(change) => changes.extend(change),
             Outcome::Undo => {
                 // A full disk and the like make SQLite undo the whole transaction, the others' work included.
@@ -301,6 +323,9 @@ fn run_group(conn: &Connection, random: &mut Random, group: &mut [WriteJob]) -> 
             }
         }
         execute(conn, KEEP)?;
+    }
+    if desk.latest > before {
+        changes::advance(conn, desk.latest)?;
     }
     execute(conn, COMMIT)?;
     Ok(changes)
@@ -365,14 +390,14 @@ mod tests {
         let seen = Arc::default();
         let mut sink = Seen(Arc::clone(&seen));
         let mut count = 0;
-        let mut random: Random = Box::new(move |buffer| {
+        let mut desk = Desk::new(Box::new(move |buffer| {
             count += 1;
             buffer.fill(count);
-        });
+        }));
         let (first, mut first_answer) = mutation();
         let (middle, mut middle_answer) = plain(sql, succeeds);
         let (last, mut last_answer) = mutation();
-        commit_group(&conn, &mut random, &mut sink, &mut None, vec![first, middle, last]);
+        commit_group(&conn, &mut desk, &mut sink, &mut None, vec![first, middle, last]);
         let answers = [
             first_answer.try_recv().unwrap().is_ok(),
             middle_answer.try_recv().unwrap().is_ok(),
@@ -381,7 +406,7 @@ mod tests {
         let sequence = changes::sequence(&conn).unwrap().0;
         // Whatever happened, the writer goes on.
         let (next, mut next_answer) = mutation();
-        commit_group(&conn, &mut random, &mut sink, &mut None, vec![next]);
+        commit_group(&conn, &mut desk, &mut sink, &mut None, vec![next]);
         assert_eq!(next_answer.try_recv().unwrap().unwrap().sequence.0, sequence + 1);
         let mut seen = seen.lock().unwrap().clone();
         assert_eq!(seen.pop(), Some(sequence + 1));
