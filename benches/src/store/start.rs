@@ -58,8 +58,7 @@ pub fn run(path: &Path, runtime: &Runtime) {
             keys = store.load(Count::default()).await.expect("keys").0.0;
             read.push(started.elapsed());
             let started = Instant::now();
-            let (loader, sequence) =
-                store.load(Loader::new(Arc::new(Index::default()))).await.expect("keys");
+            let (loader, sequence) = store.load(Loader::new(Arc::new(Index::default()))).await.expect("keys");
             loader.finish(sequence);
             filled.push(started.elapsed());
             store.close().await.expect("an end");

@@ -1,6 +1,7 @@
 //! The authority: the store, the index, and what all use cases share.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use claviger_core::Timestamp;
 use claviger_core::change::{Change, ChangeId, Sequence};
@@ -42,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) notes: Notes,
     pub(crate) usage: Usage,
     pub(crate) told: Told,
+    /// The day, since 1970, on which the journal was last compacted.
+    pub(crate) compacted_on: AtomicI64,
     applied: watch::Receiver<Sequence>,
     node: String,
 }
@@ -111,6 +114,7 @@ impl Authority {
             limiter: Limiter::default(),
             notes: Notes::default(),
             usage: Usage::default(),
+            compacted_on: AtomicI64::new(i64::MIN),
             applied,
             node,
         };

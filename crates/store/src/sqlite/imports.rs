@@ -70,12 +70,14 @@ pub(crate) fn items(conn: &Connection, import: u64) -> Result<Vec<ChangeItem>> {
     let mut scopes = keys::Interner::default();
     let mut statement = conn.prepare_cached(keys::OF_IMPORT)?;
     let mut rows = statement.query(params![import])?;
-    let mut items = Vec::new();
+    let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let (digest, entry) = keys::decode_entry(&Cells { table: "keys", row }, &mut scopes)?;
-        items.push(ChangeItem::Key(digest, entry));
+        found.push((digest, entry));
     }
-    Ok(items)
+    // In the order of the index, where neighbours lie side by side.
+    found.sort_unstable_by_key(|(digest, _)| *digest);
+    Ok(found.into_iter().map(|(digest, entry)| ChangeItem::Key(digest, entry)).collect())
 }
 
 /// Makes everything that was staged visible at once. `items` were read before, so that nobody waits for

@@ -78,10 +78,18 @@ pub(super) const SELECT_STORED: &str = concat!(
 );
 pub(super) const LOAD: &str =
     concat!("SELECT ", entry_columns!(), " FROM keys WHERE ", visible!(), " ORDER BY digest_head");
+/// Those whose digests lie between two.
+pub(super) const LOAD_PART: &str = concat!(
+    "SELECT ",
+    entry_columns!(),
+    " FROM keys WHERE digest_head BETWEEN ?1 AND ?2 AND ",
+    visible!(),
+    " ORDER BY digest_head"
+);
 pub(super) const COUNT: &str = concat!("SELECT count(*) FROM keys WHERE ", visible!());
 /// The keys of one import, open or not.
 pub(super) const OF_IMPORT: &str =
-    concat!("SELECT ", entry_columns!(), " FROM keys WHERE import = ?1 AND import > 0 ORDER BY digest_head");
+    concat!("SELECT ", entry_columns!(), " FROM keys WHERE import = ?1 AND import > 0");
 /// A row of an open import; none is inserted if there is such a key.
 const STAGE: &str = concat!(
     "INSERT INTO keys (",
@@ -107,6 +115,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     UNEXPIRED,
     SELECT_STORED,
     LOAD,
+    LOAD_PART,
     COUNT,
     OF_IMPORT,
     STAGE,
@@ -187,7 +196,7 @@ pub(crate) fn update(write: &mut Write<'_>, next: KeyRecord, expected: u64) -> R
     let changed = execute(write.conn, UPDATE, &next, None)?;
     place.check_one(write.conn, changed, Some(expected))?;
     // A later date may have made it one that counts.
-    write.rooms.forget(&next.entry.rights.authority.to_string());
+    write.rooms.add(&next.entry.rights.authority.to_string());
     write.touch(ChangeItem::Key(next.digest, next.entry));
     Ok(())
 }

@@ -92,6 +92,7 @@ fn bring_up(
     // A later restore of an even older backup applies the same lines again; what was disabled here for want
     // of knowledge, it cannot know either.
     let line = if vouched { Line::empty(&change) } else { Line::unknown(sequence, id) };
+    let line = line.made_at(audit.at());
     Ok((Restored { applied: since.lines.len() as u64, vouched, disabled }, line))
 }
 

@@ -36,12 +36,14 @@ impl Rooms {
         Ok(())
     }
 
-    /// Something happened to the keys of this authority that may have made more of them unexpired.
-    pub(super) fn forget(&mut self, authority: &str) {
-        self.0.remove(authority);
+    /// Another key of this authority may be unexpired now.
+    pub(super) fn add(&mut self, authority: &str) {
+        if let Some(known) = self.0.get_mut(authority) {
+            *known = known.saturating_add(1);
+        }
     }
 
-    /// The same, of any authority.
+    /// Keys of any authority may be.
     pub(super) fn forget_all(&mut self) {
         self.0.clear();
     }
@@ -66,9 +68,11 @@ mod tests {
         assert_eq!(take(&mut rooms, 9), (true, 1), "it remembers 2");
         assert_eq!(take(&mut rooms, 3), (false, 2), "it remembers 3, and so counts");
         assert_eq!(take(&mut rooms, 2), (true, 3), "one has gone meanwhile");
-        rooms.forget("operator");
         assert_eq!(take(&mut rooms, 0), (true, 4));
+        rooms.add("operator");
+        assert_eq!(take(&mut rooms, 9), (true, 4), "it remembers 2");
+        assert_eq!(take(&mut rooms, 0), (true, 5));
         rooms.forget_all();
-        assert_eq!(take(&mut rooms, 3), (false, 5));
+        assert_eq!(take(&mut rooms, 3), (false, 6));
     }
 }

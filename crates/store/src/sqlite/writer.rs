@@ -6,6 +6,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use claviger_core::change::{Change, ChangeId, ChangeItem, Sequence};
+use claviger_core::time::Timestamp;
 use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot};
 
@@ -75,11 +76,13 @@ pub(super) struct Desk {
     rooms: Rooms,
     /// The latest change, those of the group under way included.
     latest: Sequence,
+    /// Absent in tests of the writer alone.
+    journal: Option<Journal>,
 }
 
 impl Desk {
-    fn new(random: Random) -> Self {
-        Self { random, rooms: Rooms::default(), latest: Sequence(0) }
+    fn new(random: Random, journal: Option<Journal>) -> Self {
+        Self { random, rooms: Rooms::default(), latest: Sequence(0), journal }
     }
 }
 
@@ -102,6 +105,7 @@ pub(super) enum Outcome {
 /// A change that was made, and how it stands in the journal.
 pub(super) struct Made {
     change: Change,
+    at: Option<Timestamp>,
     import: bool,
     urgent: bool,
 }
@@ -169,7 +173,7 @@ impl<T, F: FnOnce(&mut Write<'_>) -> Result<T>> Mutation<T, F> {
         }
         history::append(conn, self.audit.entries())?;
         desk.latest = sequence;
-        Ok((Committed { sequence, id, value }, Some(Made { change, import, urgent })))
+        Ok((Committed { sequence, id, value }, Some(Made { change, at: self.audit.at(), import, urgent })))
     }
 }
 
@@ -219,6 +223,30 @@ impl<T: Send, F: FnOnce(&Connection) -> Result<T> + Send> Job for Plain<T, F> {
     }
 }
 
+/// Something that is done to the journal, between the changes.
+pub(super) struct Upkeep<T, F> {
+    operation: Option<F>,
+    waiter: Waiter<T>,
+}
+
+impl<T, F: FnOnce(&mut Journal) -> Result<T>> Upkeep<T, F> {
+    pub(super) fn new(operation: F, reply: oneshot::Sender<Result<T>>) -> Self {
+        Self { operation: Some(operation), waiter: Waiter::new(reply) }
+    }
+}
+
+impl<T: Send, F: FnOnce(&mut Journal) -> Result<T> + Send> Job for Upkeep<T, F> {
+    fn run(&mut self, _conn: &Connection, desk: &mut Desk) -> Outcome {
+        let operation = self.operation.take().zip(desk.journal.as_mut());
+        self.waiter.result = operation.map(|(operation, journal)| operation(journal));
+        Outcome::Keep(None)
+    }
+
+    fn answer(self: Box<Self>, failure: Option<&StoreError>) {
+        self.waiter.answer(failure);
+    }
+}
+
 /// Starts the writer; returns when the database is open, migrated and locked.
 pub(super) async fn start(
     path: PathBuf,
@@ -231,10 +259,10 @@ pub(super) async fn start(
     let body = move || {
         match open(&path) {
             Ok((conn, lock, journal)) => {
-                let (mut journal, mut desk) = (Some(journal), Desk::new(random));
+                let mut desk = Desk::new(random, Some(journal));
                 let _gone = ready.send(Ok(()));
                 while let Some(group) = next_group(&mut jobs) {
-                    commit_group(&conn, &mut desk, &mut *sink, &mut journal, group);
+                    commit_group(&conn, &mut desk, &mut *sink, group);
                 }
                 schema::close_writer(conn);
                 // Only now may another process open it.
@@ -269,13 +297,7 @@ fn next_group(jobs: &mut mpsc::Receiver<WriteJob>) -> Option<Vec<WriteJob>> {
     Some(group)
 }
 
-fn commit_group(
-    conn: &Connection,
-    desk: &mut Desk,
-    sink: &mut dyn ChangeSink,
-    journal: &mut Option<Journal>,
-    mut group: Vec<WriteJob>,
-) {
+fn commit_group(conn: &Connection, desk: &mut Desk, sink: &mut dyn ChangeSink, mut group: Vec<WriteJob>) {
     let failure = match run_group(conn, desk, &mut group) {
         Ok(changes) => {
             for made in &changes {
@@ -283,7 +305,7 @@ fn commit_group(
             }
             // They are committed and in force. But nobody is told that a revocation is done which a restored
             // backup would undo.
-            journal.as_mut().and_then(|journal| note(journal, &changes).err())
+            desk.journal.as_mut().and_then(|journal| note(journal, &changes).err())
         }
         Err(error) => {
             // It may have been undone already, by the very failure; then this fails and nothing is lost.
@@ -298,7 +320,7 @@ fn commit_group(
 
 fn note(journal: &mut Journal, changes: &[Made]) -> Result<()> {
     for made in changes {
-        journal::note(journal, &made.change, made.import, made.urgent)?;
+        journal::note(journal, &made.change, made.at, made.import, made.urgent)?;
     }
     journal.write()
 }
@@ -390,14 +412,15 @@ mod tests {
         let seen = Arc::default();
         let mut sink = Seen(Arc::clone(&seen));
         let mut count = 0;
-        let mut desk = Desk::new(Box::new(move |buffer| {
+        let fill = move |buffer: &mut [u8]| {
             count += 1;
             buffer.fill(count);
-        }));
+        };
+        let mut desk = Desk::new(Box::new(fill), None);
         let (first, mut first_answer) = mutation();
         let (middle, mut middle_answer) = plain(sql, succeeds);
         let (last, mut last_answer) = mutation();
-        commit_group(&conn, &mut desk, &mut sink, &mut None, vec![first, middle, last]);
+        commit_group(&conn, &mut desk, &mut sink, vec![first, middle, last]);
         let answers = [
             first_answer.try_recv().unwrap().is_ok(),
             middle_answer.try_recv().unwrap().is_ok(),
@@ -406,7 +429,7 @@ mod tests {
         let sequence = changes::sequence(&conn).unwrap().0;
         // Whatever happened, the writer goes on.
         let (next, mut next_answer) = mutation();
-        commit_group(&conn, &mut desk, &mut sink, &mut None, vec![next]);
+        commit_group(&conn, &mut desk, &mut sink, vec![next]);
         assert_eq!(next_answer.try_recv().unwrap().unwrap().sequence.0, sequence + 1);
         let mut seen = seen.lock().unwrap().clone();
         assert_eq!(seen.pop(), Some(sequence + 1));

@@ -14,8 +14,8 @@ use crate::exit::{Code, Failure};
 use crate::output::{Colour, Output, Progress, Styled, Table};
 use crate::remote::Remote;
 
-/// Rows that go out at once: well below what the authority takes, and often enough for a bar that moves.
-const BATCH_ROWS: usize = 200;
+/// Rows that go out at once: as many as the authority stages in one transaction, each of which waits for the disk.
+const BATCH_ROWS: usize = 1_000;
 /// Rows that went wrong which are printed for people; programs read all of them.
 const SHOWN_MAX: usize = 50;
 
