@@ -17,14 +17,14 @@ use crate::measure::{forget_peak, print_millis, resident_mb, writer_seconds};
 
 const BATCH_ROWS: u64 = 5_000;
 /// Accounts that the imported keys are of, so that there are many of each.
-const ACCOUNTS: usize = 100;
+pub const ACCOUNTS: usize = 100;
 const REVOCATIONS: usize = 5;
 
 /// Imports so many keys.
 pub fn run(house: &House, runtime: &Runtime, rows: u64) {
     runtime.block_on(async {
         let ended = Arc::new(AtomicBool::new(false));
-        let beside = tokio::spawn(beside(house.authority.clone(), house.operator.clone(), new_key(house.accounts[0]), ended.clone()));
+        let beside = tokio::spawn(beside(house.authority.clone(), house.operator.clone(), new_key(house.accounts[ACCOUNTS]), ended.clone()));
         let (before, _) = resident_mb();
         forget_peak();
         let import = house.authority.begin_import(&house.operator, ImportOptions::default()).await;

@@ -100,6 +100,7 @@ impl Authority {
         let known = store
             .remember_formats(settings.formats.iter().map(|(_, format)| format.clone()).collect())
             .await?;
+        let stale = store.open_imports().await?;
         let formats = Arc::new(Formats::new(settings.formats.clone(), known));
         let node = format!("node_{:016x}", u64::from_be_bytes(ports.bytes()));
         let shared = Shared {
@@ -110,7 +111,7 @@ impl Authority {
             formats,
             passwords: Passwords::default(),
             told: Told::default(),
-            imports: Imports::default(),
+            imports: Imports::after(stale),
             limiter: Limiter::default(),
             notes: Notes::default(),
             usage: Usage::default(),
@@ -119,7 +120,7 @@ impl Authority {
             node,
         };
         let authority = Self { shared: Arc::new(shared) };
-        authority.clear_stale_imports().await?;
+        authority.clear_stale_imports_meanwhile();
         Ok(authority)
     }
 

@@ -75,7 +75,7 @@ pub(crate) fn items(conn: &Connection, import: u64) -> Result<Vec<ChangeItem>> {
         let (digest, entry) = keys::decode_entry(&Cells { table: "keys", row }, &mut scopes)?;
         found.push((digest, entry));
     }
-    // In the order of the index, where neighbours lie side by side.
+    // So they come, but nothing says that they have to; in this order neighbours lie side by side in the index, too.
     found.sort_unstable_by_key(|(digest, _)| *digest);
     Ok(found.into_iter().map(|(digest, entry)| ChangeItem::Key(digest, entry)).collect())
 }

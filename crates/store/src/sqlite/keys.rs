@@ -87,9 +87,13 @@ pub(super) const LOAD_PART: &str = concat!(
     " ORDER BY digest_head"
 );
 pub(super) const COUNT: &str = concat!("SELECT count(*) FROM keys WHERE ", visible!());
-/// The keys of one import, open or not.
-pub(super) const OF_IMPORT: &str =
-    concat!("SELECT ", entry_columns!(), " FROM keys WHERE import = ?1 AND import > 0");
+/// The keys of one import, open or not. The list makes SQLite look them up in the order of the table, page by page.
+pub(super) const OF_IMPORT: &str = concat!(
+    "SELECT ",
+    entry_columns!(),
+    " FROM keys WHERE digest_head IN
+    (SELECT digest_head FROM keys WHERE import = ?1 AND import > 0)"
+);
 /// A row of an open import; none is inserted if there is such a key.
 const STAGE: &str = concat!(
     "INSERT INTO keys (",

@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use claviger_core::change::{Change, ChangeId, ChangeItem, Sequence};
 use claviger_core::time::Timestamp;
@@ -18,6 +19,11 @@ use crate::error::StoreError;
 
 /// Operations of one group at most: the first of them waits for the last.
 const GROUP_JOBS_MAX: usize = 256;
+/// How long a group waits for those who were in the one before and have just been answered: each turn takes about as
+/// long as they need to come back, and a commit several times that. Without it the first to come back is
+/// committed alone, while all others wait for the disk twice.
+const GATHER_TURN: Duration = Duration::from_micros(25);
+const GATHER_TURNS_MAX: u32 = 3;
 
 const BEGIN: &str = "BEGIN IMMEDIATE";
 const COMMIT: &str = "COMMIT";
@@ -261,7 +267,9 @@ pub(super) async fn start(
             Ok((conn, lock, journal)) => {
                 let mut desk = Desk::new(random, Some(journal));
                 let _gone = ready.send(Ok(()));
-                while let Some(group) = next_group(&mut jobs) {
+                let mut before = 0;
+                while let Some(group) = next_group(&mut jobs, before) {
+                    before = group.len();
                     commit_group(&conn, &mut desk, &mut *sink, group);
                 }
                 schema::close_writer(conn);
@@ -286,9 +294,16 @@ fn open(path: &Path) -> Result<(Connection, File, Journal)> {
     Ok((conn, lock, journal))
 }
 
-/// Waits for a job and takes what else is queued; none once the queue is closed and empty.
-fn next_group(jobs: &mut mpsc::Receiver<WriteJob>) -> Option<Vec<WriteJob>> {
+/// Waits for a job and takes what else is queued; none once the queue is closed and empty. Where the group before
+/// had more, it gives them a moment to come back: a single caller never waits.
+fn next_group(jobs: &mut mpsc::Receiver<WriteJob>, before: usize) -> Option<Vec<WriteJob>> {
     let mut group = vec![jobs.blocking_recv()?];
+    for _ in 0..GATHER_TURNS_MAX {
+        if group.len() + jobs.len() >= before {
+            break;
+        }
+        std::thread::sleep(GATHER_TURN);
+    }
     while group.len() < GROUP_JOBS_MAX
         && let Ok(job) = jobs.try_recv()
     {
