@@ -1,4 +1,4 @@
-//! Speed: builds what is measured and what it is measured against, then runs both benches.
+//! Speed: builds what is measured and what it is measured against, then runs the benches.
 
 use std::path::Path;
 use std::process::Command;
@@ -24,6 +24,7 @@ pub(crate) fn run(root: &Path) -> bool {
             Command::new("cargo").args(["build", "--release", "--target-dir", "target"]).current_dir(&peers),
         )
         && cargo(&["run", "--release", "--package", "benches", "--bin", "bench-index"])
+        && cargo(&["run", "--release", "--package", "benches", "--bin", "bench-store"])
         && cargo(&["run", "--release", "--package", "benches", "--bin", "bench-http"])
 }
 

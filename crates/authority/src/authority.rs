@@ -1,6 +1,7 @@
 //! The authority: the store, the index, and what all use cases share.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use claviger_core::Timestamp;
 use claviger_core::change::{Change, ChangeId, Sequence};
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) told: Told,
     /// Held by whoever replaces a whole list of resources: each has two lists of them in memory.
     pub(crate) reconciling: tokio::sync::Mutex<()>,
+    /// The day, since 1970, on which the journal was last compacted.
+    pub(crate) compacted_on: AtomicI64,
     applied: watch::Receiver<Sequence>,
     node: String,
 }
@@ -99,6 +102,7 @@ impl Authority {
         let known = store
             .remember_formats(settings.formats.iter().map(|(_, format)| format.clone()).collect())
             .await?;
+        let stale = store.open_imports().await?;
         let formats = Arc::new(Formats::new(settings.formats.clone(), known));
         let node = format!("node_{:016x}", u64::from_be_bytes(ports.bytes()));
         let shared = Shared {
@@ -110,16 +114,17 @@ impl Authority {
             passwords: Passwords::default(),
             told: Told::default(),
             reconciling: tokio::sync::Mutex::default(),
-            imports: Imports::default(),
+            imports: Imports::after(stale),
             limiter: Limiter::default(),
             notes: Notes::default(),
             usage: Usage::default(),
+            compacted_on: AtomicI64::new(i64::MIN),
             applied,
             node,
         };
         let authority = Self { shared: Arc::new(shared) };
-        authority.clear_stale_imports().await?;
         authority.seed_quotas(&quotas).await?;
+        authority.clear_stale_imports_meanwhile();
         Ok(authority)
     }
 

@@ -3,7 +3,7 @@
 //! An import is begun, its rows are staged in batches, each with its outcome, and then it is committed:
 //! all of it becomes valid in one change, or, if it is abandoned, nothing. Staging a batch makes other
 //! writers wait for that batch at most, the commit for a single row, whatever the size. What is staged and
-//! not committed is seen by nobody; a start clears it away.
+//! not committed is seen by nobody, and cleared away after the next start.
 
 mod row;
 
@@ -113,7 +113,11 @@ pub struct ImportProgress {
 
 /// The imports that are under way in this process.
 #[derive(Default)]
-pub(crate) struct Imports(Mutex<HashMap<ImportId, Session>>);
+pub(crate) struct Imports {
+    sessions: Mutex<HashMap<ImportId, Session>>,
+    /// Those that earlier processes have left staged, until they are cleared away.
+    stale: tokio::sync::Mutex<Vec<u64>>,
+}
 
 struct Session {
     by: Permitted,
@@ -132,7 +136,12 @@ struct Session {
 
 impl Imports {
     fn lock(&self) -> MutexGuard<'_, HashMap<ImportId, Session>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// With what earlier processes have left staged.
+    pub(crate) fn after(stale: Vec<u64>) -> Self {
+        Self { stale: tokio::sync::Mutex::new(stale), ..Self::default() }
     }
 
     /// Those that nobody goes on with.
@@ -173,6 +182,8 @@ impl Authority {
             }
         };
         let by = self.acting(caller).ok_or_else(|| Error::refused(Refusal::CredentialsRequired, action))?;
+        // Its rows could be among those, and would be taken for duplicates.
+        self.clear_stale_imports().await?;
         if self.shared.imports.lock().len() >= IMPORTS_OPEN_MAX {
             let detail = format!("{IMPORTS_OPEN_MAX} imports are under way; commit or abandon one first.");
             return Err(Error::Conflict { code: "too_many_imports", detail });
@@ -358,13 +369,25 @@ impl Authority {
         Ok(())
     }
 
-    /// Takes away what earlier processes have left staged.
+    /// Takes away what earlier processes have left staged; whoever comes second waits for the first.
     pub(crate) async fn clear_stale_imports(&self) -> Result<(), StoreError> {
-        for import in self.shared.store.open_imports().await? {
+        let mut stale = self.shared.imports.stale.lock().await;
+        while let Some(import) = stale.last().copied() {
             tracing::info!(import, "clearing away an import that was not committed");
             while !self.shared.store.abandon_import(import, BATCH_ROWS as u32).await? {}
+            stale.pop();
         }
         Ok(())
+    }
+
+    /// Does so beside everything else: nobody sees those rows, and there may be a million of them.
+    pub(crate) fn clear_stale_imports_meanwhile(&self) {
+        let authority = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = authority.clear_stale_imports().await {
+                tracing::warn!(%error, "rows of earlier imports are left; the next import clears them away");
+            }
+        });
     }
 
     /// Goes on with an import of the caller's own.

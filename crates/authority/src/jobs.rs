@@ -1,5 +1,6 @@
 //! What has to be done from time to time: writing what was counted, forgetting what is old.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use claviger_core::history::{HistoryEntry, Origin};
@@ -39,6 +40,8 @@ pub struct JobsDone {
     pub requests_pruned: u64,
     /// Imports abandoned that nobody went on with.
     pub imports_abandoned: u64,
+    /// Changes that the journal of revocations has forgotten.
+    pub journal_compacted: u64,
     /// Rates dropped that were not used any more.
     pub rates_dropped: u64,
 }
@@ -74,8 +77,18 @@ impl Authority {
             self.clear_import(import).await?;
             done.imports_abandoned += 1;
         }
+        done.journal_compacted = self.compact_journal(now).await?;
         done.rates_dropped = self.shared.limiter.sweep(now) as u64;
         Ok(done)
+    }
+
+    /// Has the journal of revocations forget what is too old, once a day: all of it is read for that.
+    async fn compact_journal(&self, now: Timestamp) -> Result<u64> {
+        let day = now.millis() / (DAY_SECONDS * 1_000).cast_signed();
+        let last = self.shared.compacted_on.swap(day, Ordering::Relaxed);
+        let Some(days) = self.settings().journal_retention_days.filter(|_| last != day) else { return Ok(0) };
+        let before = seconds_before(now, u64::from(days) * DAY_SECONDS).start();
+        Ok(self.shared.store.compact_journal(before).await?)
     }
 
     async fn purge_keys(&self, now: Timestamp) -> Result<u64> {

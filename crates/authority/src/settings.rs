@@ -8,8 +8,8 @@ use claviger_core::Kind;
 use claviger_core::decide::Policy;
 use claviger_core::key::{FormatName, KeyFormat};
 use claviger_core::limit::{
-    CHANGE_ROWS_KEPT, EXPIRED_KEY_RETENTION_DAYS, HISTORY_RETENTION_DAYS, KEYS_PER_AUTHORITY_MAX,
-    USAGE_RETENTION_DAYS,
+    CHANGE_ROWS_KEPT, EXPIRED_KEY_RETENTION_DAYS, HISTORY_RETENTION_DAYS, JOURNAL_RETENTION_DAYS,
+    KEYS_PER_AUTHORITY_MAX, USAGE_RETENTION_DAYS,
 };
 use claviger_core::scope::ScopeSet;
 
@@ -33,6 +33,9 @@ pub struct Settings {
     pub history_retention_days: Option<u32>,
     /// Days for which the hourly counters of keys are kept.
     pub usage_retention_days: u32,
+    /// Days for which the journal of revocations reaches back, and so the age up to which a backup is restored
+    /// without disabling every key; none for ever.
+    pub journal_retention_days: Option<u32>,
     /// Change rows that are kept, at least 1.
     pub change_rows_kept: u64,
     /// Kinds whose keys are not disabled when they are reported as leaked; resource keys never are.
@@ -90,6 +93,7 @@ impl Default for Settings {
             expired_key_retention_days: EXPIRED_KEY_RETENTION_DAYS,
             history_retention_days: Some(HISTORY_RETENTION_DAYS),
             usage_retention_days: USAGE_RETENTION_DAYS,
+            journal_retention_days: Some(JOURNAL_RETENTION_DAYS),
             change_rows_kept: CHANGE_ROWS_KEPT,
             leaks_only_told: Vec::new(),
         }

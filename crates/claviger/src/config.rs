@@ -131,6 +131,7 @@ struct File {
     expired_key_retention_days: Option<u32>,
     history_retention_days: Option<u32>,
     usage_retention_days: Option<u32>,
+    journal_retention_days: Option<u32>,
     #[serde(default)]
     formats: BTreeMap<String, FormatFile>,
     #[serde(default)]
@@ -341,6 +342,9 @@ fn settings(file: &File) -> Result<Settings, ConfigError> {
     if let Some(days) = file.history_retention_days {
         settings.history_retention_days = (days > 0).then_some(days);
     }
+    if let Some(days) = file.journal_retention_days {
+        settings.journal_retention_days = (days > 0).then_some(days);
+    }
     settings.leaks_only_told = file.leaks.only_told()?;
     Ok(settings)
 }
@@ -403,6 +407,11 @@ mod tests {
             (7, None, 9),
         );
         check("history_retention_days = 30", (days.0, Some(30), default.usage_retention_days));
+        let journal = |text: &str| load(text).unwrap().settings.journal_retention_days;
+        assert_eq!(
+            [journal(""), journal("journal_retention_days = 0"), journal("journal_retention_days = 7")],
+            [default.journal_retention_days, None, Some(7)]
+        );
     }
 
     #[test]

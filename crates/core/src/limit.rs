@@ -73,5 +73,8 @@ pub const HISTORY_RETENTION_DAYS: u32 = 400;
 pub const USAGE_RETENTION_DAYS: u32 = 400;
 /// Hours for which the counters of each minute are kept.
 pub const USAGE_MINUTES_RETENTION_HOURS: u32 = 25;
+/// Days for which the journal of revocations reaches back: who restores a backup that is older than a quarter of a
+/// year has more to look at than its keys.
+pub const JOURNAL_RETENTION_DAYS: u32 = 90;
 /// Change rows that are kept: a node that is further behind loads everything anew, which is quicker by then.
 pub const CHANGE_ROWS_KEPT: u64 = 100_000;

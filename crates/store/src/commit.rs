@@ -67,6 +67,11 @@ impl Audit {
         self.request.as_deref()
     }
 
+    /// When it happened.
+    pub(crate) fn at(&self) -> Option<Timestamp> {
+        self.entries.first().map(|entry| entry.at)
+    }
+
     pub(crate) fn entries(&self) -> &[HistoryEntry] {
         &self.entries
     }

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use claviger_core::change::{Change, ChangeId, Sequence};
+use claviger_core::time::Timestamp;
 
 use crate::commit::{Audit, ChangeSink, LoadVisitor, Random};
 use crate::error::StoreError;
@@ -80,7 +81,8 @@ impl Store {
     /// # Errors
     /// Only those that every method has.
     pub async fn load<V: LoadVisitor + Send + 'static>(&self, visitor: V) -> Result<(V, Sequence)> {
-        self.backend.read(move |conn| load::everything(conn, visitor)).await
+        let path = self.backend.path().to_owned();
+        self.backend.read(move |conn| load::everything(conn, &path, visitor)).await
     }
 
     /// The latest change.
@@ -115,6 +117,16 @@ impl Store {
     /// Only those that every method has.
     pub async fn prune_changes(&self, keep: u64) -> Result<u64> {
         self.backend.plain(move |conn| changes::prune(conn, keep)).await
+    }
+
+    /// Has the journal of revocations forget what came before an instant, and returns how many changes that
+    /// were. A backup that is older is not vouched for any more: restoring it disables every key. What is kept
+    /// is copied while changes go on; they wait only while the copy is put in its place.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if it cannot be written; then nothing is forgotten.
+    pub async fn compact_journal(&self, before: Timestamp) -> Result<u64> {
+        self.backend.compact_journal(before).await
     }
 
     /// Copies the store, while it serves, to a file that must not exist yet; the copy has mode 0600 and is

@@ -7,7 +7,7 @@ use claviger_authority::{Caller, Error, Page};
 use claviger_core::key::{CreatedVia, Digest, KeyPatch};
 use claviger_core::lifecycle::Status;
 use claviger_core::restriction::Restrictions;
-use claviger_core::{Authority as KeyAuthority, Timestamp};
+use claviger_core::{Authority as KeyAuthority, Timestamp, UnixSeconds};
 
 use super::support::*;
 
@@ -222,6 +222,97 @@ async fn limits() {
         house.authority.begin_import(&by, options).await.unwrap();
     }
     assert_eq!(code(house.authority.begin_import(&by, options).await), "too_many_imports");
+}
+
+/// Whatever a file may hold: each row has its own outcome, and none keeps another from being imported.
+#[tokio::test]
+async fn odd_rows_of_every_kind_beside_good_ones() {
+    let house = House::build().await;
+    let own = ada(&house);
+    let strong = ImportOptions { digests_are_strong: true, ..ImportOptions::default() };
+    let there = house.key(house.of_ada(), "notebook:read").await;
+    let of_text = |text: String| row(ImportKey::Text(text.into()), &own);
+    let of_digest = |text: String| row(ImportKey::Sha256(text), &own);
+    let broken = {
+        // A key of ours with one character changed: its checksum is wrong.
+        let mut text = there.secret.expose().to_owned();
+        let other = if text.ends_with('A') { 'B' } else { 'A' };
+        text.pop();
+        text.push(other);
+        text
+    };
+    let past = UnixSeconds::new(1).unwrap();
+    let check = [
+        (by_text(1, &own), "imported"),
+        // The same text again; its digest; the digest in capitals.
+        (by_text(1, &own), "duplicate"),
+        (of_digest(hex(Digest::of(&text(1)))), "duplicate"),
+        (of_digest(hex(Digest::of(&text(1))).to_uppercase()), "duplicate"),
+        // A key that there is already, by its text and by its digest.
+        (of_text(there.secret.expose().to_owned()), "duplicate"),
+        (of_digest(hex(Digest::of(there.secret.expose()))), "duplicate"),
+        (of_text(broken.clone()), "invalid"),
+        // By its digest nobody can tell; it would never be accepted, and harms nobody.
+        (of_digest(hex(Digest::of(&broken))), "imported"),
+        (ImportRow { expires_at: Some(past), ..by_text(2, &own) }, "imported"),
+        (by_text(3, &format!("account:{}", house.bob)), "refused"),
+        (by_text(4, "notebook:none"), "refused"),
+        (by_text(5, ""), "invalid"),
+        (by_text(6, "account:acct_"), "invalid"),
+        (of_text("x".repeat(257)), "invalid"),
+        (of_text("x".repeat(10_000_000)), "invalid"),
+        (of_text(format!("{}\u{e9}", text(7))), "invalid"),
+        (of_text(format!("{} ", text(8))), "invalid"),
+        (of_text(format!("{}\0", text(9))), "invalid"),
+        (of_digest("0".repeat(63)), "invalid"),
+        (of_digest("\u{e9}".repeat(32)), "invalid"),
+        (ImportRow { name: "x".repeat(129), ..by_text(10, &own) }, "invalid"),
+        (ImportRow { name: "two\nlines".into(), ..by_text(11, &own) }, "invalid"),
+        (ImportRow { scopes: Some(Vec::new()), ..by_text(12, &own) }, "imported"),
+        (ImportRow { scopes: Some(vec!["a:b".into(); 10_000]), ..by_text(13, &own) }, "imported"),
+        (by_text(14, &own), "imported"),
+    ];
+    let (rows, expect): (Vec<_>, Vec<_>) = check.into_iter().unzip();
+    let import = house.authority.begin_import(&house.ada(), strong).await.unwrap();
+    let outcomes = house.authority.stage_rows(&house.ada(), import, rows).await.unwrap();
+    let told = outcomes.iter().map(ImportOutcome::as_str).collect::<Vec<_>>();
+    assert_eq!(told, expect, "{outcomes:?}");
+    let printed = format!("{outcomes:?}");
+    assert!(!printed.contains(&broken) && !printed.contains(&text(7)), "no outcome repeats a text");
+    let done = house.authority.commit_import(&house.ada(), import).await.unwrap().value;
+    assert_eq!((done.staged, done.duplicate, done.invalid, done.refused), (6, 5, 12, 2));
+    assert_eq!(house.whoami(&text(1)).await, "ok");
+    assert_eq!(house.whoami(&text(2)).await, "key_expired");
+    assert_eq!(house.whoami(&broken).await, "invalid_key");
+    assert_eq!(house.whoami(there.secret.expose()).await, "ok");
+}
+
+#[tokio::test]
+async fn nothing_at_all_is_imported_as_well() {
+    let house = House::build().await;
+    let import = house.authority.begin_import(&house.ada(), ImportOptions::default()).await.unwrap();
+    assert_eq!(house.authority.stage_rows(&house.ada(), import, Vec::new()).await.unwrap(), []);
+    assert_eq!(house.authority.commit_import(&house.ada(), import).await.unwrap().value.staged, 0);
+}
+
+/// Two imports of the same file at once: a key is imported by one of them, and lost by none.
+#[tokio::test]
+async fn two_imports_of_one_file_share_it() {
+    let house = House::build().await;
+    let (by, options) = (house.ada(), ImportOptions::default());
+    let one = house.authority.begin_import(&by, options).await.unwrap();
+    let two = house.authority.begin_import(&by, options).await.unwrap();
+    let first = house.authority.stage_rows(&by, one, vec![by_text(1, &ada(&house))]).await.unwrap();
+    let rows = vec![by_text(1, &ada(&house)), by_text(2, &ada(&house))];
+    let second = house.authority.stage_rows(&by, two, rows).await.unwrap();
+    assert_eq!(
+        (first[0].as_str(), second[0].as_str(), second[1].as_str()),
+        ("imported", "duplicate", "imported")
+    );
+    house.authority.commit_import(&by, two).await.unwrap();
+    assert_eq!((house.whoami(&text(1)).await, house.whoami(&text(2)).await), ("invalid_key", "ok"));
+    house.authority.commit_import(&by, one).await.unwrap();
+    assert_eq!(house.whoami(&text(1)).await, "ok");
 }
 
 /// Others go on while rows are staged, and the commit is over at once.

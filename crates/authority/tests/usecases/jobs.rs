@@ -53,6 +53,25 @@ async fn what_is_old_is_forgotten() {
 }
 
 #[tokio::test]
+async fn the_journal_forgets_once_a_day_what_no_backup_needs() {
+    let house = House::with(Settings { journal_retention_days: Some(7), ..Settings::default() }).await;
+    let compacted =
+        async || house.authority.run_jobs_once(house.authority.now()).await.unwrap().journal_compacted;
+    assert_eq!(compacted().await, 0);
+    house.pass(8 * DAY);
+    house.key(house.of_ada(), "a:read").await;
+    // All but the latest of what is old.
+    let forgotten = compacted().await;
+    assert!(forgotten > 3, "{forgotten}");
+    house.pass(DAY / 2);
+    house.key(house.of_ada(), "a:read").await;
+    house.pass(7 * DAY);
+    assert_eq!((compacted().await, compacted().await), (1, 0), "the line that was kept then");
+    let house = house.reopened().await;
+    house.key(house.of_ada(), "a:read").await;
+}
+
+#[tokio::test]
 async fn the_background_task_writes_and_ends_when_told() {
     let house = House::build().await;
     let id = house.key(house.of_ada(), "a:read").await.key.record.entry.id;

@@ -9,7 +9,7 @@ use super::writer::NO_CHANGE;
 use super::{Result, accounts, imports, keys, projects, resources, teams};
 use crate::error::StoreError;
 
-const ADVANCE: &str = "UPDATE change_head SET seq = seq + 1 WHERE one = 1 RETURNING seq";
+const ADVANCE: &str = "UPDATE change_head SET seq = ?1 WHERE one = 1 AND seq < ?1";
 const INSERT: &str = "INSERT INTO changes (seq, id, what) VALUES (?1, ?2, ?3)";
 const SEQUENCE: &str = "SELECT one, seq, oldest FROM change_head WHERE one = 1";
 const LATEST: &str = "SELECT seq, id FROM changes ORDER BY seq DESC LIMIT 1";
@@ -20,9 +20,16 @@ const PRUNED: &str = "UPDATE change_head SET oldest = ?1 WHERE one = 1";
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[ADVANCE, INSERT, SEQUENCE, LATEST, FIND, SINCE, PRUNE, PRUNED];
 
-/// Takes the next place in the order.
-pub(super) fn advance(conn: &Connection) -> Result<Sequence> {
-    Ok(Sequence(conn.prepare_cached(ADVANCE)?.query_row(params![], |row| row.get(0))?))
+/// Says which change is the latest.
+pub(super) fn advance(conn: &Connection, to: Sequence) -> Result<()> {
+    match conn.prepare_cached(ADVANCE)?.execute(params![to.0])? {
+        1 => Ok(()),
+        _ => Err(StoreError::Inconsistent {
+            table: "change_head",
+            row: "1".to_owned(),
+            detail: format!("it does not come before change {}", to.0),
+        }),
+    }
 }
 
 /// Writes the change row, which points to what was touched.

@@ -42,7 +42,19 @@ pub(crate) fn stage(
     if !conn.prepare_cached(IS_OPEN)?.exists(params![import])? {
         return Err(StoreError::NotFound);
     }
-    rows.iter().map(|row| keys::stage(conn, import, row, limit, now)).collect()
+    let mut staging = keys::Staging::new(conn, import);
+    if limit.is_some() {
+        // The first ones find room.
+        return rows.iter().map(|row| staging.stage(row, limit, now)).collect();
+    }
+    // In the order of the table, where neighbours share a page. Of two rows with one digest the first stays first.
+    let mut order = (0..rows.len()).collect::<Vec<_>>();
+    order.sort_by_key(|at| rows[*at].digest);
+    let mut outcomes = vec![Staged::Missing; rows.len()];
+    for at in order {
+        outcomes[at] = staging.stage(&rows[at], limit, now)?;
+    }
+    Ok(outcomes)
 }
 
 /// Ends the staging: from now on only a commit or abandoning follow.
@@ -58,12 +70,14 @@ pub(crate) fn items(conn: &Connection, import: u64) -> Result<Vec<ChangeItem>> {
     let mut scopes = keys::Interner::default();
     let mut statement = conn.prepare_cached(keys::OF_IMPORT)?;
     let mut rows = statement.query(params![import])?;
-    let mut items = Vec::new();
+    let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let (digest, entry) = keys::decode_entry(&Cells { table: "keys", row }, &mut scopes)?;
-        items.push(ChangeItem::Key(digest, entry));
+        found.push((digest, entry));
     }
-    Ok(items)
+    // So they come, but nothing says that they have to; in this order neighbours lie side by side in the index, too.
+    found.sort_unstable_by_key(|(digest, _)| *digest);
+    Ok(found.into_iter().map(|(digest, entry)| ChangeItem::Key(digest, entry)).collect())
 }
 
 /// Makes everything that was staged visible at once. `items` were read before, so that nobody waits for

@@ -5,7 +5,10 @@
 //! It is written after the commit and before the answer. A change that may take something away is on the
 //! disk by then; one that only makes something new is left to the next that is not. What a crash has kept
 //! out of it is added at the next start, from the change rows.
+//!
+//! It has to reach back as far as the oldest backup that anybody may restore, and what is older is forgotten.
 
+mod compact;
 mod line;
 
 use std::fs::{File, OpenOptions};
@@ -13,8 +16,10 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use claviger_core::change::{Change, ChangeId, Sequence};
+use claviger_core::time::Timestamp;
 use rusqlite::{Connection, params};
 
+pub(super) use self::compact::Copy;
 pub(super) use self::line::Line;
 use super::{Result, changes, schema};
 use crate::error::StoreError;
@@ -38,6 +43,8 @@ pub(super) struct Journal {
     pending: String,
     /// Whether one of them may take something away.
     urgent: bool,
+    /// Its path, while the disk may not know yet that it has this name.
+    unsettled: Option<PathBuf>,
 }
 
 /// Where the journal of a database is.
@@ -51,10 +58,12 @@ impl Journal {
     /// Opens the journal of a database, or makes it, and adds what it lacks.
     pub(super) fn open(database: &Path, conn: &Connection) -> Result<Self> {
         let path = path_of(database);
+        compact::clear(&path);
         let mut options = OpenOptions::new();
         let file =
             schema::private_file(&path, options.read(true).create(true)).map_err(StoreError::unavailable)?;
-        let mut journal = Self { file, length: 0, pending: String::new(), urgent: true };
+        let mut journal =
+            Self { file, length: 0, pending: String::new(), urgent: true, unsettled: Some(path.clone()) };
         let last = journal.last().map_err(StoreError::unavailable)?;
         let head = changes::sequence(conn)?;
         match last {
@@ -151,6 +160,7 @@ impl Journal {
         self.file.set_len(self.length + self.pending.len() as u64)?;
         if self.urgent {
             self.file.sync_data()?;
+            self.settle()?;
         }
         self.length += self.pending.len() as u64;
         self.pending.clear();
@@ -160,10 +170,16 @@ impl Journal {
 }
 
 /// Notes a change.
-pub(super) fn note(journal: &mut Journal, change: &Change, made_import: bool, urgent: bool) -> Result<()> {
+pub(super) fn note(
+    journal: &mut Journal,
+    change: &Change,
+    at: Option<Timestamp>,
+    made_import: bool,
+    urgent: bool,
+) -> Result<()> {
     // What an import made is new, and so in no backup.
     let line = if made_import { Line::empty(change) } else { Line::of(change) };
-    journal.add(&line, urgent)
+    journal.add(&line.made_at(at), urgent)
 }
 
 fn is_head(conn: &Connection, id: ChangeId) -> Result<bool> {

@@ -2,6 +2,8 @@
 
 mod decode;
 
+use std::collections::HashMap;
+
 use claviger_core::authority::Authority;
 use claviger_core::change::ChangeItem;
 use claviger_core::id::KeyId;
@@ -14,6 +16,7 @@ pub(super) use self::decode::{
 };
 use super::error::Place;
 use super::list::Select;
+use super::rooms::Rooms;
 use super::row::{Cells, bytes};
 use super::{Result, Write, accounts, projects, resources, settings, teams};
 use crate::error::StoreError;
@@ -75,10 +78,22 @@ pub(super) const SELECT_STORED: &str = concat!(
 );
 pub(super) const LOAD: &str =
     concat!("SELECT ", entry_columns!(), " FROM keys WHERE ", visible!(), " ORDER BY digest_head");
+/// Those whose digests lie between two.
+pub(super) const LOAD_PART: &str = concat!(
+    "SELECT ",
+    entry_columns!(),
+    " FROM keys WHERE digest_head BETWEEN ?1 AND ?2 AND ",
+    visible!(),
+    " ORDER BY digest_head"
+);
 pub(super) const COUNT: &str = concat!("SELECT count(*) FROM keys WHERE ", visible!());
-/// The keys of one import, open or not.
-pub(super) const OF_IMPORT: &str =
-    concat!("SELECT ", entry_columns!(), " FROM keys WHERE import = ?1 AND import > 0 ORDER BY digest_head");
+/// The keys of one import, open or not. The list makes SQLite look them up in the order of the table, page by page.
+pub(super) const OF_IMPORT: &str = concat!(
+    "SELECT ",
+    entry_columns!(),
+    " FROM keys WHERE digest_head IN
+    (SELECT digest_head FROM keys WHERE import = ?1 AND import > 0)"
+);
 /// A row of an open import; none is inserted if there is such a key.
 const STAGE: &str = concat!(
     "INSERT INTO keys (",
@@ -104,6 +119,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     UNEXPIRED,
     SELECT_STORED,
     LOAD,
+    LOAD_PART,
     COUNT,
     OF_IMPORT,
     STAGE,
@@ -115,29 +131,51 @@ const OPERATOR_INSTALLED: &str = "operator_key_installed";
 
 /// Adds a key.
 pub(crate) fn create(write: &mut Write<'_>, key: KeyRecord, limit: u32) -> Result<()> {
-    check_room(write.conn, &key, key.created_at.seconds(), limit, None)?;
+    check_room(write.conn, write.rooms, &key, key.created_at.seconds(), limit, None)?;
     insert(write, key)
 }
 
-/// Stages a row of an import.
-pub(super) fn stage(
-    conn: &Connection,
+/// Rows of an import on their way into the table. What is looked up for one is remembered for the others.
+pub(super) struct Staging<'c> {
+    conn: &'c Connection,
     import: u64,
-    key: &KeyRecord,
-    limit: Option<u32>,
-    now: UnixSeconds,
-) -> Result<Staged> {
-    match require_authority(conn, &key.entry.rights.authority) {
-        Err(StoreError::Missing(_)) => return Ok(Staged::Missing),
-        other => other?,
+    rooms: Rooms,
+    exists: HashMap<Authority, bool>,
+}
+
+impl<'c> Staging<'c> {
+    /// For one transaction.
+    pub(super) fn new(conn: &'c Connection, import: u64) -> Self {
+        Self { conn, import, rooms: Rooms::default(), exists: HashMap::new() }
     }
-    if let Some(limit) = limit {
-        match check_room(conn, key, now, limit, None) {
-            Err(StoreError::Limit { .. }) => return Ok(Staged::Limit),
-            other => other?,
+
+    /// Stages a row.
+    pub(super) fn stage(&mut self, key: &KeyRecord, limit: Option<u32>, now: UnixSeconds) -> Result<Staged> {
+        if !self.exists(&key.entry.rights.authority)? {
+            return Ok(Staged::Missing);
         }
+        if let Some(limit) = limit {
+            match check_room(self.conn, &mut self.rooms, key, now, limit, None) {
+                Err(StoreError::Limit { .. }) => return Ok(Staged::Limit),
+                other => other?,
+            }
+        }
+        let staged = execute(self.conn, STAGE, key, Some(self.import))? == 1;
+        Ok(if staged { Staged::Staged } else { Staged::Duplicate })
     }
-    Ok(if execute(conn, STAGE, key, Some(import))? == 1 { Staged::Staged } else { Staged::Duplicate })
+
+    fn exists(&mut self, authority: &Authority) -> Result<bool> {
+        if let Some(known) = self.exists.get(authority) {
+            return Ok(*known);
+        }
+        let exists = match require_authority(self.conn, authority) {
+            Ok(()) => true,
+            Err(StoreError::Missing(_)) => false,
+            Err(other) => return Err(other),
+        };
+        self.exists.insert(authority.clone(), exists);
+        Ok(exists)
+    }
 }
 
 /// The first halves of those digests that are taken, by keys or by rows of open imports.
@@ -161,6 +199,8 @@ pub(crate) fn update(write: &mut Write<'_>, next: KeyRecord, expected: u64) -> R
     place.check_follows(write.conn, next.revision, expected)?;
     let changed = execute(write.conn, UPDATE, &next, None)?;
     place.check_one(write.conn, changed, Some(expected))?;
+    // A later date may have made it one that counts.
+    write.rooms.add(&next.entry.rights.authority.to_string());
     write.touch(ChangeItem::Key(next.digest, next.entry));
     Ok(())
 }
@@ -175,7 +215,7 @@ pub(crate) fn rotate(
 ) -> Result<()> {
     let old_id = old.entry.id;
     update(write, old, expected)?;
-    check_room(write.conn, &new, new.created_at.seconds(), limit, Some(old_id))?;
+    check_room(write.conn, write.rooms, &new, new.created_at.seconds(), limit, Some(old_id))?;
     insert(write, new)
 }
 
@@ -227,15 +267,16 @@ fn place(id: &KeyId) -> Place<'_, [u8; 16]> {
 /// Refuses a key beyond the limit of its authority.
 fn check_room(
     conn: &Connection,
+    rooms: &mut Rooms,
     key: &KeyRecord,
     now: UnixSeconds,
     limit: u32,
     but: Option<KeyId>,
 ) -> Result<()> {
-    let authority = key.entry.rights.authority.to_string();
-    let values = params![authority, now.get(), but.map(bytes), limit];
-    let unexpired = conn.prepare_cached(UNEXPIRED)?.query_row(values, |row| row.get::<_, u32>(0))?;
-    if unexpired < limit { Ok(()) } else { Err(StoreError::Limit { limit }) }
+    rooms.take(key.entry.rights.authority.to_string(), limit, |authority| {
+        let values = params![authority, now.get(), but.map(bytes), limit];
+        Ok(conn.prepare_cached(UNEXPIRED)?.query_row(values, |row| row.get(0))?)
+    })
 }
 
 fn insert(write: &mut Write<'_>, key: KeyRecord) -> Result<()> {

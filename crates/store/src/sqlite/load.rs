@@ -1,13 +1,17 @@
 //! Everything that verification reads, streamed out of one snapshot. Children are read beside their parents,
 //! both in the same order, so nothing is looked up and nothing but one record is held.
 
+use std::path::Path;
+use std::sync::mpsc::{SyncSender, sync_channel};
+
 use claviger_core::change::Sequence;
 use claviger_core::id::{AccountId, Id, Tag};
+use claviger_core::key::{Digest, KeyEntry};
 use claviger_core::subject::{Account, Members, Project, Role, Team};
 use rusqlite::{Connection, Rows, params};
 
 use super::row::Cells;
-use super::{Result, changes, keys, projects, resources};
+use super::{Result, changes, keys, projects, resources, schema};
 use crate::commit::LoadVisitor;
 use crate::error::StoreError;
 
@@ -22,14 +26,27 @@ const REFERENCES: &str =
 pub(super) const STATEMENTS: &[&str] =
     &[ACCOUNTS, TEAMS, TEAM_MEMBERS, PROJECTS, PROJECT_MEMBERS, REFERENCES];
 
+/// Keys from which reading them in two threads pays.
+const SHARED_FROM: u64 = 20_000;
+/// Threads that decode keys.
+const THREADS: usize = 2;
+/// Parts of the keys, by their digests: at a million keys, 4,000 to a part.
+const PARTS: usize = 256;
+/// Parts that a thread is ahead of their use at most.
+const PARTS_AHEAD: usize = 2;
+
 /// Shows the visitor everything. The connection is inside a transaction, so all of it is of one instant.
-pub(crate) fn everything<V: LoadVisitor>(conn: &Connection, mut visitor: V) -> Result<(V, Sequence)> {
+pub(crate) fn everything<V: LoadVisitor>(
+    conn: &Connection,
+    path: &Path,
+    mut visitor: V,
+) -> Result<(V, Sequence)> {
     let sequence = changes::sequence(conn)?;
     accounts(conn, &mut visitor)?;
     teams(conn, &mut visitor)?;
     projects(conn, &mut visitor)?;
     resources(conn, &mut visitor)?;
-    keys(conn, &mut visitor)?;
+    keys(conn, path, sequence, &mut visitor)?;
     Ok((visitor, sequence))
 }
 
@@ -89,8 +106,12 @@ fn resources(conn: &Connection, visitor: &mut impl LoadVisitor) -> Result<()> {
     references.check_end()
 }
 
-fn keys(conn: &Connection, visitor: &mut impl LoadVisitor) -> Result<()> {
-    visitor.key_count(conn.query_row(keys::COUNT, params![], |row| row.get(0))?);
+fn keys(conn: &Connection, path: &Path, at: Sequence, visitor: &mut impl LoadVisitor) -> Result<()> {
+    let count = conn.query_row(keys::COUNT, params![], |row| row.get(0))?;
+    visitor.key_count(count);
+    if count >= SHARED_FROM && keys_shared(path, at, visitor)? {
+        return Ok(());
+    }
     let mut scopes = keys::Interner::default();
     let mut statement = conn.prepare(keys::LOAD)?;
     let mut rows = statement.query(params![])?;
@@ -99,6 +120,74 @@ fn keys(conn: &Connection, visitor: &mut impl LoadVisitor) -> Result<()> {
         visitor.key(digest, entry);
     }
     Ok(())
+}
+
+/// Reads the keys in several threads, each on a connection of its own. Returns `false`, with nothing shown, if one of
+/// them sees another instant: somebody is writing.
+fn keys_shared(path: &Path, at: Sequence, visitor: &mut impl LoadVisitor) -> Result<bool> {
+    std::thread::scope(|scope| {
+        let mut threads = Vec::with_capacity(THREADS);
+        for first in 0..THREADS {
+            let (parts, arrived) = sync_channel(PARTS_AHEAD);
+            let (started, ready) = sync_channel(1);
+            scope.spawn(move || read_parts(path, first, &started, &parts));
+            threads.push((ready, arrived));
+        }
+        for (ready, _) in &threads {
+            // Threads that wait with a part end when their channel is dropped.
+            if ready.recv().map_err(|_| super::stopped())?? != at {
+                return Ok(false);
+            }
+        }
+        for part in 0..PARTS {
+            let keys = threads[part % THREADS].1.recv().map_err(|_| super::stopped())??;
+            keys.into_iter().for_each(|(digest, entry)| visitor.key(digest, entry));
+        }
+        Ok(true)
+    })
+}
+
+type Keys = Vec<(Digest, KeyEntry)>;
+
+/// Reads every so-manieth part, from this one on, and hands them over in order.
+fn read_parts(
+    path: &Path,
+    first: usize,
+    started: &SyncSender<Result<Sequence>>,
+    parts: &SyncSender<Result<Keys>>,
+) {
+    let opened = schema::open_reader(path).and_then(|conn| {
+        conn.execute_batch("BEGIN")?;
+        Ok((changes::sequence(&conn)?, conn))
+    });
+    let conn = match opened {
+        Ok((at, conn)) => {
+            let _gone = started.send(Ok(at));
+            conn
+        }
+        Err(error) => return drop(started.send(Err(error))),
+    };
+    let mut scopes = keys::Interner::default();
+    for part in (first..PARTS).step_by(THREADS) {
+        // Nobody waits for it any more.
+        if parts.send(read_part(&conn, part, &mut scopes)).is_err() {
+            return;
+        }
+    }
+}
+
+fn read_part(conn: &Connection, part: usize, scopes: &mut keys::Interner) -> Result<Keys> {
+    // What begins with one byte: from that byte alone to that byte with more than can follow it.
+    let from = [part as u8];
+    let mut to = [u8::MAX; 1 + size_of::<Digest>()];
+    to[0] = part as u8;
+    let mut statement = conn.prepare_cached(keys::LOAD_PART)?;
+    let mut rows = statement.query(params![from, to])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(keys::decode_entry(&Cells { table: "keys", row }, scopes)?);
+    }
+    Ok(found)
 }
 
 /// A container and one of its members.

@@ -20,6 +20,7 @@ mod reader;
 pub(crate) mod reconcile;
 pub(crate) mod resources;
 pub(crate) mod restore;
+mod rooms;
 mod row;
 mod schema;
 pub(crate) mod settings;
@@ -33,16 +34,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use claviger_core::time::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::{Mutex, oneshot};
 
 pub(crate) use self::backup::backup;
+use self::journal::Journal;
 pub use self::offline::Inspection;
 pub(crate) use self::offline::{backup_file, inspect};
 use self::queue::Queue;
 use self::reader::ReadJob;
 pub(crate) use self::writer::Write;
-use self::writer::{Mutation, Plain, WriteJob};
+use self::writer::{Mutation, Plain, Upkeep, WriteJob};
 use crate::commit::{Audit, ChangeSink, Committed, Random};
 use crate::error::StoreError;
 use crate::store::SqliteOptions;
@@ -122,6 +125,29 @@ impl Sqlite {
         let (reply, answer) = oneshot::channel();
         self.writes.send(Box::new(Plain::new(operation, reply))).await?;
         answer.await.map_err(|_| stopped())?
+    }
+
+    /// Does something to the journal, between the changes.
+    async fn upkeep<T, F>(&self, operation: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Journal) -> Result<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.writes.send(Box::new(Upkeep::new(operation, reply))).await?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// Has the journal forget what came before an instant; see [`crate::Store::compact_journal`].
+    pub(crate) async fn compact_journal(&self, before: Timestamp) -> Result<u64> {
+        let length = self.upkeep(|journal| Ok(journal.length())).await?;
+        let journal = journal::path_of(&self.path);
+        let copy = tokio::task::spawn_blocking(move || journal::Copy::make(&journal, length, before));
+        let copied = copy.await.map_err(StoreError::unavailable)?;
+        match copied.map_err(StoreError::unavailable)? {
+            None => Ok(0),
+            Some(copy) => self.upkeep(|journal| journal.replace(copy).map_err(StoreError::unavailable)).await,
+        }
     }
 
     /// Ends the readers, then the writer, which checkpoints when nobody reads any more.

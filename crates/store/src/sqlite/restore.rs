@@ -3,17 +3,18 @@
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 
-use claviger_core::change::{Change, ChangeId};
+use claviger_core::change::{Change, ChangeId, Sequence};
 use rusqlite::{Connection, params};
 
 use super::journal::{self, Line};
+use super::rooms::Rooms;
 use super::{Result, Write, changes, history, schema, settings};
 use crate::commit::{Audit, Random};
 use crate::error::StoreError;
 use crate::store::Restored;
 
 const FORGET: &str = "DELETE FROM changes";
-const CONTINUE: &str = "UPDATE change_head SET seq = ?1, oldest = ?1 + 1 WHERE one = 1";
+const CONTINUE: &str = "UPDATE change_head SET seq = ?1, oldest = ?1 WHERE one = 1";
 const DISABLE: &str = "UPDATE keys SET status = 'disabled', revision = revision + 1 WHERE status = 'active'";
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[FORGET, CONTINUE, DISABLE];
@@ -68,11 +69,12 @@ fn bring_up(
     let transaction = conn.unchecked_transaction()?;
     // Whoever knows changes of the lost history must not take the new ones for them.
     transaction.execute(FORGET, params![])?;
-    transaction.execute(CONTINUE, params![since.last.0])?;
-    let sequence = changes::advance(&transaction)?;
+    let sequence = Sequence(since.last.0 + 1);
+    transaction.execute(CONTINUE, params![sequence.0])?;
     let mut id = ChangeId([0; 16]);
     random(&mut id.0);
-    let mut write = Write::on(&transaction);
+    let mut rooms = Rooms::default();
+    let mut write = Write::on(&transaction, &mut rooms);
     let mut vouched = since.complete;
     for line in &since.lines {
         vouched &= line.apply(&mut write)?.is_some();
@@ -90,6 +92,7 @@ fn bring_up(
     // A later restore of an even older backup applies the same lines again; what was disabled here for want
     // of knowledge, it cannot know either.
     let line = if vouched { Line::empty(&change) } else { Line::unknown(sequence, id) };
+    let line = line.made_at(audit.at());
     Ok((Restored { applied: since.lines.len() as u64, vouched, disabled }, line))
 }
 

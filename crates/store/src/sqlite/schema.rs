@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
 use super::Result;
@@ -28,6 +29,7 @@ const STATEMENTS_CACHED: usize = 128;
 const MIGRATIONS: &[(&str, &str)] = &[
     ("initial", include_str!("../../migrations/sqlite/0001_initial.sql")),
     ("key_life", include_str!("../../migrations/sqlite/0002_key_life.sql")),
+    ("import_order", include_str!("../../migrations/sqlite/0003_import_order.sql")),
 ];
 
 /// The connection that writes, and the lock that keeps other processes away as long as it is held.
@@ -48,6 +50,7 @@ pub(super) fn open_writer(path: &Path) -> Result<(Connection, File)> {
     // Negative: in KiB rather than in pages.
     conn.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    steady_plans(&conn)?;
     // What savepoints keep for undoing needs no file: it is lost with the process anyway.
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
@@ -61,9 +64,17 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection> {
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(Duration::from_millis(BUSY_MILLIS))?;
     conn.pragma_update(None, "query_only", true)?;
+    steady_plans(&conn)?;
     conn.pragma_update(None, "trusted_schema", false)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     Ok(conn)
+}
+
+/// Plans are made from the statement alone. Otherwise SQLite looks at the values that are bound, and prepares a
+/// statement anew whenever they differ: each time.
+fn steady_plans(conn: &Connection) -> Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// Moves the write-ahead log into the database, as far as nobody reads, and closes.

@@ -4,18 +4,26 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use claviger_core::change::{Change, ChangeId, ChangeItem, Sequence};
+use claviger_core::time::Timestamp;
 use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::journal::{self, Journal};
+use super::rooms::Rooms;
 use super::{Result, changes, history, once, pointer, schema};
 use crate::commit::{Audit, ChangeSink, Committed, Random};
 use crate::error::StoreError;
 
 /// Operations of one group at most: the first of them waits for the last.
 const GROUP_JOBS_MAX: usize = 256;
+/// How long a group waits for those who were in the one before and have just been answered: each turn takes about as
+/// long as they need to come back, and a commit several times that. Without it the first to come back is
+/// committed alone, while all others wait for the disk twice.
+const GATHER_TURN: Duration = Duration::from_micros(25);
+const GATHER_TURNS_MAX: u32 = 3;
 
 const BEGIN: &str = "BEGIN IMMEDIATE";
 const COMMIT: &str = "COMMIT";
@@ -29,6 +37,8 @@ pub(super) const STATEMENTS: &[&str] = &[BEGIN, COMMIT, SAVE, KEEP, UNDO];
 pub(crate) struct Write<'c> {
     /// The connection, inside the operation's savepoint.
     pub(super) conn: &'c Connection,
+    /// How many more keys each authority may have.
+    pub(super) rooms: &'c mut Rooms,
     items: Vec<ChangeItem>,
     /// What the change row says in place of naming each item.
     row: Option<Vec<String>>,
@@ -39,8 +49,8 @@ pub(crate) struct Write<'c> {
 
 impl<'c> Write<'c> {
     /// Writes through this connection.
-    pub(super) fn on(conn: &'c Connection) -> Self {
-        Self { conn, items: Vec::new(), row: None, urgent: false, unchanged: false }
+    pub(super) fn on(conn: &'c Connection, rooms: &'c mut Rooms) -> Self {
+        Self { conn, rooms, items: Vec::new(), row: None, urgent: false, unchanged: false }
     }
 
     /// Adds to the change something that is as told from now on.
@@ -66,10 +76,26 @@ impl<'c> Write<'c> {
     }
 }
 
+/// What the writer has at hand beside the connection.
+pub(super) struct Desk {
+    random: Random,
+    rooms: Rooms,
+    /// The latest change, those of the group under way included.
+    latest: Sequence,
+    /// Absent in tests of the writer alone.
+    journal: Option<Journal>,
+}
+
+impl Desk {
+    fn new(random: Random, journal: Option<Journal>) -> Self {
+        Self { random, rooms: Rooms::default(), latest: Sequence(0), journal }
+    }
+}
+
 /// An operation with the one who waits for it.
 pub(super) trait Job: Send {
     /// Runs it inside its savepoint. An error, or a change that is not made, has the savepoint undone.
-    fn run(&mut self, conn: &Connection, random: &mut Random) -> Outcome;
+    fn run(&mut self, conn: &Connection, desk: &mut Desk) -> Outcome;
     /// Answers after the commit; with the reason if the whole group failed.
     fn answer(self: Box<Self>, failure: Option<&StoreError>);
 }
@@ -85,6 +111,7 @@ pub(super) enum Outcome {
 /// A change that was made, and how it stands in the journal.
 pub(super) struct Made {
     change: Change,
+    at: Option<Timestamp>,
     import: bool,
     urgent: bool,
 }
@@ -126,38 +153,39 @@ impl<T, F: FnOnce(&mut Write<'_>) -> Result<T>> Mutation<T, F> {
         Self { operation: Some(operation), audit, waiter: Waiter::new(reply) }
     }
 
-    fn mutate(&mut self, conn: &Connection, random: &mut Random) -> Result<(Committed<T>, Option<Made>)> {
+    fn mutate(&mut self, conn: &Connection, desk: &mut Desk) -> Result<(Committed<T>, Option<Made>)> {
         let operation = self.operation.take().ok_or_else(super::stopped)?;
         // Before anything else could be in the way: a repeat is told that it is one.
         if let Some(once) = self.audit.request() {
             once::check(conn, once)?;
         }
-        let before = changes::head(conn)?;
-        // First of all: on a store with many writers this row is what puts them in order.
-        let sequence = changes::advance(conn)?;
-        let mut write = Write::on(conn);
+        // There is one writer, so it knows its place in the order without asking.
+        let sequence = Sequence(desk.latest.0 + 1);
+        let mut write = Write::on(conn, &mut desk.rooms);
         let value = operation(&mut write)?;
-        if write.unchanged {
-            let (sequence, id) = before;
+        let Write { items, row, urgent, unchanged, .. } = write;
+        if unchanged {
+            let (sequence, id) = changes::head(conn)?;
             return Ok((Committed { sequence, id, value }, None));
         }
         let mut id = ChangeId([0; 16]);
-        random(&mut id.0);
-        let (import, urgent) = (write.row.is_some(), write.urgent);
-        let change = Change { sequence, id, items: write.items };
-        let row = write.row.unwrap_or_else(|| change.items.iter().map(pointer::text).collect());
+        (desk.random)(&mut id.0);
+        let import = row.is_some();
+        let change = Change { sequence, id, items };
+        let row = row.unwrap_or_else(|| change.items.iter().map(pointer::text).collect());
         changes::insert(conn, &change, &row)?;
         if let Some(once) = self.audit.request() {
             once::remember(conn, once)?;
         }
         history::append(conn, self.audit.entries())?;
-        Ok((Committed { sequence, id, value }, Some(Made { change, import, urgent })))
+        desk.latest = sequence;
+        Ok((Committed { sequence, id, value }, Some(Made { change, at: self.audit.at(), import, urgent })))
     }
 }
 
 impl<T: Send, F: FnOnce(&mut Write<'_>) -> Result<T> + Send> Job for Mutation<T, F> {
-    fn run(&mut self, conn: &Connection, random: &mut Random) -> Outcome {
-        let (result, outcome) = match self.mutate(conn, random) {
+    fn run(&mut self, conn: &Connection, desk: &mut Desk) -> Outcome {
+        let (result, outcome) = match self.mutate(conn, desk) {
             Ok((committed, Some(made))) => (Ok(committed), Outcome::Keep(Some(made))),
             Ok((committed, None)) => (Ok(committed), Outcome::Undo),
             Err(error) => (Err(error), Outcome::Undo),
@@ -184,7 +212,9 @@ impl<T, F: FnOnce(&Connection) -> Result<T>> Plain<T, F> {
 }
 
 impl<T: Send, F: FnOnce(&Connection) -> Result<T> + Send> Job for Plain<T, F> {
-    fn run(&mut self, conn: &Connection, _random: &mut Random) -> Outcome {
+    fn run(&mut self, conn: &Connection, desk: &mut Desk) -> Outcome {
+        // It may have staged keys, which count like others.
+        desk.rooms.forget_all();
         let result = match self.operation.take() {
             Some(operation) => operation(conn),
             None => Err(super::stopped()),
@@ -199,11 +229,35 @@ impl<T: Send, F: FnOnce(&Connection) -> Result<T> + Send> Job for Plain<T, F> {
     }
 }
 
+/// Something that is done to the journal, between the changes.
+pub(super) struct Upkeep<T, F> {
+    operation: Option<F>,
+    waiter: Waiter<T>,
+}
+
+impl<T, F: FnOnce(&mut Journal) -> Result<T>> Upkeep<T, F> {
+    pub(super) fn new(operation: F, reply: oneshot::Sender<Result<T>>) -> Self {
+        Self { operation: Some(operation), waiter: Waiter::new(reply) }
+    }
+}
+
+impl<T: Send, F: FnOnce(&mut Journal) -> Result<T> + Send> Job for Upkeep<T, F> {
+    fn run(&mut self, _conn: &Connection, desk: &mut Desk) -> Outcome {
+        let operation = self.operation.take().zip(desk.journal.as_mut());
+        self.waiter.result = operation.map(|(operation, journal)| operation(journal));
+        Outcome::Keep(None)
+    }
+
+    fn answer(self: Box<Self>, failure: Option<&StoreError>) {
+        self.waiter.answer(failure);
+    }
+}
+
 /// Starts the writer; returns when the database is open, migrated and locked.
 pub(super) async fn start(
     path: PathBuf,
     mut jobs: mpsc::Receiver<WriteJob>,
-    mut random: Random,
+    random: Random,
     mut sink: Box<dyn ChangeSink>,
 ) -> Result<oneshot::Receiver<()>> {
     let (ready, opened) = oneshot::channel();
@@ -211,10 +265,12 @@ pub(super) async fn start(
     let body = move || {
         match open(&path) {
             Ok((conn, lock, journal)) => {
-                let mut journal = Some(journal);
+                let mut desk = Desk::new(random, Some(journal));
                 let _gone = ready.send(Ok(()));
-                while let Some(group) = next_group(&mut jobs) {
-                    commit_group(&conn, &mut random, &mut *sink, &mut journal, group);
+                let mut before = 0;
+                while let Some(group) = next_group(&mut jobs, before) {
+                    before = group.len();
+                    commit_group(&conn, &mut desk, &mut *sink, group);
                 }
                 schema::close_writer(conn);
                 // Only now may another process open it.
@@ -238,9 +294,16 @@ fn open(path: &Path) -> Result<(Connection, File, Journal)> {
     Ok((conn, lock, journal))
 }
 
-/// Waits for a job and takes what else is queued; none once the queue is closed and empty.
-fn next_group(jobs: &mut mpsc::Receiver<WriteJob>) -> Option<Vec<WriteJob>> {
+/// Waits for a job and takes what else is queued; none once the queue is closed and empty. Where the group before
+/// had more, it gives them a moment to come back: a single caller never waits.
+fn next_group(jobs: &mut mpsc::Receiver<WriteJob>, before: usize) -> Option<Vec<WriteJob>> {
     let mut group = vec![jobs.blocking_recv()?];
+    for _ in 0..GATHER_TURNS_MAX {
+        if group.len() + jobs.len() >= before {
+            break;
+        }
+        std::thread::sleep(GATHER_TURN);
+    }
     while group.len() < GROUP_JOBS_MAX
         && let Ok(job) = jobs.try_recv()
     {
@@ -249,21 +312,15 @@ fn next_group(jobs: &mut mpsc::Receiver<WriteJob>) -> Option<Vec<WriteJob>> {
     Some(group)
 }
 
-fn commit_group(
-    conn: &Connection,
-    random: &mut Random,
-    sink: &mut dyn ChangeSink,
-    journal: &mut Option<Journal>,
-    mut group: Vec<WriteJob>,
-) {
-    let failure = match run_group(conn, random, &mut group) {
+fn commit_group(conn: &Connection, desk: &mut Desk, sink: &mut dyn ChangeSink, mut group: Vec<WriteJob>) {
+    let failure = match run_group(conn, desk, &mut group) {
         Ok(changes) => {
             for made in &changes {
                 sink.apply(&made.change);
             }
             // They are committed and in force. But nobody is told that a revocation is done which a restored
             // backup would undo.
-            journal.as_mut().and_then(|journal| note(journal, &changes).err())
+            desk.journal.as_mut().and_then(|journal| note(journal, &changes).err())
         }
         Err(error) => {
             // It may have been undone already, by the very failure; then this fails and nothing is lost.
@@ -278,17 +335,19 @@ fn commit_group(
 
 fn note(journal: &mut Journal, changes: &[Made]) -> Result<()> {
     for made in changes {
-        journal::note(journal, &made.change, made.import, made.urgent)?;
+        journal::note(journal, &made.change, made.at, made.import, made.urgent)?;
     }
     journal.write()
 }
 
-fn run_group(conn: &Connection, random: &mut Random, group: &mut [WriteJob]) -> Result<Vec<Made>> {
+fn run_group(conn: &Connection, desk: &mut Desk, group: &mut [WriteJob]) -> Result<Vec<Made>> {
     execute(conn, BEGIN)?;
+    let before = changes::sequence(conn)?;
+    desk.latest = before;
     let mut changes = Vec::with_capacity(group.len());
     for job in group {
         execute(conn, SAVE)?;
-        match job.run(conn, random) {
+        match job.run(conn, desk) {
             Outcome::Keep(change) => changes.extend(change),
             Outcome::Undo => {
                 // A full disk and the like make SQLite undo the whole transaction, the others' work included.
@@ -301,6 +360,9 @@ fn run_group(conn: &Connection, random: &mut Random, group: &mut [WriteJob]) -> 
             }
         }
         execute(conn, KEEP)?;
+    }
+    if desk.latest > before {
+        changes::advance(conn, desk.latest)?;
     }
     execute(conn, COMMIT)?;
     Ok(changes)
@@ -365,14 +427,15 @@ mod tests {
         let seen = Arc::default();
         let mut sink = Seen(Arc::clone(&seen));
         let mut count = 0;
-        let mut random: Random = Box::new(move |buffer| {
+        let fill = move |buffer: &mut [u8]| {
             count += 1;
             buffer.fill(count);
-        });
+        };
+        let mut desk = Desk::new(Box::new(fill), None);
         let (first, mut first_answer) = mutation();
         let (middle, mut middle_answer) = plain(sql, succeeds);
         let (last, mut last_answer) = mutation();
-        commit_group(&conn, &mut random, &mut sink, &mut None, vec![first, middle, last]);
+        commit_group(&conn, &mut desk, &mut sink, vec![first, middle, last]);
         let answers = [
             first_answer.try_recv().unwrap().is_ok(),
             middle_answer.try_recv().unwrap().is_ok(),
@@ -381,7 +444,7 @@ mod tests {
         let sequence = changes::sequence(&conn).unwrap().0;
         // Whatever happened, the writer goes on.
         let (next, mut next_answer) = mutation();
-        commit_group(&conn, &mut random, &mut sink, &mut None, vec![next]);
+        commit_group(&conn, &mut desk, &mut sink, vec![next]);
         assert_eq!(next_answer.try_recv().unwrap().unwrap().sequence.0, sequence + 1);
         let mut seen = seen.lock().unwrap().clone();
         assert_eq!(seen.pop(), Some(sequence + 1));
@@ -415,7 +478,7 @@ mod tests {
             sender.try_send(mutation().0).ok().unwrap();
         }
         drop(sender);
-        let mut groups = std::iter::from_fn(|| next_group(&mut jobs).map(|group| group.len()));
+        let mut groups = std::iter::from_fn(|| next_group(&mut jobs, 0).map(|group| group.len()));
         assert_eq!((groups.next(), groups.next(), groups.next()), (Some(GROUP_JOBS_MAX), Some(5), None));
     }
 }

@@ -112,3 +112,33 @@ async fn a_limit_counts_what_is_staged() {
     let outcomes = store.stage_keys(import, rows, Some(2), now()).await.unwrap();
     assert_eq!(outcomes, [Staged::Staged, Staged::Limit]);
 }
+
+/// Beyond some ten thousand keys several threads read them, and show them as one would.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_keys_are_loaded_in_their_order_even_while_others_come() {
+    const ROWS: u128 = 21_000;
+    let fresh = furnished().await;
+    let store = &fresh.store;
+    let import = opened(store).await;
+    for from in (0..ROWS).step_by(3_000) {
+        stage(store, import, (from..from + 3_000).map(key).collect()).await;
+    }
+    store.commit_import(import, audit("key:import")).await.unwrap();
+    let hidden = opened(store).await;
+    stage(store, hidden, (ROWS..ROWS + 100).map(key).collect()).await;
+    let view = fresh.loaded().await;
+    assert_eq!(view.keys.len() as u128, ROWS);
+    assert_eq!(view, fresh.seen.view());
+    let writer = store.clone();
+    let writing = tokio::spawn(async move {
+        for n in ROWS + 100..ROWS + 150 {
+            writer.create_key(key(n), 1_000_000, audit("key:create")).await.unwrap();
+        }
+    });
+    while !writing.is_finished() {
+        let (view, sequence) = store.load(View::default()).await.unwrap();
+        let made = sequence.0 - fresh.seen.changes()[4].sequence.0;
+        assert_eq!(view.keys.len() as u128, ROWS + u128::from(made), "all of one instant");
+    }
+    writing.await.unwrap();
+}

@@ -5,6 +5,7 @@
 mod files;
 mod history;
 mod imports;
+mod journal;
 mod keys;
 mod once;
 mod order;

@@ -118,6 +118,12 @@ impl Fresh {
         Self { store, seen, folder: self.folder }
     }
 
+    /// Opens a store again that was closed.
+    pub(crate) async fn started(self) -> Self {
+        let (store, seen) = open(self.path()).await.unwrap();
+        Self { store, seen, folder: self.folder }
+    }
+
     pub(crate) async fn loaded(&self) -> View {
         self.store.load(View::default()).await.unwrap().0
     }

@@ -14,8 +14,8 @@ use crate::exit::{Code, Failure};
 use crate::output::{Colour, Output, Progress, Styled, Table};
 use crate::remote::Remote;
 
-/// Rows that go out at once: well below what the authority takes, and often enough for a bar that moves.
-const BATCH_ROWS: usize = 200;
+/// Rows that go out at once: as many as the authority stages in one transaction, each of which waits for the disk.
+const BATCH_ROWS: usize = 1_000;
 /// Rows that went wrong which are printed for people; programs read all of them.
 const SHOWN_MAX: usize = 50;
 
@@ -86,13 +86,13 @@ impl Import {
         }
         let client = self.remote.client()?;
         let bar = Progress::new("Importing", u64::try_from(rows.len()).unwrap_or(u64::MAX));
-        let sent = self.send(&client, &rows, &bar).await;
+        let sent = self.send(&client, rows, &bar).await;
         bar.end();
         self.print(output, &sent?)
     }
 
     /// Stages the rows in batches, and commits them if they are right.
-    async fn send(&self, client: &Client, rows: &[Row], bar: &Progress) -> anyhow::Result<Report> {
+    async fn send(&self, client: &Client, rows: Vec<Row>, bar: &Progress) -> anyhow::Result<Report> {
         let options = ImportOptions { dry_run: self.dry_run, digests_are_strong: self.digests_are_strong };
         let import = client.keys().begin_import(options).await?.id;
         let outcomes = stage(client, &import, rows, bar).await;
@@ -147,20 +147,26 @@ impl Import {
     }
 }
 
-async fn stage(client: &Client, import: &str, rows: &[Row], bar: &Progress) -> anyhow::Result<Vec<Outcome>> {
+/// What was sent is dropped at once, so that a large file is not held twice.
+async fn stage(
+    client: &Client,
+    import: &str,
+    rows: Vec<Row>,
+    bar: &Progress,
+) -> anyhow::Result<Vec<Outcome>> {
     let mut outcomes = Vec::with_capacity(rows.len());
-    for batch in rows.chunks(BATCH_ROWS) {
+    let mut rows = rows.into_iter();
+    loop {
+        let batch = rows.by_ref().take(BATCH_ROWS).map(|Row { line, row }| (line, row));
+        let (lines, batch): (Vec<_>, Vec<_>) = batch.unzip();
+        if batch.is_empty() {
+            return Ok(outcomes);
+        }
         bar.at(u64::try_from(outcomes.len()).unwrap_or(u64::MAX));
-        let sent = batch.iter().map(|row| row.row.clone()).collect::<Vec<_>>();
-        let staged = client.keys().stage_import(import, &sent).await?;
-        let named = batch.iter().zip(staged);
-        outcomes.extend(named.map(|(row, outcome)| Outcome {
-            line: row.line,
-            name: row.row.name.clone(),
-            outcome,
-        }));
+        let staged = client.keys().stage_import(import, &batch).await?;
+        let named = lines.into_iter().zip(batch).zip(staged);
+        outcomes.extend(named.map(|((line, row), outcome)| Outcome { line, name: row.name, outcome }));
     }
-    Ok(outcomes)
 }
 
 impl Outcome {

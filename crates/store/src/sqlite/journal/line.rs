@@ -10,7 +10,7 @@ use claviger_core::resource::{Holder, References, Resource, ResourceRef, Visibil
 use claviger_core::scope::ScopeSet;
 use claviger_core::selector::{Grants, Version};
 use claviger_core::subject::{Members, ProjectHolder, Role};
-use claviger_core::time::UnixSeconds;
+use claviger_core::time::{Timestamp, UnixSeconds};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
@@ -22,6 +22,9 @@ use crate::sqlite::{Result, Write, accounts, keys, pointer, projects, resources,
 pub(crate) struct Line {
     seq: u64,
     id: String,
+    /// When, in milliseconds; those that were added after a crash do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<i64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     items: Vec<Item>,
     /// Whether something happened that nobody knows any more.
@@ -83,12 +86,21 @@ impl Line {
 
     /// A change that took nothing away.
     pub(crate) fn empty(change: &Change) -> Self {
-        Self { seq: change.sequence.0, id: hex(&change.id.0), items: Vec::new(), unknown: false }
+        Self { seq: change.sequence.0, id: hex(&change.id.0), at: None, items: Vec::new(), unknown: false }
     }
 
     /// Up to this change, nobody knows what happened.
     pub(crate) fn unknown(sequence: Sequence, id: ChangeId) -> Self {
-        Self { seq: sequence.0, id: hex(&id.0), items: Vec::new(), unknown: true }
+        Self { seq: sequence.0, id: hex(&id.0), at: None, items: Vec::new(), unknown: true }
+    }
+
+    /// The same, with the instant of the change.
+    pub(crate) fn made_at(self, at: Option<Timestamp>) -> Self {
+        Self { at: at.map(Timestamp::millis), ..self }
+    }
+
+    pub(crate) fn at(&self) -> Option<Timestamp> {
+        self.at.map(Timestamp::from_millis)
     }
 
     pub(crate) fn parse(text: &[u8]) -> io::Result<Self> {

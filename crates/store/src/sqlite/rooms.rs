@@ -1,0 +1,78 @@
+//! How many more keys an authority may have. Counting thousands of them for each new one would make a large
+//! authority slow, so the writer remembers what it has counted.
+
+use std::collections::HashMap;
+
+use super::Result;
+use crate::error::StoreError;
+
+/// Authorities remembered at most; then all are forgotten and counted anew as they come.
+const AUTHORITIES_MAX: usize = 10_000;
+
+/// At most how many unexpired keys authorities have. A key that goes or expires only makes it fewer, so what
+/// is remembered errs on the safe side; at the limit it is counted again.
+#[derive(Default)]
+pub(crate) struct Rooms(HashMap<String, u32>);
+
+impl Rooms {
+    /// Takes room for one key, or refuses it. `count` counts, up to the limit.
+    pub(super) fn take(
+        &mut self,
+        authority: String,
+        limit: u32,
+        count: impl FnOnce(&str) -> Result<u32>,
+    ) -> Result<()> {
+        let unexpired = match self.0.get(&authority) {
+            Some(known) if *known < limit => *known,
+            _ => count(&authority)?,
+        };
+        if unexpired >= limit {
+            return Err(StoreError::Limit { limit });
+        }
+        if self.0.len() >= AUTHORITIES_MAX {
+            self.forget_all();
+        }
+        self.0.insert(authority, unexpired + 1);
+        Ok(())
+    }
+
+    /// Another key of this authority may be unexpired now.
+    pub(super) fn add(&mut self, authority: &str) {
+        if let Some(known) = self.0.get_mut(authority) {
+            *known = known.saturating_add(1);
+        }
+    }
+
+    /// Keys of any authority may be.
+    pub(super) fn forget_all(&mut self) {
+        self.0.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_once_and_again_at_the_limit() {
+        let mut rooms = Rooms::default();
+        let mut counted = Vec::new();
+        let mut take = |rooms: &mut Rooms, there: u32| {
+            let taken = rooms.take("operator".to_owned(), 3, |name| {
+                counted.push(name.to_owned());
+                Ok(there)
+            });
+            (taken.is_ok(), counted.len())
+        };
+        assert_eq!(take(&mut rooms, 1), (true, 1));
+        assert_eq!(take(&mut rooms, 9), (true, 1), "it remembers 2");
+        assert_eq!(take(&mut rooms, 3), (false, 2), "it remembers 3, and so counts");
+        assert_eq!(take(&mut rooms, 2), (true, 3), "one has gone meanwhile");
+        assert_eq!(take(&mut rooms, 0), (true, 4));
+        rooms.add("operator");
+        assert_eq!(take(&mut rooms, 9), (true, 4), "it remembers 2");
+        assert_eq!(take(&mut rooms, 0), (true, 5));
+        rooms.forget_all();
+        assert_eq!(take(&mut rooms, 3), (false, 6));
+    }
+}
