@@ -17,8 +17,10 @@ const APPLICATION_ID: i32 = 0x436c_7667;
 /// Only another program that looks into the database can hold us up; it gets this long.
 const BUSY_MILLIS: u64 = 5_000;
 /// Keys lie in the order of their digests, so each write touches pages all over the table: with SQLite's
-/// usual 2 MB it would read most of them again each time.
-const WRITER_CACHE_KIB: i32 = 64 * 1024;
+/// usual 2 MB it would read most of them again each time. But nearly every commit goes through all pages in the
+/// cache: where a page was split, SQLite lends it a number beyond the file's end and then looks for such pages. At
+/// 64 MB that took more than the reading saved.
+const WRITER_CACHE_KIB: i32 = 16 * 1024;
 /// For the same reason a group of writes fills SQLite's usual 1,000 pages at once, and would be followed by
 /// a checkpoint every time. At this size the log has 32 MB, which a start replays in well under a second.
 const CHECKPOINT_PAGES: i32 = 8_000;
