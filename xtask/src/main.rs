@@ -3,6 +3,7 @@
 
 mod bench;
 mod deny;
+mod nightly;
 mod prerequisites;
 mod run;
 mod test;
@@ -19,8 +20,10 @@ The project's own chores.
   cargo xtask tidy           the house rules that no compiler knows
   cargo xtask deny           licences, sources and duplicates of all dependencies, with cargo-deny;
                              installs it if it is missing (some minutes)
+  cargo xtask nightly        what takes too long for every change: every order of events in a model of the key
+                             table, many more cases of the properties, a million rows
   cargo xtask bench          speed against the limit and against what people would use instead; needs wrk,
-                             nginx and taskset, and with BENCH_POSTGRES=postgres://… and node more peers
+                             nginx and taskset, and measures more peers where PostgreSQL and npm are installed
 ";
 
 fn main() -> ExitCode {
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
         ["test", "--quick"] => test::everything(false),
         ["tidy"] => tidy::check(&root()),
         ["bench"] => bench::run(&root()),
+        ["nightly"] => nightly::run(),
         ["deny"] => deny::check(deny::Missing::Install) != deny::Outcome::Failed,
         ["--help" | "-h" | "help"] => {
             print!("{HELP}");

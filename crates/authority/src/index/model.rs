@@ -2,6 +2,7 @@
 //! memory, so it is not among the ordinary tests:
 //!
 //! ```sh
+//! cargo xtask nightly     # among other things
 //! RUSTFLAGS="--cfg claviger_loom" cargo test --release -p claviger-authority --lib index::model
 //! ```
 //!
