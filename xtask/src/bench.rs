@@ -19,13 +19,13 @@ pub(crate) fn run(root: &Path) -> bool {
     if exists("npm") {
         step(Command::new("npm").args(["ci", "--silent"]).current_dir(&better_auth));
     }
-    cargo(&["build", "--release", "--package", "claviger", "--package", "benches"])
+    cargo(&["build", "--profile", "dist", "--package", "claviger", "--package", "benches"])
         && step(
             Command::new("cargo").args(["build", "--release", "--target-dir", "target"]).current_dir(&peers),
         )
-        && cargo(&["run", "--release", "--package", "benches", "--bin", "bench-index"])
-        && cargo(&["run", "--release", "--package", "benches", "--bin", "bench-store"])
-        && cargo(&["run", "--release", "--package", "benches", "--bin", "bench-http"])
+        && cargo(&["run", "--profile", "dist", "--package", "benches", "--bin", "bench-index"])
+        && cargo(&["run", "--profile", "dist", "--package", "benches", "--bin", "bench-store"])
+        && cargo(&["run", "--profile", "dist", "--package", "benches", "--bin", "bench-http"])
 }
 
 fn step(command: &mut Command) -> bool {

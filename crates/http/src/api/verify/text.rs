@@ -2,8 +2,7 @@
 //! at each character for what has to be escaped takes as long as the decision. Identifiers, references, scopes and
 //! codes have nothing to escape, by their types; whatever may have is left to the serialiser.
 
-use std::fmt::Display;
-use std::io::Write as _;
+use std::fmt::{Display, Write as _};
 
 use serde::Serialize;
 
@@ -13,99 +12,99 @@ use super::wire::{GrantsAnswer, VerifyAnswer};
 const ANSWER_BYTES: usize = 512;
 
 /// One answer.
-pub(super) fn of(answer: &VerifyAnswer<'_>) -> Vec<u8> {
-    let mut text = Vec::with_capacity(ANSWER_BYTES);
+pub(super) fn of(answer: &VerifyAnswer<'_>) -> String {
+    let mut text = String::with_capacity(ANSWER_BYTES);
     write(&mut text, answer);
     text
 }
 
 /// The answers to a batch.
-pub(super) fn of_batch(answers: &[VerifyAnswer<'_>]) -> Vec<u8> {
-    let mut text = Vec::with_capacity(answers.len() * ANSWER_BYTES);
-    text.extend_from_slice(b"{\"results\":[");
+pub(super) fn of_batch(answers: &[VerifyAnswer<'_>]) -> String {
+    let mut text = String::with_capacity(answers.len() * ANSWER_BYTES);
+    text.push_str("{\"results\":[");
     list(&mut text, answers, write);
-    text.extend_from_slice(b"]}");
+    text.push_str("]}");
     text
 }
 
-fn write(text: &mut Vec<u8>, answer: &VerifyAnswer<'_>) {
-    text.extend_from_slice(if answer.valid { b"{\"valid\":true" } else { b"{\"valid\":false" });
-    text.extend_from_slice(b",\"code\":");
+fn write(text: &mut String, answer: &VerifyAnswer<'_>) {
+    text.push_str(if answer.valid { "{\"valid\":true" } else { "{\"valid\":false" });
+    text.push_str(",\"code\":");
     quoted(text, &answer.code);
-    text.extend_from_slice(b",\"key_id\":");
+    text.push_str(",\"key_id\":");
     optional(text, answer.key_id.as_ref(), |text, id| quoted(text, &id.0));
-    text.extend_from_slice(b",\"kind\":");
+    text.push_str(",\"kind\":");
     optional(text, answer.kind.as_ref(), quoted);
-    text.extend_from_slice(b",\"authority\":");
+    text.push_str(",\"authority\":");
     optional(text, answer.authority.as_ref(), |text, authority| quoted(text, &authority.0));
-    text.extend_from_slice(b",\"scopes\":");
+    text.push_str(",\"scopes\":");
     optional(text, answer.scopes.as_ref(), |text, scopes| {
-        text.push(b'[');
+        text.push('[');
         list(text, scopes.0.iter(), quoted);
-        text.push(b']');
+        text.push(']');
     });
-    text.extend_from_slice(b",\"expires_at\":");
+    text.push_str(",\"expires_at\":");
     optional(text, answer.expires_at.as_ref(), quoted);
-    text.extend_from_slice(b",\"grants\":");
+    text.push_str(",\"grants\":");
     grants(text, &answer.grants);
-    text.extend_from_slice(b",\"version\":");
+    text.push_str(",\"version\":");
     optional(text, answer.version.as_ref(), number);
     if let Some(seconds) = &answer.retry_after_seconds {
-        text.extend_from_slice(b",\"retry_after_seconds\":");
+        text.push_str(",\"retry_after_seconds\":");
         number(text, seconds);
     }
     if let Some(reasons) = &answer.reasons {
-        text.extend_from_slice(b",\"reasons\":");
+        text.push_str(",\"reasons\":");
         escaped(text, reasons);
     }
-    text.push(b'}');
+    text.push('}');
 }
 
-fn grants(text: &mut Vec<u8>, grants: &GrantsAnswer<'_>) {
+fn grants(text: &mut String, grants: &GrantsAnswer<'_>) {
     if grants.secrets.is_empty() && grants.databases.is_empty() {
-        text.extend_from_slice(b"{\"secrets\":[],\"databases\":[]}");
+        text.push_str("{\"secrets\":[],\"databases\":[]}");
     } else {
         escaped(text, grants);
     }
 }
 
-fn optional<T>(text: &mut Vec<u8>, value: Option<&T>, write: impl Fn(&mut Vec<u8>, &T)) {
+fn optional<T>(text: &mut String, value: Option<&T>, write: impl Fn(&mut String, &T)) {
     match value {
         Some(value) => write(text, value),
-        None => text.extend_from_slice(b"null"),
+        None => text.push_str("null"),
     }
 }
 
-fn list<T>(text: &mut Vec<u8>, values: impl IntoIterator<Item = T>, write: impl Fn(&mut Vec<u8>, T)) {
+fn list<T>(text: &mut String, values: impl IntoIterator<Item = T>, write: impl Fn(&mut String, T)) {
     for (n, value) in values.into_iter().enumerate() {
         if n > 0 {
-            text.push(b',');
+            text.push(',');
         }
         write(text, value);
     }
 }
 
 /// A text that has nothing to escape.
-fn quoted(text: &mut Vec<u8>, value: &impl Display) {
-    text.push(b'"');
+fn quoted(text: &mut String, value: &impl Display) {
+    text.push('"');
     let start = text.len();
     // Writing to memory does not fail.
     let _ = write!(text, "{value}");
     debug_assert!(
-        text[start..].iter().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')),
+        text[start..].bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')),
         "a text that has to be escaped"
     );
-    text.push(b'"');
+    text.push('"');
 }
 
-fn number(text: &mut Vec<u8>, value: &impl Display) {
+fn number(text: &mut String, value: &impl Display) {
     let _ = write!(text, "{value}");
 }
 
 /// Whatever may hold any character.
-fn escaped(text: &mut Vec<u8>, value: &impl Serialize) {
+fn escaped(text: &mut String, value: &impl Serialize) {
     // Every field has a form in JSON.
-    let _ = serde_json::to_writer(text, value);
+    text.push_str(&serde_json::to_string(value).unwrap_or_default());
 }
 
 #[cfg(test)]
@@ -135,7 +134,7 @@ mod tests {
     }
 
     fn check(answer: &VerifyAnswer<'_>) {
-        let written = String::from_utf8(of(answer)).unwrap();
+        let written = of(answer);
         assert_eq!(written, serde_json::to_string(answer).unwrap());
     }
 
@@ -163,7 +162,7 @@ mod tests {
         let reasons = Some(vec![ReasonAnswer::of(claviger_core::decide::Reason::KeyActive)]);
         check(&VerifyAnswer { reasons, retry_after_seconds: Some(3), ..answer(&scopes) });
         let both = [answer(&scopes), answer(&none)];
-        let batch = String::from_utf8(of_batch(&both)).unwrap();
+        let batch = of_batch(&both);
         let expect = serde_json::json!({"results": both});
         assert_eq!(serde_json::from_str::<serde_json::Value>(&batch).unwrap(), expect);
     }
