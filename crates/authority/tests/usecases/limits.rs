@@ -35,7 +35,16 @@ async fn unexpired_keys_of_one_authority() {
     house.authority.update_key(&house.ada(), id, disabled, None).await.unwrap();
     assert_eq!(code(create(house.of_ada(), None).await), "key_limit_reached", "a disabled one counts");
     house.authority.delete_key(&house.ada(), id, None).await.unwrap();
-    create(house.of_ada(), None).await.unwrap();
+    let last = create(house.of_ada(), Some(60)).await.unwrap();
+    // One that has expired needs room again to come back.
+    house.pass(60_000);
+    let other = create(house.of_ada(), None).await.unwrap();
+    let for_ever = KeyPatch { expires_at: Some(None), ..KeyPatch::default() };
+    let revived = house.authority.update_key(&house.ada(), last, for_ever.clone(), None).await;
+    assert_eq!(code(revived), "key_limit_reached");
+    house.authority.delete_key(&house.ada(), other, None).await.unwrap();
+    house.authority.update_key(&house.ada(), last, for_ever, None).await.unwrap();
+    assert_eq!(code(create(house.of_ada(), None).await), "key_limit_reached");
 }
 
 /// Traffic does not wait for its record: what finds no room is dropped, and counted.

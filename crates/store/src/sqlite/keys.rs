@@ -195,12 +195,30 @@ pub(crate) fn by_ids(conn: &Connection, ids: &[KeyId]) -> Result<Vec<StoredKey>>
 
 /// Replaces what may change of a key.
 pub(crate) fn update(write: &mut Write<'_>, next: KeyRecord, expected: u64) -> Result<()> {
+    let authority = next.entry.rights.authority.to_string();
+    replace(write, next, expected)?;
+    // A later date may have made it one that counts.
+    write.rooms.add(&authority);
+    Ok(())
+}
+
+/// Replaces what may change of a key that has expired by now and will have no more: it needs room like a new one.
+pub(crate) fn revive(
+    write: &mut Write<'_>,
+    next: KeyRecord,
+    expected: u64,
+    now: UnixSeconds,
+    limit: u32,
+) -> Result<()> {
+    check_room(write.conn, write.rooms, &next, now, limit, None)?;
+    replace(write, next, expected)
+}
+
+fn replace(write: &mut Write<'_>, next: KeyRecord, expected: u64) -> Result<()> {
     let place = place(&next.entry.id);
     place.check_follows(write.conn, next.revision, expected)?;
     let changed = execute(write.conn, UPDATE, &next, None)?;
     place.check_one(write.conn, changed, Some(expected))?;
-    // A later date may have made it one that counts.
-    write.rooms.add(&next.entry.rights.authority.to_string());
     write.touch(ChangeItem::Key(next.digest, next.entry));
     Ok(())
 }

@@ -34,6 +34,21 @@ impl Store {
         self.backend.write(audit, move |write| keys::update(write, next, expected_revision)).await
     }
 
+    /// The same for a key that has expired by now and will have no more: it is counted against the limit of
+    /// its authority like a new one.
+    ///
+    /// # Errors
+    /// Those of [`Store::update_key`], and [`StoreError::Limit`](crate::StoreError::Limit).
+    pub async fn revive_key(
+        &self,
+        next: KeyRecord,
+        expected_revision: u64,
+        (now, limit): (UnixSeconds, u32),
+        audit: Audit,
+    ) -> Result<Committed<()>> {
+        self.backend.write(audit, move |write| keys::revive(write, next, expected_revision, now, limit)).await
+    }
+
     /// Deletes a key; with a revision, only at that revision.
     ///
     /// # Errors
