@@ -58,6 +58,26 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
     }
 
+    /// A key that everybody on the way could read.
+    #[must_use]
+    pub fn insecure_transport() -> Self {
+        let detail = "The key travelled over plain HTTP. Use HTTPS, and consider replacing the key.";
+        Self::new(StatusCode::FORBIDDEN, "insecure_transport", detail)
+    }
+
+    /// A method that an address does not take; whoever answers adds `Allow`.
+    #[must_use]
+    pub fn method_not_allowed() -> Self {
+        let detail = "This address does not take this method; `Allow` names those it does.";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+    }
+
+    /// What is left of an address without its key is none.
+    #[must_use]
+    pub fn unreadable_address() -> Self {
+        Self::bad_request("bad_request", "The address cannot be read.")
+    }
+
     /// Adds a header.
     #[must_use]
     pub fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {

@@ -8,7 +8,7 @@ use claviger_core::decide::{Credential, Place, Reasons, Refusal, authenticate};
 use claviger_core::quota::Metered;
 use http::header::ORIGIN;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, Uri};
 
 use crate::client::client_of;
 use crate::credential::{self, Query, Slots};
@@ -50,8 +50,7 @@ impl Arrival {
         let found = credential::read(request.headers(), request.uri().query(), slots)?;
         let key = found.key();
         if key.is_some() && client.is_some_and(|client| !client.secure) {
-            let detail = "The key travelled over plain HTTP. Use HTTPS, and consider replacing the key.";
-            return Err(Problem::new(StatusCode::FORBIDDEN, "insecure_transport", detail));
+            return Err(Problem::insecure_transport());
         }
         Ok(Self {
             credential: state.authority.identify(key),
@@ -75,10 +74,9 @@ impl Arrival {
             None => uri.path().to_owned(),
             Some(query) => format!("{}?{query}", uri.path()),
         };
-        let unreadable = || Problem::bad_request("bad_request", "The address cannot be read.");
         let mut parts = uri.clone().into_parts();
-        parts.path_and_query = Some(PathAndQuery::try_from(text).map_err(|_| unreadable())?);
-        Uri::from_parts(parts).map(Some).map_err(|_| unreadable())
+        parts.path_and_query = Some(PathAndQuery::try_from(text).map_err(|_| Problem::unreadable_address())?);
+        Uri::from_parts(parts).map(Some).map_err(|_| Problem::unreadable_address())
     }
 }
 

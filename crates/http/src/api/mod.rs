@@ -36,7 +36,7 @@ use http::header::{
     ALLOW, AUTHORIZATION, CACHE_CONTROL, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use tower::ServiceExt;
@@ -82,15 +82,10 @@ pub fn router(state: AppState) -> (Router, Document) {
         .layer(Extension(openapi::Written::of(&whole)))
         .layer(Extension(playground::Page::of(&whole)))
         .fallback(|| async { crate::extract::not_found() })
-        .method_not_allowed_fallback(|| async { method_not_allowed() })
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(state);
     (router, document)
-}
-
-fn method_not_allowed() -> Problem {
-    let detail = "This address does not take this method; `Allow` names those it does.";
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
 }
 
 /// What an answer of the API consists of: a verification is in one piece, everything else comes from the router.

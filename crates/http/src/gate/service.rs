@@ -5,7 +5,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use claviger_authority::CallerCredential;
 use claviger_core::decide::{self, Credential, Place, Refusal, Request as Asked};
 use claviger_core::key::PresentedKey;
 use claviger_core::quota::Metered;
@@ -101,8 +100,7 @@ impl Gate {
         let found = credential::read(&parts.headers, parts.uri.query(), slots)?;
         let key = found.key();
         if key.is_some() && !client.secure {
-            let detail = "The key travelled over plain HTTP. Use HTTPS, and consider replacing the key.";
-            return Err(Problem::new(StatusCode::FORBIDDEN, "insecure_transport", detail));
+            return Err(Problem::insecure_transport());
         }
         let target = match &found.query_without {
             // A copy: a slice of the head would keep the client's read buffer from being used again.
@@ -143,11 +141,7 @@ impl Gate {
         let origin = parts.headers.get(ORIGIN).and_then(|value| value.to_str().ok());
         let place = Place { address: Some(client.address), origin };
         let view = authority.index().view();
-        let credential = match identified {
-            CallerCredential::Anonymous => Credential::Anonymous,
-            CallerCredential::Key(digest) => view.key(&digest).map_or(Credential::Unknown, Credential::Key),
-            CallerCredential::Unknown | CallerCredential::Account(_) => Credential::Unknown,
-        };
+        let credential = identified.look_up(&view);
         let (method, target, state) = (&parts.method, matched.reference(), &self.state);
         let passage = Passage { state, route, method, target, credential, client, id };
         let action = route.action();
@@ -188,8 +182,7 @@ struct Judged {
 /// The path and query without the credential.
 fn without_key(path: &str, rest: Option<&str>) -> Result<PathAndQuery, Problem> {
     let text = rest.map_or_else(|| path.to_owned(), |rest| format!("{path}?{rest}"));
-    PathAndQuery::try_from(text)
-        .map_err(|_| Problem::bad_request("bad_request", "The address cannot be read."))
+    PathAndQuery::try_from(text).map_err(|_| Problem::unreadable_address())
 }
 
 /// The gateway as a service for one connection, made by [`crate::serve::serve_with`].
@@ -373,8 +366,7 @@ fn other_methods(methods: &[&http::Method]) -> Problem {
     }
     names.sort_unstable();
     names.dedup();
-    let detail = "This address does not take this method; `Allow` names those it does.";
-    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
+    let problem = Problem::method_not_allowed();
     match HeaderValue::from_str(&names.join(", ")) {
         Ok(allow) => problem.with(ALLOW, allow),
         Err(_) => problem,

@@ -24,7 +24,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Answering, ApiBody, Shared, arrival, finish, method_not_allowed};
+use super::{Answering, ApiBody, Shared, arrival, finish};
 use crate::problem::Problem;
 use crate::request_id::RequestId;
 use crate::serve::Peer;
@@ -70,7 +70,8 @@ where
             }))
         }
         _ => {
-            let problem = method_not_allowed().with(ALLOW, HeaderValue::from_static("GET,HEAD,POST"));
+            let problem =
+                Problem::method_not_allowed().with(ALLOW, HeaderValue::from_static("GET,HEAD,POST"));
             Answering::Now(Some(response(shared, Err(problem), None, &id)))
         }
     }
