@@ -178,6 +178,14 @@ pub(crate) fn from_slice<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Pr
     })
 }
 
+/// What the standard library says of a value in a query, and what to do about it.
+const PLAINLY: [(&str, &str); 4] = [
+    ("invalid digit found in string", "write a whole number from 0"),
+    ("cannot parse integer from empty string", "write a whole number from 0"),
+    ("number too large to fit in target type", "the number is too large"),
+    ("provided string was not `true` or `false`", "write `true` or `false`"),
+];
+
 /// What serde says of a body, without the values that it quotes: those stand in double quotes, the names
 /// of fields in backticks. An unknown field is a value, too: its name came from outside.
 fn without_values(message: &str) -> String {
@@ -189,6 +197,10 @@ fn without_values(message: &str) -> String {
             let known = known.trim_start_matches("one of ");
             return format!("There is a {what} that is not known here; known are {known}");
         }
+    }
+    let plainly = PLAINLY.iter().find_map(|(said, meant)| Some((message.strip_suffix(said)?, meant)));
+    if let Some((field, meant)) = plainly {
+        return format!("{field}{meant}");
     }
     let mut text = String::new();
     for (n, part) in message.split('"').enumerate() {
@@ -314,6 +326,19 @@ mod tests {
         name: String,
         #[serde(default)]
         count: u32,
+    }
+
+    #[test]
+    fn values_of_a_query_are_refused_in_plain_words() {
+        let check = |query: &str, expect: &str| {
+            let uri = format!("/?name=x&{query}").parse().unwrap();
+            let told = query_of::<Body>(&uri).map(|body| body.count).map_err(|problem| problem.detail);
+            assert_eq!(told.err().unwrap_or_default(), expect, "{query}");
+        };
+        check("count=1", "");
+        check("count=x", "The query: count: write a whole number from 0.");
+        check("count=", "The query: count: write a whole number from 0.");
+        check("count=99999999999", "The query: count: the number is too large.");
     }
 
     #[test]

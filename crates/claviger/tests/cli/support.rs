@@ -125,17 +125,21 @@ impl Server {
 pub(crate) struct Demo {
     pub(crate) facts: serde_json::Value,
     _process: Running,
+    /// It is killed, and so leaves its own folder behind: in this one.
+    _temporary: TempDir,
 }
 
 impl Demo {
     pub(crate) fn start() -> Self {
         let ports =
             ["--listen", "127.0.0.1:0", "--gateway-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+        let temporary = tempfile::tempdir().unwrap();
         let mut command = program(&["demo", "--json"]);
+        command.env("TMPDIR", temporary.path());
         let mut child = command.args(ports).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Self { facts: serde_json::from_str(&line).unwrap(), _process: Running(child) }
+        Self { facts: serde_json::from_str(&line).unwrap(), _process: Running(child), _temporary: temporary }
     }
 
     pub(crate) fn fact(&self, pointer: &str) -> String {
