@@ -180,8 +180,8 @@ pub(crate) fn from_slice<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Pr
 
 /// What the standard library says of a value in a query, and what to do about it.
 const PLAINLY: [(&str, &str); 4] = [
-    ("invalid digit found in string", "write a whole number from 0"),
-    ("cannot parse integer from empty string", "write a whole number from 0"),
+    ("invalid digit found in string", "write a whole number"),
+    ("cannot parse integer from empty string", "write a whole number"),
     ("number too large to fit in target type", "the number is too large"),
     ("provided string was not `true` or `false`", "write `true` or `false`"),
 ];
@@ -336,8 +336,8 @@ mod tests {
             assert_eq!(told.err().unwrap_or_default(), expect, "{query}");
         };
         check("count=1", "");
-        check("count=x", "The query: count: write a whole number from 0.");
-        check("count=", "The query: count: write a whole number from 0.");
+        check("count=x", "The query: count: write a whole number.");
+        check("count=", "The query: count: write a whole number.");
         check("count=99999999999", "The query: count: the number is too large.");
     }
 
