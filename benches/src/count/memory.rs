@@ -63,7 +63,7 @@ fn presented<'t>(world: &World, text: &'t str) -> Option<PresentedKey<'t>> {
 /// Whether the key is known and active.
 fn verified(world: &World, text: &str) -> bool {
     let Some(presented) = presented(world, text) else { return false };
-    let view = world.index.view();
+    let view = world.index.view_to_measure();
     let key = view.key(&presented.digest());
     key.is_some_and(|key| key.standing(NOW) == Standing::Active && black_box(key.id.bits()) != 0)
 }
@@ -71,7 +71,7 @@ fn verified(world: &World, text: &str) -> bool {
 /// Whether the key may read this target.
 fn decided(world: &World, text: &str, target: Target<'_>) -> bool {
     let Some(presented) = presented(world, text) else { return false };
-    let view = world.index.view();
+    let view = world.index.view_to_measure();
     let credential = view.key(&presented.digest()).map_or(Credential::Unknown, Credential::Key);
     let request = Request::new(Action::literal("notebook", "read"), target);
     black_box(decide(&view, Policy::default(), credential, &request, NOW).outcome).is_ok()

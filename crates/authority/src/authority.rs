@@ -10,7 +10,9 @@ use claviger_core::history::HistoryEntry;
 use claviger_core::id::{Id, KeyId, Tag};
 use claviger_core::key::{Actor, Formats, PresentedKey};
 use claviger_core::scope::Action;
-use claviger_store::{Audit, ChangeSink, Committed, SqliteOptions, Store, StoreError};
+use claviger_store::{
+    Audit, ChangeSink, Committed, NotApplied, SqliteOptions, Store, StoreError, WriterHealth,
+};
 use tokio::sync::watch;
 
 use crate::caller::{Caller, CallerCredential};
@@ -22,6 +24,7 @@ use crate::limiter::Limiter;
 use crate::notes::Notes;
 use crate::password::Passwords;
 use crate::ports::Ports;
+use crate::read::NotFresh;
 use crate::settings::{InForce, Settings};
 use crate::usage::Usage;
 
@@ -34,6 +37,7 @@ pub struct Authority {
 pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) index: Arc<Index>,
+    pub(crate) health: WriterHealth,
     pub(crate) ports: Ports,
     pub(crate) settings: InForce,
     pub(crate) formats: Arc<Formats>,
@@ -80,9 +84,10 @@ struct IndexSink {
 }
 
 impl ChangeSink for IndexSink {
-    fn apply(&mut self, change: &Change) {
-        self.index.apply(change);
+    fn apply(&mut self, change: &Change) -> Result<(), NotApplied> {
+        let applied = self.index.apply(change);
         self.applied.send_replace(change.sequence);
+        applied.map_err(|error| NotApplied { sequence: change.sequence, reason: error.to_string() })
     }
 }
 
@@ -98,7 +103,12 @@ impl Authority {
         let sink = IndexSink { index: index.clone(), applied: sender };
         let store = Store::open(options, Box::new(move |buffer| random.fill(buffer)), Box::new(sink)).await?;
         let (loader, sequence) = store.load(Loader::new(index.clone())).await?;
-        let quotas = loader.finish(sequence);
+        let quotas = loader.finish(sequence).map_err(|error| StoreError::Inconsistent {
+            table: "keys",
+            row: error.known().to_string(),
+            detail: error.to_string(),
+        })?;
+        let health = store.health().clone();
         let known = store
             .remember_formats(settings.formats.iter().map(|(_, format)| format.clone()).collect())
             .await?;
@@ -108,6 +118,7 @@ impl Authority {
         let shared = Shared {
             store,
             index,
+            health,
             ports,
             settings: InForce::new(settings),
             formats,
@@ -162,12 +173,6 @@ impl Authority {
         self.shared.settings.policy()
     }
 
-    /// What verification reads.
-    #[must_use]
-    pub fn index(&self) -> &Index {
-        &self.shared.index
-    }
-
     /// The key formats, now and earlier.
     #[must_use]
     pub fn formats(&self) -> Arc<Formats> {
@@ -206,11 +211,12 @@ impl Authority {
         action: Action<'_>,
         target: Target<'_>,
     ) -> Result<Permitted> {
-        let view = self.shared.index.view();
         let request = Request { place: caller.place(), ..Request::new(action, target) };
-        let outcome = self.decide(&view, caller.credential(&view), &request).outcome;
-        let permit = outcome.map_err(|refusal| Error::refused(refusal, action))?;
-        Permitted::of(&permit).ok_or_else(|| Error::refused(Refusal::CredentialsRequired, action))
+        self.read(|view| {
+            let outcome = self.decide(view, caller.credential(view), &request).outcome;
+            let permit = outcome.map_err(|refusal| Error::refused(refusal, action))?;
+            Permitted::of(&permit).ok_or_else(|| Error::refused(Refusal::CredentialsRequired, action))
+        })?
     }
 
     /// Whether the caller's credential is accepted at all.
@@ -218,23 +224,24 @@ impl Authority {
     /// # Errors
     /// The refusal.
     pub fn accepts(&self, caller: &Caller, action: Action<'_>) -> Result<()> {
-        let view = self.shared.index.view();
-        let credential = caller.credential(&view);
-        if matches!(credential, Credential::Anonymous) {
-            return Err(Error::refused(Refusal::CredentialsRequired, action));
-        }
-        decide::authenticate(&view, credential, caller.place(), self.now(), &mut decide::Reasons::default())
-            .map_err(|refusal| Error::refused(refusal, action))
+        let now = self.now();
+        let accepted = self.read(|view| {
+            let credential = caller.credential(view);
+            if matches!(credential, Credential::Anonymous) {
+                return Err(Refusal::CredentialsRequired);
+            }
+            decide::authenticate(view, credential, caller.place(), now, &mut decide::Reasons::default())
+        })?;
+        accepted.map_err(|refusal| Error::refused(refusal, action))
     }
 
     /// Who the caller is, if it is anybody; whether it may do something is not asked.
-    pub(crate) fn acting(&self, caller: &Caller) -> Option<Permitted> {
-        let view = self.shared.index.view();
-        match caller.credential(&view) {
+    pub(crate) fn acting(&self, caller: &Caller) -> Result<Option<Permitted>, NotFresh> {
+        self.read(|view| match caller.credential(view) {
             Credential::SignedIn(id) => Some(Permitted { actor: Actor::Account(id), key: None }),
             Credential::Key(key) => Some(Permitted { actor: Actor::Key(key.id), key: Some(key.id) }),
             Credential::Anonymous | Credential::Unknown => None,
-        }
+        })
     }
 
     /// A new identifier.
@@ -310,19 +317,20 @@ impl Authority {
     /// Waits until the index knows whatever the store had committed when this was called.
     pub(crate) async fn settle(&self) -> Result<()> {
         let committed = self.shared.store.sequence().await?;
-        if self.shared.index.applied() >= committed {
-            return Ok(());
+        if self.shared.index.applied() < committed {
+            let mut applied = self.shared.applied.clone();
+            // The sender lives in the writer: if it is gone, the change never arrives.
+            applied.wait_for(|applied| *applied >= committed).await.map_err(|_| NotFresh)?;
         }
-        let mut applied = self.shared.applied.clone();
-        let known = applied.wait_for(|applied| *applied >= committed).await;
-        known.map(|_| ()).map_err(|_| Error::Store(StoreError::NotFound))
+        Ok(self.check_freshness()?)
     }
 
-    /// Whether the store answers.
+    /// Whether verification can be served: the index may be trusted, and the store answers.
     ///
     /// # Errors
-    /// What the store says.
+    /// [`Error::NotFresh`], or what the store says.
     pub async fn ready(&self) -> Result<Sequence> {
+        self.check_freshness()?;
         Ok(self.shared.store.sequence().await?)
     }
 

@@ -36,6 +36,9 @@ pub enum Error {
         /// What is in the way, and what to do.
         detail: String,
     },
+    /// What this node has in memory may lack a committed change, so it decides nothing.
+    #[error("this node may lack a committed change")]
+    NotFresh,
     /// The store cannot answer.
     #[error(transparent)]
     Store(StoreError),

@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::idempotency::Idempotency;
 use crate::keys::{ATTEMPTS_MAX, contended};
 use crate::listing::visible;
+use crate::read::NotFresh;
 
 /// A team to be made.
 #[derive(Debug, Clone)]
@@ -96,7 +97,10 @@ impl Authority {
         new: NewTeam,
         idempotency: Option<Idempotency>,
     ) -> Result<Changed<TeamRecord>> {
-        let owner = new.owner.or_else(|| self.account_of(caller));
+        let owner = match new.owner {
+            Some(owner) => Some(owner),
+            None => self.account_of(caller)?,
+        };
         let target = owner.map_or(Target::Operator, Target::Account);
         let by = self.permit(caller, TeamId::action("create"), target)?;
         self.may_name(caller, new.external_id.is_some())?;
@@ -129,9 +133,8 @@ impl Authority {
     }
 
     /// The account that a caller acts as, if it does.
-    pub(crate) fn account_of(&self, caller: &Caller) -> Option<AccountId> {
-        let view = self.shared.index.view();
-        match caller.credential(&view) {
+    pub(crate) fn account_of(&self, caller: &Caller) -> Result<Option<AccountId>, NotFresh> {
+        self.read(|view| match caller.credential(view) {
             Credential::SignedIn(id) => Some(id),
             Credential::Key(key) => match key.rights.authority {
                 KeyAuthority::Account(id) => Some(id),
@@ -141,18 +144,19 @@ impl Authority {
                 | KeyAuthority::Operator => None,
             },
             Credential::Anonymous | Credential::Unknown => None,
-        }
+        })
     }
 
-    pub(crate) fn is_operator(&self, caller: &Caller) -> bool {
-        let view = self.shared.index.view();
-        matches!(caller.credential(&view), Credential::Key(key) if key.rights.authority == KeyAuthority::Operator)
+    pub(crate) fn is_operator(&self, caller: &Caller) -> Result<bool, NotFresh> {
+        self.read(|view| {
+            matches!(caller.credential(view), Credential::Key(key) if key.rights.authority == KeyAuthority::Operator)
+        })
     }
 
     /// Whether the caller may say what the host calls something. The host takes whoever has its identifier for
     /// the one it means, so people must not be able to take one that is not theirs.
     pub(crate) fn may_name(&self, caller: &Caller, names: bool) -> Result<()> {
-        if names && !self.is_operator(caller) {
+        if names && !self.is_operator(caller)? {
             return Err(Error::invalid("external_id", "only operators say what the host calls something"));
         }
         Ok(())
@@ -177,9 +181,9 @@ impl Authority {
         mut filter: TeamFilter,
         page: Page<TeamId>,
     ) -> Result<Vec<TeamRecord>> {
-        if !self.is_operator(caller) {
+        if !self.is_operator(caller)? {
             // The teams of an account are listed to the account alone.
-            let own = self.account_of(caller);
+            let own = self.account_of(caller)?;
             filter.member = filter.member.or(own);
         }
         let target = match filter.member {
@@ -264,9 +268,9 @@ impl Authority {
         before: Option<G::Role>,
         after: Option<G::Role>,
     ) -> Result<Permitted> {
-        let view = self.shared.index.view();
         let change = id.role_change(before, after);
-        decide_role(&view, self.policy(), caller.credential(&view), caller.place(), change, self.now())
+        let (policy, place, now) = (self.policy(), caller.place(), self.now());
+        self.read(|view| decide_role(view, policy, caller.credential(view), place, change, now))?
             .map(Permitted::from)
             .map_err(|refusal| Error::refused(refusal, change.action()))
     }
@@ -274,8 +278,8 @@ impl Authority {
     /// Only accounts that exist become members, and nobody learns of one that does not.
     fn known_member(&self, account: AccountId) -> Result<()> {
         use claviger_core::decide::Snapshot;
-        let view = self.shared.index.view();
-        if view.account(account).is_some() { Ok(()) } else { Err(Error::not_found()) }
+        let known = self.read(|view| view.account(account).is_some())?;
+        if known { Ok(()) } else { Err(Error::not_found()) }
     }
 
     async fn change_group<G: Group>(
@@ -374,8 +378,8 @@ impl Authority {
         mut filter: ProjectFilter,
         page: Page<ProjectId>,
     ) -> Result<Vec<ProjectRecord>> {
-        if !self.is_operator(caller) && filter.holder.is_none() {
-            let own = self.account_of(caller);
+        if !self.is_operator(caller)? && filter.holder.is_none() {
+            let own = self.account_of(caller)?;
             filter.member = filter.member.or(own);
         }
         let target = match (filter.holder, filter.member) {

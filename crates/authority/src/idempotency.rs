@@ -63,7 +63,7 @@ impl Authority {
 
     /// Refuses a repeat before anything is looked at that the first request has changed.
     pub(crate) async fn refuse_repeat(&self, caller: &Caller, request: Option<&Idempotency>) -> Result<()> {
-        let Some(by) = self.acting(caller) else { return Ok(()) };
+        let Some(by) = self.acting(caller)? else { return Ok(()) };
         match self.once(by, request, "") {
             Some(once) => Ok(self.shared.store.check_once(once).await?),
             None => Ok(()),

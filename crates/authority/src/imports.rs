@@ -168,20 +168,17 @@ impl Authority {
         let action = KeyAction::Create.action();
         self.accepts(caller, action)?;
         let now = self.now();
-        let (rights, operator) = {
-            let view = self.shared.index.view();
-            match caller.credential(&view) {
-                Credential::Key(key) if !key.rights.scopes.cover(&action) => {
-                    return Err(Error::refused(Refusal::Forbidden(Missing::Scope), action));
-                }
-                Credential::Key(key) => {
-                    let operator = key.rights.authority == claviger_core::Authority::Operator;
-                    (Some(key.rights.to_rights()), operator)
-                }
-                Credential::SignedIn(_) | Credential::Anonymous | Credential::Unknown => (None, false),
+        let (rights, operator) = self.read(|view| match caller.credential(view) {
+            Credential::Key(key) if !key.rights.scopes.cover(&action) => {
+                Err(Error::refused(Refusal::Forbidden(Missing::Scope), action))
             }
-        };
-        let by = self.acting(caller).ok_or_else(|| Error::refused(Refusal::CredentialsRequired, action))?;
+            Credential::Key(key) => {
+                let operator = key.rights.authority == claviger_core::Authority::Operator;
+                Ok((Some(key.rights.to_rights()), operator))
+            }
+            Credential::SignedIn(_) | Credential::Anonymous | Credential::Unknown => Ok((None, false)),
+        })??;
+        let by = self.acting(caller)?.ok_or_else(|| Error::refused(Refusal::CredentialsRequired, action))?;
         // Its rows could be among those, and would be taken for duplicates.
         self.clear_stale_imports().await?;
         if self.shared.imports.lock().len() >= IMPORTS_OPEN_MAX {
@@ -325,15 +322,18 @@ impl Authority {
             let authorities = session.authorities.values().map(|(authority, _)| authority.clone());
             (session.rights.clone(), authorities.collect::<Vec<_>>())
         })?;
-        let view = self.shared.index.view();
-        let credential = caller.credential(&view);
-        if let (Some(rights), Credential::Key(key)) = (&rights, credential)
-            && !key.rights.to_rights().include(rights)
-        {
-            return Err(changed());
-        }
-        let manages = |authority| claviger_core::decide::manages(&view, self.policy(), credential, authority);
-        if authorities.iter().all(manages) { Ok(()) } else { Err(changed()) }
+        let unchanged = self.read(|view| {
+            let credential = caller.credential(view);
+            if let (Some(rights), Credential::Key(key)) = (&rights, credential)
+                && !key.rights.to_rights().include(rights)
+            {
+                return false;
+            }
+            let manages =
+                |authority| claviger_core::decide::manages(view, self.policy(), credential, authority);
+            authorities.iter().all(manages)
+        })?;
+        if unchanged { Ok(()) } else { Err(changed()) }
     }
 
     fn import_audit(&self, caller: &Caller, by: Permitted, import: ImportId, session: &Session) -> Audit {
@@ -398,7 +398,7 @@ impl Authority {
         go_on: impl FnOnce(&mut Session) -> T,
     ) -> Result<T> {
         self.accepts(caller, KeyAction::Create.action())?;
-        let by = self.acting(caller);
+        let by = self.acting(caller)?;
         let mut sessions = self.shared.imports.lock();
         match sessions.get_mut(&import) {
             Some(session) if by.is_some_and(|by| by.actor == session.by.actor) => Ok(go_on(session)),

@@ -98,9 +98,8 @@ impl Authority {
         id: Option<KeyId>,
         rights: &Rights,
     ) -> Result<Permitted> {
-        let view = self.shared.index.view();
-        let credential = caller.credential(&view);
-        decide_key(&view, self.policy(), credential, caller.place(), action, (id, rights), self.now())
+        let (policy, place, now) = (self.policy(), caller.place(), self.now());
+        self.read(|view| decide_key(view, policy, caller.credential(view), place, action, (id, rights), now))?
             .map(Permitted::from)
             .map_err(|refusal| Error::refused(refusal, action.action()))
     }
@@ -183,14 +182,13 @@ impl Authority {
     /// Whether what a key stands for exists and is open.
     pub(crate) fn exists(&self, authority: &KeyAuthority) -> Result<()> {
         use claviger_core::decide::Snapshot;
-        let view = self.shared.index.view();
-        let exists = match authority {
+        let exists = self.read(|view| match authority {
             KeyAuthority::Account(id) => view.account(*id).is_some_and(|account| !account.closed),
             KeyAuthority::Team(id) => view.team(*id).is_some_and(|team| !team.closed),
             KeyAuthority::Project(id) => view.project(*id).is_some_and(|project| !project.closed),
             KeyAuthority::Resource(resource) => view.resource(resource.reference.name()).is_some(),
             KeyAuthority::Operator => true,
-        };
+        })?;
         if exists { Ok(()) } else { Err(Error::not_found()) }
     }
 
@@ -263,8 +261,7 @@ impl Authority {
     /// The authority that a caller means that names none; nothing for operators, who mean all.
     pub(crate) fn own_authority(&self, caller: &Caller, action: Action<'_>) -> Result<Option<KeyAuthority>> {
         self.accepts(caller, action)?;
-        let view = self.shared.index.view();
-        match caller.credential(&view) {
+        self.read(|view| match caller.credential(view) {
             Credential::SignedIn(id) => Ok(Some(KeyAuthority::Account(id))),
             Credential::Key(key) => match key.rights.authority {
                 KeyAuthority::Operator => Ok(None),
@@ -276,7 +273,7 @@ impl Authority {
             Credential::Anonymous | Credential::Unknown => {
                 Err(Error::refused(Refusal::CredentialsRequired, action))
             }
-        }
+        })?
     }
 
     /// Changes a key. With a revision, only if the key is still at it.
@@ -381,24 +378,20 @@ impl Authority {
     /// Whatever keeps the credential from being accepted.
     pub async fn whoami(&self, caller: &Caller) -> Result<Whoami> {
         let action = KeyAction::Read.action();
-        let found = {
-            let view = self.shared.index.view();
-            let credential = caller.credential(&view);
-            authenticate(
-                &view,
-                credential,
-                caller.place(),
-                self.now(),
-                &mut claviger_core::decide::Reasons::default(),
-            )
-            .map_err(|refusal| Error::refused(refusal, action))?;
+        let now = self.now();
+        let found = self.read(|view| {
+            let credential = caller.credential(view);
+            let mut reasons = claviger_core::decide::Reasons::default();
+            authenticate(view, credential, caller.place(), now, &mut reasons)?;
             match credential {
-                Credential::SignedIn(id) => return Ok(Whoami::Account(id)),
-                Credential::Key(key) => key.id,
-                Credential::Anonymous | Credential::Unknown => {
-                    return Err(Error::refused(Refusal::CredentialsRequired, action));
-                }
+                Credential::SignedIn(id) => Ok(Err(id)),
+                Credential::Key(key) => Ok(Ok(key.id)),
+                Credential::Anonymous | Credential::Unknown => Err(Refusal::CredentialsRequired),
             }
+        })?;
+        let found = match found.map_err(|refusal| Error::refused(refusal, action))? {
+            Ok(key) => key,
+            Err(account) => return Ok(Whoami::Account(account)),
         };
         let stored = self.shared.store.key(found).await?;
         // Deleted between the two look-ups.

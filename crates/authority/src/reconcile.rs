@@ -193,12 +193,11 @@ impl Authority {
     ) -> Result<ResourceRecord> {
         let of =
             |detail: String| Error::invalid("resources", format_args!("{}: {detail}", described.reference));
-        let view = self.shared.index.view();
-        let held = match described.holder {
+        let held = self.read(|view| match described.holder {
             Holder::Account(id) => view.account(id).is_some(),
             Holder::Team(id) => view.team(id).is_some(),
             Holder::Project(id) => view.project(id).is_some(),
-        };
+        })?;
         if !held {
             return Err(of("there is no such holder".to_owned()));
         }

@@ -69,21 +69,23 @@ impl Authority {
             let detail = format!("it is one line of at most {HISTORY_DETAIL_CHARACTERS_MAX} characters");
             return Err(invalid("detail", &detail));
         }
-        let view = self.shared.index.view();
-        let Credential::Key(key) = caller.credential(&view) else {
-            return Err(Error::refused(Refusal::Forbidden(Missing::Scope), CREATE));
-        };
-        let own = key.rights.authority.to_authority();
-        let (by, authority) = self.may_report(caller, &view, &target, &own)?;
-        let actor = match entry.actor {
-            None => by.actor,
-            Some(account) if own == KeyAuthority::Operator || belongs(&view, &own, account) => {
-                Actor::Account(account)
-            }
-            Some(_) => {
-                return Err(invalid("actor", &"this account does not belong to what the key stands for"));
-            }
-        };
+        let (by, authority, actor) = self.read(|view| {
+            let Credential::Key(key) = caller.credential(view) else {
+                return Err(Error::refused(Refusal::Forbidden(Missing::Scope), CREATE));
+            };
+            let own = key.rights.authority.to_authority();
+            let (by, authority) = self.may_report(caller, view, &target, &own)?;
+            let actor = match entry.actor {
+                None => by.actor,
+                Some(account) if own == KeyAuthority::Operator || belongs(view, &own, account) => {
+                    Actor::Account(account)
+                }
+                Some(_) => {
+                    return Err(invalid("actor", &"this account does not belong to what the key stands for"));
+                }
+            };
+            Ok((by, authority, actor))
+        })??;
         Ok(HistoryEntry {
             at: self.now(),
             actor,

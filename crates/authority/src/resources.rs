@@ -14,6 +14,7 @@ use crate::caller::Caller;
 use crate::error::{Error, Result};
 use crate::keys::{ATTEMPTS_MAX, contended};
 use crate::listing::visible;
+use crate::read::NotFresh;
 
 /// A resource as its host describes it: the whole of it, each time.
 #[derive(Debug, Clone)]
@@ -127,7 +128,7 @@ impl Authority {
         } else {
             self.permit(caller, action("create"), target_of(description.holder))?;
         }
-        if !self.is_operator(caller) {
+        if !self.is_operator(caller)? {
             self.keeps_to_its_own(caller, description, before.as_ref())?;
         }
         Ok((before, by))
@@ -149,7 +150,7 @@ impl Authority {
             return Err(Error::invalid("versions", "only operators say what versions reference"));
         }
         let creator = description.creator;
-        if creator.is_some() && creator != self.account_of(caller) && creator != before.resource.creator {
+        if creator.is_some() && creator != self.account_of(caller)? && creator != before.resource.creator {
             return Err(Error::invalid("creator", "only operators name another account as the creator"));
         }
         Ok(())
@@ -160,8 +161,9 @@ impl Authority {
         description: &ResourceDescription,
         before: Option<&ResourceRecord>,
     ) -> Result<ResourceRecord> {
-        let view = self.shared.index.view();
-        if description.creator.is_some_and(|creator| view.account(creator).is_none()) {
+        let unknown =
+            self.read(|view| description.creator.is_some_and(|creator| view.account(creator).is_none()))?;
+        if unknown {
             return Err(Error::invalid("creator", "there is no such account"));
         }
         if description.audience == Audience::Shared && !matches!(description.holder, Holder::Team(_)) {
@@ -212,9 +214,8 @@ impl Authority {
                 selector: Selector::Any,
                 grants: Grants::default(),
             };
-            let view = self.shared.index.view();
             let authority = KeyAuthority::Resource(Box::new(resource));
-            manages(&view, self.policy(), caller.credential(&view), &authority)
+            self.read(|view| manages(view, self.policy(), caller.credential(view), &authority))?
         };
         let record = self.shared.store.resource(reference).await?.ok_or_else(Error::not_found)?;
         Ok((record, administers))
@@ -230,8 +231,8 @@ impl Authority {
         mut filter: ResourceFilter,
         page: Page<ResourceRef>,
     ) -> Result<Vec<ResourceRecord>> {
-        if !self.is_operator(caller) && filter.holder.is_none() {
-            filter.holder = self.holder_of(caller);
+        if !self.is_operator(caller)? && filter.holder.is_none() {
+            filter.holder = self.holder_of(caller)?;
         }
         self.permit(caller, action("read"), filter.holder.map_or(Target::Operator, target_of))?;
         let read = |page| self.shared.store.resources(filter.clone(), page);
@@ -244,9 +245,8 @@ impl Authority {
     }
 
     /// The container that a key stands for.
-    fn holder_of(&self, caller: &Caller) -> Option<Holder> {
-        let view = self.shared.index.view();
-        match caller.credential(&view) {
+    fn holder_of(&self, caller: &Caller) -> Result<Option<Holder>, NotFresh> {
+        self.read(|view| match caller.credential(view) {
             Credential::SignedIn(id) => Some(Holder::Account(id)),
             Credential::Key(key) => match key.rights.authority {
                 KeyAuthority::Account(id) => Some(Holder::Account(id)),
@@ -255,7 +255,7 @@ impl Authority {
                 KeyAuthority::Resource(_) | KeyAuthority::Operator => None,
             },
             Credential::Anonymous | Credential::Unknown => None,
-        }
+        })
     }
 
     /// Forgets a resource, with its keys: one that is made again under the same name does not revive them.
