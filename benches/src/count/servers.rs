@@ -22,6 +22,7 @@ use hyper::header::{
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -149,8 +150,9 @@ async fn state(folder: &std::path::Path) -> AppState {
 
 /// One route, as it would stand in a configuration.
 fn routes(upstream: SocketAddr) -> Routes {
-    let text = format!("path = \"/proxied\"\naction = \"profile:read\"\nupstream = \"http://{upstream}\"");
-    let route = toml::from_str::<RouteConfig>(&text).expect("a route");
+    let route =
+        json!({"path": "/proxied", "action": "profile:read", "upstream": format!("http://{upstream}")});
+    let route = serde_json::from_value::<RouteConfig>(route).expect("a route");
     Routes::new(&[route]).expect("a good route")
 }
 
