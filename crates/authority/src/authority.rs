@@ -11,7 +11,7 @@ use claviger_core::id::{Id, Tag};
 use claviger_core::key::{Formats, PresentedKey};
 use claviger_core::permit::{SystemTask, WritePermit};
 use claviger_core::scope::Action;
-use claviger_store::{ChangeSink, Committed, SqliteOptions, Store, StoreError};
+use claviger_store::{ChangeSink, Committed, NotApplied, SqliteOptions, Store, StoreError, WriterHealth};
 use tokio_util::task::TaskTracker;
 
 use crate::caller::{Caller, CallerCredential};
@@ -37,6 +37,7 @@ pub struct Authority {
 pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) index: Arc<Index>,
+    pub(crate) health: WriterHealth,
     pub(crate) ports: Ports,
     pub(crate) settings: InForce,
     pub(crate) formats: Arc<Formats>,
@@ -84,8 +85,9 @@ struct IndexSink {
 }
 
 impl ChangeSink for IndexSink {
-    fn apply(&mut self, change: &Change) {
-        self.index.apply(change);
+    fn apply(&mut self, change: &Change) -> Result<(), NotApplied> {
+        let applied = self.index.apply(change);
+        applied.map_err(|error| NotApplied { sequence: change.sequence, reason: error.to_string() })
     }
 }
 
@@ -100,7 +102,12 @@ impl Authority {
         let sink = IndexSink { index: index.clone() };
         let store = Store::open(options, Box::new(move |buffer| random.fill(buffer)), Box::new(sink)).await?;
         let (loader, sequence) = store.load(Loader::new(index.clone())).await?;
-        let quotas = loader.finish(sequence);
+        let quotas = loader.finish(sequence).map_err(|error| StoreError::Inconsistent {
+            table: "keys",
+            row: error.known().to_string(),
+            detail: error.to_string(),
+        })?;
+        let health = store.health().clone();
         let known = store
             .remember_formats(
                 settings.formats.iter().map(|(_, format)| format.clone()).collect(),
@@ -113,6 +120,7 @@ impl Authority {
         let shared = Shared {
             store,
             index,
+            health,
             ports,
             settings: InForce::new(settings),
             formats,
@@ -168,12 +176,6 @@ impl Authority {
     #[must_use]
     pub fn policy(&self) -> Policy {
         self.shared.settings.policy()
-    }
-
-    /// What verification reads.
-    #[must_use]
-    pub fn index(&self) -> &Index {
-        &self.shared.index
     }
 
     /// The key formats, now and earlier.
@@ -249,11 +251,12 @@ impl Authority {
         }
     }
 
-    /// Whether the store answers.
+    /// Whether verification can be served: the index may be trusted, and the store answers.
     ///
     /// # Errors
-    /// What the store says.
+    /// [`Error::NotFresh`], or what the store says.
     pub async fn ready(&self) -> Result<Sequence> {
+        self.check_freshness()?;
         Ok(self.shared.store.sequence().await?)
     }
 

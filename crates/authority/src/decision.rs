@@ -23,6 +23,7 @@ use crate::caller::Caller;
 use crate::error::{Error, Result};
 use crate::idempotency::Idempotency;
 use crate::index::View;
+use crate::read::NotFresh;
 
 /// How often a use case decides, at most. In one process the second attempt holds the locks of all that made
 /// the first one fail; further ones are for other processes.
@@ -60,15 +61,14 @@ impl<'a> Deciding<'a> {
         action: Action<'_>,
         decision: impl FnOnce(&Recorder<'_, View<'_>>, Credential<'_>) -> Result<(T, ManagePermit), Refusal>,
     ) -> Result<T> {
-        let index = self.authority.index();
         // Before anything is looked up: the permit must not claim to know of a change that the view has missed.
-        let sequence = index.applied();
-        let view = index.view();
-        let recorder = Recorder::new(&view, sequence);
-        let credential = self.caller.credential(&view);
-        let (value, proof) =
-            decision(&recorder, credential).map_err(|refusal| Error::refused(refusal, action))?;
-        let write = recorder.permit(&proof);
+        let sequence = self.authority.shared.index.applied();
+        let decided = self.authority.read(|view| {
+            let recorder = Recorder::new(view, sequence);
+            let (value, proof) = decision(&recorder, self.caller.credential(view))?;
+            Ok((value, recorder.permit(&proof), proof))
+        })?;
+        let (value, write, proof) = decided.map_err(|refusal| Error::refused(refusal, action))?;
         let write = match self.permitted.take() {
             Some(earlier) => earlier.write.and(write),
             None => write,
@@ -153,12 +153,12 @@ impl<'a> Deciding<'a> {
     }
 
     /// Whether the caller has an operator key.
-    pub(crate) fn is_operator(&self) -> bool {
+    pub(crate) fn is_operator(&self) -> Result<bool, NotFresh> {
         self.authority.is_operator(self.caller)
     }
 
     /// The account that the caller acts as, if it does.
-    pub(crate) fn account(&self) -> Option<AccountId> {
+    pub(crate) fn account(&self) -> Result<Option<AccountId>, NotFresh> {
         self.authority.account_of(self.caller)
     }
 
@@ -289,7 +289,7 @@ impl Authority {
     pub(crate) async fn settle(&self) -> Result<()> {
         // What a read returns, the index knows.
         self.shared.store.sequence().await?;
-        Ok(())
+        Ok(self.check_freshness()?)
     }
 
     /// Carries a use case of several steps on to its end, also if whoever asked for it goes away.

@@ -49,6 +49,9 @@ pub enum Error {
     /// Others kept changing the record, or the rights to change it, as often as it was tried.
     #[error("others keep changing what this depends on")]
     Contended,
+    /// What this node has in memory may lack a committed change, so it decides nothing.
+    #[error("this node may lack a committed change")]
+    NotFresh,
     /// The store cannot answer.
     #[error(transparent)]
     Store(StoreError),

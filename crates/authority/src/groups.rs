@@ -21,6 +21,7 @@ use crate::decision::Deciding;
 use crate::error::{Error, Result};
 use crate::idempotency::Idempotency;
 use crate::listing::visible;
+use crate::read::NotFresh;
 
 /// A team to be made.
 #[derive(Debug, Clone)]
@@ -97,7 +98,10 @@ impl Authority {
         new: NewTeam,
         idempotency: Option<Idempotency>,
     ) -> Result<Changed<TeamRecord>> {
-        let owner = new.owner.or_else(|| self.account_of(caller));
+        let owner = match new.owner {
+            Some(owner) => Some(owner),
+            None => self.account_of(caller)?,
+        };
         let target = owner.map_or(Target::Operator, Target::Account);
         self.permit(caller, TeamId::action("create"), target)?;
         self.may_name(caller, new.external_id.is_some())?;
@@ -138,9 +142,8 @@ impl Authority {
     }
 
     /// The account that a caller acts as, if it does.
-    pub(crate) fn account_of(&self, caller: &Caller) -> Option<AccountId> {
-        let view = self.shared.index.view();
-        match caller.credential(&view) {
+    pub(crate) fn account_of(&self, caller: &Caller) -> Result<Option<AccountId>, NotFresh> {
+        self.read(|view| match caller.credential(view) {
             Credential::SignedIn(id) => Some(id),
             Credential::Key(key) => match key.rights.authority {
                 KeyAuthority::Account(id) => Some(id),
@@ -150,18 +153,19 @@ impl Authority {
                 | KeyAuthority::Operator => None,
             },
             Credential::Anonymous | Credential::Unknown => None,
-        }
+        })
     }
 
-    pub(crate) fn is_operator(&self, caller: &Caller) -> bool {
-        let view = self.shared.index.view();
-        matches!(caller.credential(&view), Credential::Key(key) if key.rights.authority == KeyAuthority::Operator)
+    pub(crate) fn is_operator(&self, caller: &Caller) -> Result<bool, NotFresh> {
+        self.read(|view| {
+            matches!(caller.credential(view), Credential::Key(key) if key.rights.authority == KeyAuthority::Operator)
+        })
     }
 
     /// Whether the caller may say what the host calls something. The host takes whoever has its identifier for
     /// the one it means, so people must not be able to take one that is not theirs.
     pub(crate) fn may_name(&self, caller: &Caller, names: bool) -> Result<()> {
-        if names && !self.is_operator(caller) {
+        if names && !self.is_operator(caller)? {
             return Err(Error::invalid("external_id", "only operators say what the host calls something"));
         }
         Ok(())
@@ -186,9 +190,9 @@ impl Authority {
         mut filter: TeamFilter,
         page: Page<TeamId>,
     ) -> Result<Vec<TeamRecord>> {
-        if !self.is_operator(caller) {
+        if !self.is_operator(caller)? {
             // The teams of an account are listed to the account alone.
-            let own = self.account_of(caller);
+            let own = self.account_of(caller)?;
             filter.member = filter.member.or(own);
         }
         let target = match filter.member {
@@ -360,8 +364,8 @@ impl Authority {
         mut filter: ProjectFilter,
         page: Page<ProjectId>,
     ) -> Result<Vec<ProjectRecord>> {
-        if !self.is_operator(caller) && filter.holder.is_none() {
-            let own = self.account_of(caller);
+        if !self.is_operator(caller)? && filter.holder.is_none() {
+            let own = self.account_of(caller)?;
             filter.member = filter.member.or(own);
         }
         let target = match (filter.holder, filter.member) {

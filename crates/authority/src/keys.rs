@@ -235,8 +235,7 @@ impl Authority {
     /// The authority that a caller means that names none; nothing for operators, who mean all.
     pub(crate) fn own_authority(&self, caller: &Caller, action: Action<'_>) -> Result<Option<KeyAuthority>> {
         self.accepts(caller, action)?;
-        let view = self.shared.index.view();
-        match caller.credential(&view) {
+        self.read(|view| match caller.credential(view) {
             Credential::SignedIn(id) => Ok(Some(KeyAuthority::Account(id))),
             Credential::Key(key) => match key.rights.authority {
                 KeyAuthority::Operator => Ok(None),
@@ -248,7 +247,7 @@ impl Authority {
             Credential::Anonymous | Credential::Unknown => {
                 Err(Error::refused(Refusal::CredentialsRequired, action))
             }
-        }
+        })?
     }
 
     /// Changes a key. With a revision, only if the key is still at it.
@@ -360,24 +359,20 @@ impl Authority {
     /// Whatever keeps the credential from being accepted.
     pub async fn whoami(&self, caller: &Caller) -> Result<Whoami> {
         let action = KeyAction::Read.action();
-        let found = {
-            let view = self.shared.index.view();
-            let credential = caller.credential(&view);
-            authenticate(
-                &view,
-                credential,
-                caller.place(),
-                self.now(),
-                &mut claviger_core::decide::Reasons::default(),
-            )
-            .map_err(|refusal| Error::refused(refusal, action))?;
+        let now = self.now();
+        let found = self.read(|view| {
+            let credential = caller.credential(view);
+            let mut reasons = claviger_core::decide::Reasons::default();
+            authenticate(view, credential, caller.place(), now, &mut reasons)?;
             match credential {
-                Credential::SignedIn(id) => return Ok(Whoami::Account(id)),
-                Credential::Key(key) => key.id,
-                Credential::Anonymous | Credential::Unknown => {
-                    return Err(Error::refused(Refusal::CredentialsRequired, action));
-                }
+                Credential::SignedIn(id) => Ok(Err(id)),
+                Credential::Key(key) => Ok(Ok(key.id)),
+                Credential::Anonymous | Credential::Unknown => Err(Refusal::CredentialsRequired),
             }
+        })?;
+        let found = match found.map_err(|refusal| Error::refused(refusal, action))? {
+            Ok(key) => key,
+            Err(account) => return Ok(Whoami::Account(account)),
         };
         let stored = self.shared.store.key(found).await?;
         // Deleted between the two look-ups.

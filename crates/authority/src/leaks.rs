@@ -107,7 +107,7 @@ impl Authority {
 
     async fn report_leak(&self, caller: &Caller, report: &LeakReport) -> Result<LeakOutcome> {
         // Unknown texts end here, without a look into the store.
-        let Some(id) = self.index().view().key(&report.digest).map(|key| key.id) else {
+        let Some(id) = self.read(|view| view.key(&report.digest).map(|key| key.id))? else {
             return Ok(LeakOutcome::Unknown);
         };
         let step = |_| self.leak_taken_in(caller, report);

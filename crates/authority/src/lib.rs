@@ -24,6 +24,7 @@ mod locks;
 mod notes;
 pub mod password;
 pub mod ports;
+mod read;
 pub mod reconcile;
 pub mod reports;
 pub mod resources;
@@ -42,3 +43,4 @@ pub use claviger_store::{
 pub use claviger_store::{Inspection, backup_file, inspect_file, journal_file};
 pub use error::{Error, Result};
 pub use jobs::JobsDone;
+pub use read::NotFresh;

@@ -16,6 +16,7 @@ use crate::caller::Caller;
 use crate::decision::Deciding;
 use crate::error::{Error, Result};
 use crate::listing::visible;
+use crate::read::NotFresh;
 
 /// A resource as its host describes it: the whole of it, each time.
 #[derive(Debug, Clone)]
@@ -139,7 +140,7 @@ impl Authority {
         } else {
             deciding.permit(action("create"), holder)?;
         }
-        if !deciding.is_operator() {
+        if !deciding.is_operator()? {
             keeps_to_its_own(deciding, description, before.as_ref())?;
         }
         Ok(before)
@@ -158,9 +159,8 @@ impl Authority {
                 selector: Selector::Any,
                 grants: Grants::default(),
             };
-            let view = self.shared.index.view();
             let authority = KeyAuthority::Resource(Box::new(resource));
-            manages(&view, self.policy(), caller.credential(&view), &authority)
+            self.read(|view| manages(view, self.policy(), caller.credential(view), &authority))?
         };
         let record = self.shared.store.resource(reference).await?.ok_or_else(Error::not_found)?;
         Ok((record, administers))
@@ -176,8 +176,8 @@ impl Authority {
         mut filter: ResourceFilter,
         page: Page<ResourceRef>,
     ) -> Result<Vec<ResourceRecord>> {
-        if !self.is_operator(caller) && filter.holder.is_none() {
-            filter.holder = self.holder_of(caller);
+        if !self.is_operator(caller)? && filter.holder.is_none() {
+            filter.holder = self.holder_of(caller)?;
         }
         self.permit(caller, action("read"), filter.holder.map_or(Target::Operator, target_of))?;
         let read = |page| self.shared.store.resources(filter.clone(), page);
@@ -190,9 +190,8 @@ impl Authority {
     }
 
     /// The container that a key stands for.
-    fn holder_of(&self, caller: &Caller) -> Option<Holder> {
-        let view = self.shared.index.view();
-        match caller.credential(&view) {
+    fn holder_of(&self, caller: &Caller) -> Result<Option<Holder>, NotFresh> {
+        self.read(|view| match caller.credential(view) {
             Credential::SignedIn(id) => Some(Holder::Account(id)),
             Credential::Key(key) => match key.rights.authority {
                 KeyAuthority::Account(id) => Some(Holder::Account(id)),
@@ -201,7 +200,7 @@ impl Authority {
                 KeyAuthority::Resource(_) | KeyAuthority::Operator => None,
             },
             Credential::Anonymous | Credential::Unknown => None,
-        }
+        })
     }
 
     /// Forgets a resource, with its keys: one that is made again under the same name does not revive them.
@@ -250,7 +249,7 @@ fn keeps_to_its_own(
         return Err(Error::invalid("versions", "only operators say what versions reference"));
     }
     let creator = description.creator;
-    if creator.is_some() && creator != deciding.account() && creator != before.resource.creator {
+    if creator.is_some() && creator != deciding.account()? && creator != before.resource.creator {
         return Err(Error::invalid("creator", "only operators name another account as the creator"));
     }
     Ok(())

@@ -95,16 +95,30 @@ pub struct Committed<T> {
     pub value: T,
 }
 
+/// A committed change that a sink could not take in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("change {} was committed and could not be applied: {reason}", sequence.0)]
+pub struct NotApplied {
+    /// Which change.
+    pub sequence: Sequence,
+    /// What is in the way.
+    pub reason: String,
+}
+
 /// Whom the store tells of each committed change: after the commit, before the answer, in order, without
 /// a gap. Runs on the store's writer thread, so it has to be quick; everything it holds is dropped there.
 pub trait ChangeSink: Send {
     /// Takes note of a change.
-    fn apply(&mut self, change: &Change);
+    ///
+    /// # Errors
+    /// It could not be taken in. Then what the sink holds differs from the store, and the
+    /// [`WriterHealth`](crate::WriterHealth) is lost.
+    fn apply(&mut self, change: &Change) -> Result<(), NotApplied>;
 }
 
 impl<S: ChangeSink + ?Sized> ChangeSink for Box<S> {
-    fn apply(&mut self, change: &Change) {
-        (**self).apply(change);
+    fn apply(&mut self, change: &Change) -> Result<(), NotApplied> {
+        (**self).apply(change)
     }
 }
 

@@ -22,6 +22,7 @@ use claviger_core::time::Timestamp;
 
 use crate::commit::{Audit, ChangeSink, LoadVisitor, Random};
 use crate::error::StoreError;
+use crate::health::WriterHealth;
 use crate::sqlite::{self, Sqlite, changes, load};
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -76,6 +77,12 @@ impl Store {
     /// [`StoreError::Locked`], [`StoreError::Newer`], [`StoreError::ForeignFile`].
     pub async fn open(options: SqliteOptions, random: Random, sink: Box<dyn ChangeSink>) -> Result<Self> {
         Ok(Self { backend: Arc::new(Sqlite::open(options, random, sink).await?) })
+    }
+
+    /// Whether everything that was committed has reached the sink.
+    #[must_use]
+    pub fn health(&self) -> &WriterHealth {
+        self.backend.health()
     }
 
     /// Shows the visitor everything that verification reads, and returns it with the sequence of the latest

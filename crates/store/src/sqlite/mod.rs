@@ -51,6 +51,7 @@ pub(crate) use self::writer::Write;
 use self::writer::{Confirmation, Mutation, Plain, Upkeep, WriteJob};
 use crate::commit::{Audit, ChangeSink, Committed, Random};
 use crate::error::StoreError;
+use crate::health::WriterHealth;
 use crate::store::SqliteOptions;
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -61,6 +62,7 @@ const CLOSE_SECONDS_MAX: u64 = 30;
 /// An open database with its threads. They end when this is dropped or closed.
 pub(crate) struct Sqlite {
     path: PathBuf,
+    health: WriterHealth,
     reads: Queue<ReadJob>,
     /// The latest change that the sink knows of.
     applied: watch::Receiver<Sequence>,
@@ -79,7 +81,9 @@ impl Sqlite {
     ) -> Result<Self> {
         // The writer comes first: it makes the file, migrates it and turns on the write-ahead log.
         let (writes, jobs) = Queue::new();
-        let (writer, applied) = writer::start(options.path.clone(), jobs, random, sink).await?;
+        let health = WriterHealth::default();
+        let (writer, applied) =
+            writer::start(options.path.clone(), jobs, random, sink, health.clone()).await?;
         let (reads, jobs) = Queue::new();
         let jobs = Arc::new(std::sync::Mutex::new(jobs));
         let mut readers = Vec::new();
@@ -88,12 +92,17 @@ impl Sqlite {
         }
         Ok(Self {
             path: options.path,
+            health,
             reads,
             applied,
             writes,
             readers: Mutex::new(readers),
             writer: Mutex::new(vec![writer]),
         })
+    }
+
+    pub(crate) fn health(&self) -> &WriterHealth {
+        &self.health
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -173,6 +182,8 @@ impl Sqlite {
 
     /// Ends the readers, then the writer, which checkpoints when nobody reads any more.
     pub(crate) async fn close(&self) -> Result<()> {
+        // First of all: once the lock is gone, another process may change what the index is taken for.
+        self.health.close();
         self.reads.close();
         wait_for(&self.readers).await?;
         self.writes.close();

@@ -16,8 +16,9 @@ use super::journal::{self, Journal};
 use super::rooms::Rooms;
 use super::staleness::Losses;
 use super::{Result, changes, history, once, pointer, schema};
-use crate::commit::{Audit, ChangeSink, Committed, Random};
+use crate::commit::{Audit, ChangeSink, Committed, NotApplied, Random};
 use crate::error::StoreError;
+use crate::health::WriterHealth;
 
 /// Operations of one group at most: the first of them waits for the last.
 const GROUP_JOBS_MAX: usize = 256;
@@ -293,22 +294,26 @@ pub(super) async fn start(
     mut jobs: mpsc::Receiver<WriteJob>,
     random: Random,
     sink: Box<dyn ChangeSink>,
+    health: WriterHealth,
 ) -> Result<(oneshot::Receiver<()>, watch::Receiver<Sequence>)> {
     let (ready, opened) = oneshot::channel();
     let (done, ended) = oneshot::channel();
     let (sender, applied) = watch::channel(Sequence(0));
     let body = move || {
+        let _guard = health.guard("writing");
         match open(&path) {
             Ok((conn, lock, journal, head)) => {
                 let mut desk = Desk::new(random, Some(journal));
                 sender.send_replace(head);
-                let mut sink = Applied { sink, latest: sender };
+                let mut sink = Applied { sink, latest: Some(sender) };
                 let _gone = ready.send(Ok(()));
                 let mut before = 0;
                 while let Some(group) = next_group(&mut jobs, before) {
                     before = group.len();
-                    commit_group(&conn, &mut desk, &mut sink, group);
+                    commit_group(&conn, &mut desk, &mut sink, &health, group);
                 }
+                // Another process may change what the index is taken for, as soon as the lock is gone.
+                health.close();
                 schema::close_writer(conn);
                 // Only now may another process open it.
                 drop(lock);
@@ -332,17 +337,21 @@ fn open(path: &Path) -> Result<(Connection, File, Journal, Sequence)> {
     Ok((conn, lock, journal, head))
 }
 
-/// Passes changes on, and says up to which one that was done. It goes with the writer, so nobody waits for
-/// what will never come.
+/// Passes changes on, and says up to which one that was done. The sender goes with the writer and with the first
+/// change that could not be passed on, so nobody waits for what will never come.
 struct Applied {
     sink: Box<dyn ChangeSink>,
-    latest: watch::Sender<Sequence>,
+    latest: Option<watch::Sender<Sequence>>,
 }
 
 impl ChangeSink for Applied {
-    fn apply(&mut self, change: &Change) {
-        self.sink.apply(change);
-        self.latest.send_replace(change.sequence);
+    fn apply(&mut self, change: &Change) -> std::result::Result<(), NotApplied> {
+        let applied = self.sink.apply(change);
+        match &self.latest {
+            Some(latest) if applied.is_ok() => drop(latest.send_replace(change.sequence)),
+            Some(_) | None => self.latest = None,
+        }
+        applied
     }
 }
 
@@ -364,11 +373,21 @@ fn next_group(jobs: &mut mpsc::Receiver<WriteJob>, before: usize) -> Option<Vec<
     Some(group)
 }
 
-fn commit_group(conn: &Connection, desk: &mut Desk, sink: &mut dyn ChangeSink, mut group: Vec<WriteJob>) {
+fn commit_group(
+    conn: &Connection,
+    desk: &mut Desk,
+    sink: &mut dyn ChangeSink,
+    health: &WriterHealth,
+    mut group: Vec<WriteJob>,
+) {
+    // It is dropped before the group is, so nobody gets an answer before the node is known to be out of step.
+    let _guard = health.guard("committing");
     let failure = match run_group(conn, desk, &mut group) {
         Ok(changes) => {
             for made in &changes {
-                sink.apply(&made.change);
+                if let Err(error) = sink.apply(&made.change) {
+                    health.fail(error.to_string());
+                }
             }
             // They are committed and in force. But nobody is told that a revocation is done which a restored
             // backup would undo.
@@ -440,8 +459,9 @@ mod tests {
     struct Seen(Arc<Mutex<Vec<u64>>>);
 
     impl ChangeSink for Seen {
-        fn apply(&mut self, change: &Change) {
+        fn apply(&mut self, change: &Change) -> std::result::Result<(), NotApplied> {
             self.0.lock().unwrap().push(change.sequence.0);
+            Ok(())
         }
     }
 
@@ -491,7 +511,8 @@ mod tests {
         let (first, mut first_answer) = mutation();
         let (middle, mut middle_answer) = plain(sql, succeeds);
         let (last, mut last_answer) = mutation();
-        commit_group(&conn, &mut desk, &mut sink, vec![first, middle, last]);
+        let health = WriterHealth::default();
+        commit_group(&conn, &mut desk, &mut sink, &health, vec![first, middle, last]);
         let answers = [
             first_answer.try_recv().unwrap().is_ok(),
             middle_answer.try_recv().unwrap().is_ok(),
@@ -500,7 +521,7 @@ mod tests {
         let sequence = changes::sequence(&conn).unwrap().0;
         // Whatever happened, the writer goes on.
         let (next, mut next_answer) = mutation();
-        commit_group(&conn, &mut desk, &mut sink, vec![next]);
+        commit_group(&conn, &mut desk, &mut sink, &health, vec![next]);
         assert_eq!(next_answer.try_recv().unwrap().unwrap().sequence.0, sequence + 1);
         let mut seen = seen.lock().unwrap().clone();
         assert_eq!(seen.pop(), Some(sequence + 1));

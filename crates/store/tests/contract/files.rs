@@ -126,7 +126,7 @@ async fn a_backup_is_a_store() {
 async fn a_writer_that_dies_is_an_error_and_not_a_silence() {
     struct Fragile;
     impl ChangeSink for Fragile {
-        fn apply(&mut self, _: &claviger_core::change::Change) {
+        fn apply(&mut self, _: &claviger_core::change::Change) -> Result<(), claviger_store::NotApplied> {
             std::panic::resume_unwind(Box::new("the index is broken"));
         }
     }
@@ -136,6 +136,7 @@ async fn a_writer_that_dies_is_an_error_and_not_a_silence() {
     for n in 1..3 {
         let answer = store.create_account(account(n), audit("account:create")).await;
         assert!(matches!(answer, Err(StoreError::Unavailable(_))));
+        assert!(!store.health().is_healthy(), "known by the time that anybody gets an answer");
     }
     // What was committed stays, but nothing is read that the sink does not know of.
     assert!(matches!(store.sequence().await, Err(StoreError::Unavailable(_))));

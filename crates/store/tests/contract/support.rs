@@ -21,7 +21,7 @@ use claviger_core::subject::{
     TeamRole,
 };
 use claviger_core::time::{Timestamp, UnixSeconds};
-use claviger_store::{Audit, ChangeSink, LoadVisitor, Random, SqliteOptions, Store, StoreError};
+use claviger_store::{Audit, ChangeSink, LoadVisitor, NotApplied, Random, SqliteOptions, Store, StoreError};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 pub(crate) const LIMIT: u32 = 100;
@@ -79,8 +79,9 @@ impl LoadVisitor for View {
 pub(crate) struct Recorder(Arc<Mutex<Vec<Change>>>);
 
 impl ChangeSink for Recorder {
-    fn apply(&mut self, change: &Change) {
+    fn apply(&mut self, change: &Change) -> Result<(), NotApplied> {
         self.0.lock().unwrap().push(change.clone());
+        Ok(())
     }
 }
 
