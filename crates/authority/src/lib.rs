@@ -6,6 +6,7 @@
 pub mod accounts;
 mod authority;
 mod caller;
+mod decision;
 mod error;
 pub mod first_start;
 pub mod groups;
@@ -19,6 +20,7 @@ pub mod keys;
 pub mod leaks;
 mod limiter;
 mod listing;
+mod locks;
 mod notes;
 pub mod password;
 pub mod ports;

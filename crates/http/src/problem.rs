@@ -185,6 +185,13 @@ impl From<Error> for Problem {
                 format!("The record is at revision {current} by now. Read it again, then repeat the change."),
             ),
             Error::Conflict { code, detail } => Self::new(StatusCode::CONFLICT, code, detail),
+            // The first never leaves the authority.
+            Error::Overtaken { .. } | Error::Contended => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "Others keep changing what this depends on. Nothing was changed; send the request again.",
+            )
+            .with(RETRY_AFTER, HeaderValue::from_static("1")),
             Error::NotFresh => Self::not_fresh(),
             Error::Store(error) => {
                 tracing::error!(%error, "the store cannot answer");
@@ -343,7 +350,6 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "Rights changed",
         "Whoever began the import has lost rights since. Abandon it and begin anew.",
     ),
-    ("contended", "Contended", "Others keep changing the record at the same time; try again."),
     (
         "bad_request",
         "Bad request",
@@ -369,7 +375,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         "unavailable",
         "Unavailable",
-        "The store cannot answer at the moment. Nothing is known about your key by this; try again after the time in `Retry-After`.",
+        "The store cannot answer at the moment, or others keep changing what the request depends on. Nothing is known about your key by this; try again after the time in `Retry-After`.",
     ),
     (
         "internal",
