@@ -281,7 +281,9 @@ impl House {
         let fixed = IDENTITY.map(|(name, value)| format!("proxy_set_header {name} \"{value}\";"));
         let answered = IDENTITY.map(|(name, _)| {
             let variable = name.to_ascii_lowercase().replace('-', "_");
-            format!("auth_request_set ${variable} $upstream_http_{variable}; proxy_set_header {name} ${variable};")
+            format!(
+                "auth_request_set ${variable} $upstream_http_{variable}; proxy_set_header {name} ${variable};"
+            )
         });
         let text = NGINX
             .replace("FIXED", &fixed.join("\n"))
