@@ -142,7 +142,7 @@ impl Servers {
 
 /// An authority with nothing but an operator key. Its jobs do not run.
 async fn state(folder: &std::path::Path) -> AppState {
-    let options = SqliteOptions::at(&folder.join("claviger.db"));
+    let options = SqliteOptions::at(folder.join("claviger.db"));
     let authority = Authority::open(options, Settings::default(), Ports::system()).await.expect("a database");
     authority.first_start(folder, Some(OPERATOR.to_owned())).await.expect("an operator key");
     AppState { authority, edge: Arc::new(EdgeSettings::default()), metrics: Metrics::default() }
