@@ -83,7 +83,9 @@ mod tests {
     fn check(peer: &str, local: &str, pairs: &[(&'static str, &str)], expect: (&str, bool)) {
         let headers = pairs
             .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).unwrap()))
+            .map(|(name, value)| {
+                (HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).unwrap())
+            })
             .collect();
         let client = find(peer, local, &headers);
         let address = client.address.map(|address| address.to_string()).unwrap_or_default();
@@ -140,9 +142,14 @@ mod tests {
             check(unknown, "");
         }
         super::tests::check("10.1.1.1:1", "203.0.113.1:80", &[("x-forwarded-proto", "https")], ("", true));
-        let twice = [("x-forwarded-for", "192.0.2.1"), ("x-forwarded-for", "192.0.2.2"), ("x-forwarded-proto", "https")];
+        let twice = [
+            ("x-forwarded-for", "192.0.2.1"),
+            ("x-forwarded-for", "192.0.2.2"),
+            ("x-forwarded-proto", "https"),
+        ];
         super::tests::check("10.1.1.1:1", "203.0.113.1:80", &twice, ("192.0.2.2", true));
-        let twice = [("x-forwarded-for", "192.0.2.1"), ("x-forwarded-for", "\u{e9}"), ("x-forwarded-proto", "https")];
+        let twice =
+            [("x-forwarded-for", "192.0.2.1"), ("x-forwarded-for", "\u{e9}"), ("x-forwarded-proto", "https")];
         super::tests::check("10.1.1.1:1", "203.0.113.1:80", &twice, ("", true));
     }
 

@@ -162,7 +162,7 @@ impl FrontProxy {
         if said.origins {
             headers.insert(ORIGINS, HeaderValue::from_static("route"));
         }
-        if said.secret {
+        if said.secret || said.problem.is_some() {
             headers.insert(CACHE, HeaderValue::from_static("no-store"));
         }
         // nginx before 1.23 sees the first value of a header only.

@@ -70,7 +70,20 @@ mod tests {
 
     #[test]
     fn what_is_no_host_is_refused() {
-        for text in ["", ":80", "https://example.org", "example.org/", "a b", "a:0", "a:x", "a:99999", "*", "[x]", "2001:db8::1", "a,b"] {
+        for text in [
+            "",
+            ":80",
+            "https://example.org",
+            "example.org/",
+            "a b",
+            "a:0",
+            "a:x",
+            "a:99999",
+            "*",
+            "[x]",
+            "2001:db8::1",
+            "a,b",
+        ] {
             assert_eq!(Host::parse(text), None, "{text:?}");
         }
     }

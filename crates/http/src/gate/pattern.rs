@@ -301,7 +301,9 @@ impl<'t> Captures<'_, 't> {
     pub(super) fn split_an_encoding(&self) -> bool {
         let bytes = self.path.as_bytes();
         let within = |at: usize| (1..=2).any(|back| at >= back && bytes.get(at - back) == Some(&b'%'));
-        (0..self.pattern.names.len()).map(|index| self.ranges[index]).any(|(from, to)| within(from) || within(to))
+        (0..self.pattern.names.len())
+            .map(|index| self.ranges[index])
+            .any(|(from, to)| within(from) || within(to))
     }
 
     fn range(&self, index: usize) -> Range<usize> {

@@ -99,7 +99,8 @@ impl Route {
     /// [`RouteMistake`] says what is wrong with it.
     pub fn new(config: &RouteConfig) -> Result<Self, RouteMistake> {
         let pattern = Pattern::parse(&config.path)?;
-        let host = config.host.as_deref().map(|text| Host::parse(text).ok_or(RouteMistake::Host)).transpose()?;
+        let host =
+            config.host.as_deref().map(|text| Host::parse(text).ok_or(RouteMistake::Host)).transpose()?;
         let methods = config.methods.iter().map(|name| method(name)).collect::<Result<Vec<_>, _>>()?;
         if methods.is_empty() {
             return Err(RouteMistake::NoMethod);

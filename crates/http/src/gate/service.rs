@@ -9,7 +9,8 @@ use claviger_core::decide::{self, Credential, Place, Refusal, Request as Asked};
 use claviger_core::key::PresentedKey;
 use claviger_core::quota::Metered;
 use http::header::{
-    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONNECTION, HOST, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY, VARY,
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONNECTION, HOST, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY,
+    VARY,
 };
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -325,11 +326,8 @@ impl Connection {
             body_bytes_max: route.body_bytes_max,
         };
         let request = Request::from_parts(parts, body);
-        let response = self
-            .proxy
-            .forward(upstream, request, forward)
-            .await
-            .map_err(|error| failed(&error, id))?;
+        let response =
+            self.proxy.forward(upstream, request, forward).await.map_err(|error| failed(&error, id))?;
         Ok(response.map(http_body_util::Either::Left))
     }
 

@@ -114,9 +114,14 @@ async fn headers_of_another_proxy_are_not_read() {
             let answer = asking.ask(proxy, "GET", "/d/x", &forged).await;
             assert_eq!(status(&answer), 204, "{proxy} {forger}: {answer}");
         }
-        let second = if proxy == "nginx" { "X_Original_URI: /any/x\r\n" } else { "X_Forwarded_Uri: /any/x\r\n" };
+        let second =
+            if proxy == "nginx" { "X_Original_URI: /any/x\r\n" } else { "X_Forwarded_Uri: /any/x\r\n" };
         let answer = asking.ask(proxy, "GET", "/d/x", second).await;
-        assert_eq!((true_status(&answer), code(&answer)), (400, "ambiguous_proxy_headers"), "{proxy}: {answer}");
+        assert_eq!(
+            (true_status(&answer), code(&answer)),
+            (400, "ambiguous_proxy_headers"),
+            "{proxy}: {answer}"
+        );
         let doubled = named(proxy, "GET", "/any/x");
         let answer = asking.ask(proxy, "GET", "/d/x", &doubled).await;
         assert_eq!(code(&answer), "ambiguous_proxy_headers", "{proxy}: {answer}");
@@ -131,7 +136,11 @@ async fn nginx_gets_403_with_the_true_status_and_the_document() {
             let answer = asking.ask(proxy, method, target, "").await;
             let narrow = proxy == "nginx" && !matches!(expect, 401 | 403);
             assert_eq!(status(&answer), if narrow { 403 } else { expect }, "{proxy} {target}: {answer}");
-            assert_eq!((true_status(&answer), code(&answer)), (expect, expect_code), "{proxy} {target}: {answer}");
+            assert_eq!(
+                (true_status(&answer), code(&answer)),
+                (expect, expect_code),
+                "{proxy} {target}: {answer}"
+            );
             let body = answer.rsplit_once("\r\n\r\n").unwrap().1;
             assert!(body.contains(&format!("\"status\":{expect}")), "{body}");
             let in_header = field(&answer, "x-claviger-problem");
@@ -182,10 +191,16 @@ async fn the_settings_of_a_route_hold_through_forward_auth() {
         assert_eq!(true_status(&asking.ask(proxy, "GET", "/body", body).await), 204, "{proxy}");
         assert_eq!(true_status(&asking.ask(proxy, "GET", "/pinned", "").await), 404, "{proxy}");
     }
-    let lines = format!("host: API.example.org:443\r\n{}{FROM}x-api-key: {}\r\n", named("nginx", "GET", "/pinned"), asking.key);
+    let lines = format!(
+        "host: API.example.org:443\r\n{}{FROM}x-api-key: {}\r\n",
+        named("nginx", "GET", "/pinned"),
+        asking.key
+    );
     assert_eq!(status(&asking.front.ask("GET", "/forward-auth/nginx", &lines).await), 204);
-    let lines = lines.replace("x-original-method", "x-forwarded-method").replace("x-original-uri", "x-forwarded-uri");
-    let lines = format!("{lines}x-forwarded-host: api.example.org\r\n").replace("API.example.org", "claviger.internal");
+    let lines =
+        lines.replace("x-original-method", "x-forwarded-method").replace("x-original-uri", "x-forwarded-uri");
+    let lines = format!("{lines}x-forwarded-host: api.example.org\r\n")
+        .replace("API.example.org", "claviger.internal");
     assert_eq!(status(&asking.front.ask("GET", "/forward-auth/traefik", &lines).await), 204);
     // Without an upstream the gateway has nowhere to pass a request on to.
     let direct = asking.front.ask("GET", "/d/x", &format!("{FROM}x-api-key: {}\r\n", asking.key)).await;
@@ -206,9 +221,16 @@ async fn the_rate_is_said_in_one_line_of_each_name() {
         assert_eq!(status(&first), 204, "{first}");
         let policy = field(&first, "ratelimit-policy").unwrap();
         assert!(policy.starts_with("\"key\";q=1;w=60, \"quota\";q=9;w="), "{policy}");
-        assert!(field(&first, "ratelimit").unwrap().starts_with("\"key\";r=0;t=60, \"quota\";r=8;"), "{first}");
+        assert!(
+            field(&first, "ratelimit").unwrap().starts_with("\"key\";r=0;t=60, \"quota\";r=8;"),
+            "{first}"
+        );
         let second = asking.front.ask("GET", &address, &lines).await;
-        assert_eq!((status(&second), true_status(&second)), (if proxy == "nginx" { 403 } else { 429 }, 429), "{second}");
+        assert_eq!(
+            (status(&second), true_status(&second)),
+            (if proxy == "nginx" { 403 } else { 429 }, 429),
+            "{second}"
+        );
         assert!(field(&second, "retry-after").is_some() && field(&second, "ratelimit").is_some(), "{second}");
         assert_eq!(code(&second), "rate_limited");
     }

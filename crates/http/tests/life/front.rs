@@ -44,8 +44,10 @@ async fn application(request: Request<Incoming>) -> Result<Response<Full<Bytes>>
 impl Front {
     /// Starts it with these routes, whose upstream is `http://UPSTREAM`.
     pub(crate) async fn start(state: &AppState, routes: &str) -> Self {
-        let (front, back) =
-            (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let (front, back) = (
+            TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        );
         let address = front.local_addr().unwrap().to_string();
         let file = routes.replace("UPSTREAM", &back.local_addr().unwrap().to_string());
         let file: File = toml::from_str(&file).unwrap();
@@ -103,7 +105,8 @@ pub(crate) fn status(answer: &str) -> u16 {
 /// The value of a header in the head of an answer, or of the request that the application shows in its body; the
 /// name in lower case. Panics if it is there twice.
 pub(crate) fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let mut values = text.lines().filter_map(|line| line.split_once(": ")).filter(|(known, _)| *known == name);
+    let mut values =
+        text.lines().filter_map(|line| line.split_once(": ")).filter(|(known, _)| *known == name);
     let value = values.next().map(|(_, value)| value);
     assert!(values.next().is_none(), "{name} is there twice: {text}");
     value

@@ -75,11 +75,33 @@ async fn no_spelling_of_a_path_takes_a_broader_route() {
     assert_eq!(code(&reader.get("/api/admin/x", "").await), "forbidden");
     for path in [
         // Each of these is `/api/admin/x` or `/api/settings` to some application.
-        "/api/%61dmin/x", "/%61pi/admin/x", "/api/%2561dmin/x", "/api/%25%36%31dmin/x", "/api/%c1%a1dmin/x", "/api/%ffadmin/x",
-        "/api/x/../admin/x", "/api/x/%2e%2e/admin/x", "/api/./admin/x", "/api//admin/x", "/api/admin%2fx", "/api/admin%5cx",
-        "/api/x/..;/admin/x", "/api/admin;a=b/x", "/api/;/admin/x", "/api/ADMIN/x", "/API/admin/x", "/api/Settings",
-        "/api/settings/", "/api/settings;x", "/api/settings.", "/api/settings%20", "/api/admin", "/api/admin%3bx/y", "/api/se%74tings",
-        "/api/SETTING%C5%BF", "/api/%u0061dmin/x",
+        "/api/%61dmin/x",
+        "/%61pi/admin/x",
+        "/api/%2561dmin/x",
+        "/api/%25%36%31dmin/x",
+        "/api/%c1%a1dmin/x",
+        "/api/%ffadmin/x",
+        "/api/x/../admin/x",
+        "/api/x/%2e%2e/admin/x",
+        "/api/./admin/x",
+        "/api//admin/x",
+        "/api/admin%2fx",
+        "/api/admin%5cx",
+        "/api/x/..;/admin/x",
+        "/api/admin;a=b/x",
+        "/api/;/admin/x",
+        "/api/ADMIN/x",
+        "/API/admin/x",
+        "/api/Settings",
+        "/api/settings/",
+        "/api/settings;x",
+        "/api/settings.",
+        "/api/settings%20",
+        "/api/admin",
+        "/api/admin%3bx/y",
+        "/api/se%74tings",
+        "/api/SETTING%C5%BF",
+        "/api/%u0061dmin/x",
     ] {
         let answer = reader.get(path, "").await;
         assert_eq!(status(&answer) / 100, 4, "{path}: {answer}");
@@ -89,8 +111,19 @@ async fn no_spelling_of_a_path_takes_a_broader_route() {
         assert_eq!(code(&reader.get(path, "").await), "ambiguous_path", "{path}");
     }
     for path in [
-        "/api/x/", "/api/a%20b", "/api/%C3%A9t%C3%A9", "/api/~user", "/api/a+b", "/api/Users/Ada", "/api/x;v=1", "/api/a%40b", "/api/100%25",
-        "/api/administrators", "/api/x.tar.gz", "/api/a..b", "/any/%61//../x%2fy",
+        "/api/x/",
+        "/api/a%20b",
+        "/api/%C3%A9t%C3%A9",
+        "/api/~user",
+        "/api/a+b",
+        "/api/Users/Ada",
+        "/api/x;v=1",
+        "/api/a%40b",
+        "/api/100%25",
+        "/api/administrators",
+        "/api/x.tar.gz",
+        "/api/a..b",
+        "/any/%61//../x%2fy",
     ] {
         let answer = reader.get(path, "").await;
         assert_eq!(status(&answer), 200, "{path}: {answer}");
@@ -102,13 +135,32 @@ async fn no_spelling_of_a_path_takes_a_broader_route() {
 async fn no_header_names_another_request() {
     let reader = Reader::new().await;
     let names = [
-        "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Original-URL", "X-Original-URI", "X-Original-Method",
-        "X-Rewrite-URL", "Proxy", "True-Client-IP", "CF-Connecting-IP", "X-Client-IP", "X-Real-IP", "Forwarded", "X-Forwarded-Host",
-        "X-Forwarded-Prefix", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Method", "X-Envoy-Original-Path", "X-Forwarded",
+        "X-HTTP-Method-Override",
+        "X-HTTP-Method",
+        "X-Method-Override",
+        "X-Original-URL",
+        "X-Original-URI",
+        "X-Original-Method",
+        "X-Rewrite-URL",
+        "Proxy",
+        "True-Client-IP",
+        "CF-Connecting-IP",
+        "X-Client-IP",
+        "X-Real-IP",
+        "Forwarded",
+        "X-Forwarded-Host",
+        "X-Forwarded-Prefix",
+        "X-Forwarded-For",
+        "X-Forwarded-Proto",
+        "X-Forwarded-Method",
+        "X-Envoy-Original-Path",
+        "X-Forwarded",
     ];
     let mut lines = String::new();
     for name in names {
-        for spelled in [name.to_owned(), name.to_ascii_uppercase(), name.replace('-', "_"), name.replace('-', ".")] {
+        for spelled in
+            [name.to_owned(), name.to_ascii_uppercase(), name.replace('-', "_"), name.replace('-', ".")]
+        {
             lines.push_str(&format!("{spelled}: evil\r\n"));
         }
     }
@@ -129,7 +181,8 @@ async fn a_pinned_host_is_part_of_the_route() {
     for other in ["two.example", "one.example.evil.test", "a"] {
         let answer = reader.get("/site", &format!("host: {other}\r\n")).await;
         assert_eq!(code(&answer), "forbidden", "{other}: {answer}");
-        let forged = reader.get("/site", &format!("host: {other}\r\nx-forwarded-host: one.example\r\n")).await;
+        let forged =
+            reader.get("/site", &format!("host: {other}\r\nx-forwarded-host: one.example\r\n")).await;
         assert_eq!(code(&forged), "forbidden", "{other}: {forged}");
     }
 }
@@ -145,7 +198,8 @@ async fn a_body_of_a_get_is_refused_and_its_connection_closed() {
         ("GET", "transfer-encoding: chunked\r\n".to_owned(), "0\r\n\r\n".to_owned()),
         ("HEAD", format!("content-length: {length}\r\n"), next.to_owned()),
     ] {
-        let head = format!("{method} /api/x HTTP/1.1\r\nhost: a\r\nx-api-key: {}\r\n{framing}\r\n", reader.key);
+        let head =
+            format!("{method} /api/x HTTP/1.1\r\nhost: a\r\nx-api-key: {}\r\n{framing}\r\n", reader.key);
         let answer = raw(&reader.front.address, &(head + &body)).await;
         assert_eq!(status(&answer), 400, "{answer}");
         assert_eq!(field(&answer, "connection"), Some("close"), "{answer}");
@@ -177,7 +231,8 @@ async fn a_connection_that_carried_a_body_of_a_get_is_not_used_again() {
 #[tokio::test]
 async fn an_address_that_cannot_be_read_is_unknown() {
     let mut house = House::new().await;
-    let front = Front::behind_a_proxy(&mut house, &ROUTES.replace("get_body", "history = \"all\"\nget_body")).await;
+    let front =
+        Front::behind_a_proxy(&mut house, &ROUTES.replace("get_body", "history = \"all\"\nget_body")).await;
     let of = |blocks: &str| json!({"restrictions": {"addresses": [blocks]}});
     let (_, local) = house.key(of("127.0.0.0/8")).await;
     let (id, remote) = house.key(of("203.0.113.0/24")).await;
@@ -189,14 +244,25 @@ async fn an_address_that_cannot_be_read_is_unknown() {
         house.state.authority.flush_usage().await.unwrap();
         house.get(&format!("/v1/keys/{id}")).await.body["last_used_from"].clone()
     };
-    for unknown in ["", "x-forwarded-for: rubbish\r\n", "x-forwarded-for: 203.0.113.9, unknown\r\n", "x-forwarded-for: \r\n"] {
+    for unknown in [
+        "",
+        "x-forwarded-for: rubbish\r\n",
+        "x-forwarded-for: 203.0.113.9, unknown\r\n",
+        "x-forwarded-for: \r\n",
+    ] {
         for key in [&local, &remote] {
             let answer = ask(key, unknown).await;
             assert_eq!((status(&answer), code(&answer)), (403, "restricted"), "{unknown}: {answer}");
         }
     }
     assert_eq!(last_use(&id).await, json!(null));
-    for known in ["203.0.113.9:54321", "8.8.8.8, 203.0.113.9", "::ffff:203.0.113.9", "[::ffff:203.0.113.9]:1", "203.0.113.9, 127.0.0.1:5"] {
+    for known in [
+        "203.0.113.9:54321",
+        "8.8.8.8, 203.0.113.9",
+        "::ffff:203.0.113.9",
+        "[::ffff:203.0.113.9]:1",
+        "203.0.113.9, 127.0.0.1:5",
+    ] {
         let line = format!("x-forwarded-for: {known}\r\n");
         let answer = ask(&remote, &line).await;
         assert_eq!(status(&answer), 200, "{known}: {answer}");
@@ -213,9 +279,16 @@ async fn an_address_that_cannot_be_read_is_unknown() {
     let row = rows["items"].as_array().unwrap().iter().find(|row| row["action"] == "request:get").unwrap();
     assert_eq!(row["address"], json!(null), "{row}");
     // `ip` reads the same forms.
-    for (ip, expect) in [("203.0.113.9:54321", true), ("[::ffff:203.0.113.9]:443", true), ("127.0.0.1", false)] {
+    for (ip, expect) in
+        [("203.0.113.9:54321", true), ("[::ffff:203.0.113.9]:443", true), ("127.0.0.1", false)]
+    {
         let verdict = house.post("/v1/verify", json!({"key": remote, "ip": ip})).await;
-        assert_eq!((verdict.status.as_u16(), &verdict.body["valid"]), (200, &json!(expect)), "{ip}: {}", verdict.body);
+        assert_eq!(
+            (verdict.status.as_u16(), &verdict.body["valid"]),
+            (200, &json!(expect)),
+            "{ip}: {}",
+            verdict.body
+        );
     }
     assert_eq!(house.post("/v1/verify", json!({"key": remote, "ip": "rubbish"})).await.status, 400);
 }

@@ -38,7 +38,13 @@ fn each_proxy_has_an_address_of_its_own() {
     check("/forward-auth/caddy", Address::Proxy(FrontProxy::Caddy));
     check("/forward-auth/traefik", Address::Proxy(FrontProxy::Traefik));
     check("/forward-auth/haproxy", Address::Proxy(FrontProxy::Haproxy));
-    for nobody in ["/forward-auth", "/forward-auth/", "/forward-auth/envoy", "/forward-auth/nginx/", "/forward-auth/Nginx"] {
+    for nobody in [
+        "/forward-auth",
+        "/forward-auth/",
+        "/forward-auth/envoy",
+        "/forward-auth/nginx/",
+        "/forward-auth/Nginx",
+    ] {
         check(nobody, Address::Nobody);
     }
     for route in ["/", "/forward-authority", "/a/forward-auth/nginx", "/d/x.js"] {
@@ -78,7 +84,10 @@ fn what_traefik_sends_is_read() {
         ("x-forwarded-content-length", "5"),
     ];
     let asked = read(FrontProxy::Traefik, &sent).unwrap();
-    assert_eq!((asked.parts.uri.to_string().as_str(), asked.host.as_deref()), ("/d/x.js?v=3", Some("api.example.org")));
+    assert_eq!(
+        (asked.parts.uri.to_string().as_str(), asked.host.as_deref()),
+        ("/d/x.js?v=3", Some("api.example.org"))
+    );
     assert!(!asked.has_body, "a client could say so");
     // Of a client's `X_Forwarded_Uri` Traefik knows nothing, and passes it on.
     let forged = [&sent[..], &[("x_forwarded_uri", "/d/mine.js")]].concat();
@@ -98,7 +107,11 @@ fn a_header_that_is_doubled_or_spelled_twice_is_ambiguous() {
             let name = name.as_str();
             let mut spellings = vec![name.to_owned()];
             if name.contains('-') {
-                spellings.extend([name.replace('-', "_"), name.replace('-', "."), name.replacen('-', "_", 1)]);
+                spellings.extend([
+                    name.replace('-', "_"),
+                    name.replace('-', "."),
+                    name.replacen('-', "_", 1),
+                ]);
             }
             for spelled in spellings {
                 let pairs = [&good[..], &[(name, "1"), (&spelled, "1")]].concat();
@@ -113,8 +126,22 @@ fn a_target_that_parsers_could_read_differently_is_refused() {
     for proxy in ALL {
         let [method, uri] = ours(proxy);
         for target in [
-            "/d/mine.js#/../victim.js", "/#", "/a#b", "/a?b#c", "http://x/", "//x/a b", "*", "x:80", "", "?a", "a/b", "/a b", "/a\tb",
-            "/\u{e9}", "/a\\#", "/a%00#",
+            "/d/mine.js#/../victim.js",
+            "/#",
+            "/a#b",
+            "/a?b#c",
+            "http://x/",
+            "//x/a b",
+            "*",
+            "x:80",
+            "",
+            "?a",
+            "a/b",
+            "/a b",
+            "/a\tb",
+            "/\u{e9}",
+            "/a\\#",
+            "/a%00#",
         ] {
             let expect = "ambiguous_path";
             assert_eq!(told(proxy, &[(method, "GET"), (uri, target)]), expect, "{target}");
@@ -147,7 +174,8 @@ fn a_body_is_seen_where_the_proxy_says_so() {
 }
 
 fn translated(proxy: FrontProxy, status: u16, preflight: bool) -> Response<()> {
-    let mut response = Response::builder().status(status).header("vary", "a").header("vary", "b").body(()).unwrap();
+    let mut response =
+        Response::builder().status(status).header("vary", "a").header("vary", "b").body(()).unwrap();
     let problem = (status >= 400).then_some("{\"detail\":\"\u{e9}\"}");
     proxy.translate(&mut response, &Said { origins: true, secret: true, preflight, problem });
     response

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn check(pattern: &str, path: &str, expect: Option<&[(&str, &str)]>) {
@@ -124,4 +126,50 @@ fn names_that_are_not_there() {
     let captures = pattern.matches("/x").unwrap();
     assert_eq!(captures.get("id"), Some("x"));
     assert_eq!(captures.get("version"), None);
+}
+
+/// The path that a pattern stands for with these captures in it.
+fn filled(captures: &Captures<'_, '_>) -> String {
+    let source = captures.pattern.as_str();
+    captures.iter().fold(source.to_owned(), |path, (name, value)| {
+        // A value may hold braces; those of the pattern stand before it.
+        let (at, length) = [format!("{{{name}}}"), format!("{{{name}..}}")]
+            .iter()
+            .find_map(|text| path.find(text.as_str()).map(|at| (at, text.len())))
+            .unwrap();
+        format!("{}{value}{}", &path[..at], &path[at + length..])
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_pattern_or_not(text in "\\PC{0,60}|/[a-z{}.@/-]{0,40}", path in "/\\PC{0,60}|/[a-z.@/%-]{0,40}") {
+        if let Ok(pattern) = Pattern::parse(&text) {
+            prop_assert_eq!(pattern.as_str(), &text);
+            prop_assert_eq!(&Pattern::parse(&text).unwrap(), &pattern);
+            pattern.matches(&path);
+            pattern.folded().matches(&path);
+            pattern.without_end().map(|pattern| pattern.matches(&path).is_some());
+        }
+    }
+
+    /// What the captures took, put back into the pattern, is the path.
+    #[test]
+    fn captures_are_the_path(
+        pattern in "(/(a|[a-c]?\\{x\\}[.@]?|\\{x\\}[.@-]\\{y\\})){1,3}(/\\{rest\\.\\.\\}|/)?",
+        path in "(/[a-c.@-]{1,4}){1,4}/?",
+    ) {
+        let mut number = 0;
+        let pattern: String = pattern
+            .split_inclusive('{')
+            .map(|part| {
+                number += 1;
+                if part.ends_with('{') { format!("{part}n{number}_") } else { part.to_owned() }
+            })
+            .collect();
+        let Ok(pattern) = Pattern::parse(&pattern) else { return Ok(()) };
+        if let Some(captures) = pattern.matches(&path) {
+            prop_assert_eq!(filled(&captures), path);
+        }
+    }
 }

@@ -109,16 +109,31 @@ fn the_names_of_overrides_are_in_order() {
     assert!(OVERRIDES.is_sorted());
     for name in OVERRIDES {
         assert!(OVERRIDES_BEGIN.contains(&name.as_bytes()[0]), "{name}");
-        assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'), "{name}");
+        assert!(
+            name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'),
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn no_header_names_another_method_path_host_or_client() {
-    let more = ["x-forwarded-prefix", "x-forwarded-uri", "x-forwarded-method", "x-forwarded-client-cert", "x-envoy-original-path"];
+    let more = [
+        "x-forwarded-prefix",
+        "x-forwarded-uri",
+        "x-forwarded-method",
+        "x-forwarded-client-cert",
+        "x-envoy-original-path",
+    ];
     for name in OVERRIDES.into_iter().chain(more) {
         let shouted = name.to_ascii_uppercase();
-        for spelled in [name.to_owned(), shouted, name.replace('-', "_"), name.replace('-', "."), name.replacen('-', "_", 1)] {
+        for spelled in [
+            name.to_owned(),
+            shouted,
+            name.replace('-', "_"),
+            name.replace('-', "."),
+            name.replacen('-', "_", 1),
+        ] {
             check(&[(&spelled, "evil"), (&spelled, "evil")], &[]);
             check(&[("connection", &spelled), (&spelled, "evil")], &[]);
             let mut trailers = map(&[(&spelled, "evil"), ("x-sum", "1")]);
@@ -126,7 +141,16 @@ fn no_header_names_another_method_path_host_or_client() {
             assert_eq!(list(&trailers), [("x-sum", "1")], "{spelled}");
         }
     }
-    for name in ["x-http-methods", "proxys", "x-original-filename", "x-requested-with", "user-agent", "via", "x-request-id", "range"] {
+    for name in [
+        "x-http-methods",
+        "proxys",
+        "x-original-filename",
+        "x-requested-with",
+        "user-agent",
+        "via",
+        "x-request-id",
+        "range",
+    ] {
         check(&[(name, "kept")], &[(name, "kept")]);
     }
 }
