@@ -96,6 +96,11 @@ pub enum RouteMistake {
         "the host: write a name, such as `api.example.org`, perhaps with a port, and without `https://` before it"
     )]
     Host,
+    /// A path that the gateway answers itself.
+    #[error(
+        "the path: what is below `/forward-auth` is for proxies; choose another path, or leave `upstream` out"
+    )]
+    Reserved,
     /// The upstream.
     #[error("the upstream: {0}")]
     Upstream(#[from] UpstreamError),

@@ -115,13 +115,12 @@ impl SetupFault {
 
     /// The answer.
     pub(super) fn problem(self, proxy: FrontProxy) -> Problem {
-        let (status, code) = match self {
-            Self::NotTrusted => (StatusCode::FORBIDDEN, "proxy_not_trusted"),
-            Self::HeadersMissing => (StatusCode::BAD_REQUEST, "proxy_headers_missing"),
-            Self::PlainHttp => (StatusCode::FORBIDDEN, "insecure_transport"),
-        };
-        let text = self.text(proxy);
-        Problem::new(status, code, format!("Forward-auth cannot work: {text}."))
+        let detail = format!("Forward-auth cannot work: {}.", self.text(proxy));
+        match self {
+            Self::NotTrusted => Problem::new(StatusCode::FORBIDDEN, "proxy_not_trusted", detail),
+            Self::HeadersMissing => Problem::new(StatusCode::BAD_REQUEST, "proxy_headers_missing", detail),
+            Self::PlainHttp => Problem::new(StatusCode::FORBIDDEN, "insecure_transport", detail),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use http::Method;
 
 use super::config::{RouteConfig, RouteConfigError, RouteMistake};
 use super::cors::Origins;
+use super::forward_auth::Address;
 use super::host::Host;
 use super::passage::Recorded;
 use super::pattern::{Captures, Pattern, Specificity};
@@ -134,6 +135,9 @@ impl Route {
             "any" => true,
             _ => return Err(RouteMistake::Paths),
         };
+        if config.upstream.is_some() && Address::of(&config.path) != Address::Routes {
+            return Err(RouteMistake::Reserved);
+        }
         let folded = pattern.folded();
         Ok(Self {
             methods,
@@ -348,6 +352,13 @@ impl Routes {
         if others.is_empty() { Found::Nothing } else { Found::OtherMethods(others) }
     }
 
+    /// Who may call what is at this path, whatever the method: what the narrowest route there says.
+    #[must_use]
+    pub fn origins(&self, host: Option<&str>, path: &str) -> Option<&Origins> {
+        let here = |route: &&Route| route.is_for_host(host) && route.pattern.matches(path).is_some();
+        self.routes.iter().find(here).map(|route| &route.origins)
+    }
+
     /// Whether an application could read the path of a request in a way that leads to another route than the one
     /// that was found for it. Never, where that route takes paths as they are.
     #[must_use]
@@ -439,6 +450,12 @@ mod tests {
         check(&|r| r.origins = vec!["example.org".into()], "origin `example.org`");
         check(&|r| r.upstream = Some("example.org".into()), "the upstream");
         check(&|r| r.upstream = None, "");
+        check(
+            &|r| {
+                r.path = "/forward-auth/{notebook}.{version}".into();
+            },
+            "for proxies",
+        );
         check(&|r| r.host = Some("https://example.org".into()), "the host");
         check(&|r| r.host = Some("example.org".into()), "");
         check(

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use claviger_authority::index::View;
 use claviger_core::decide::{self, Credential, Place, Refusal, Request as Asked};
 use claviger_core::key::PresentedKey;
 use claviger_core::quota::Metered;
@@ -115,7 +116,8 @@ impl Gate {
         if found.in_x_api_key {
             strip.push(X_API_KEY);
         }
-        let judged = self.judge(route, captures, (parts, key), client, id)?;
+        let view = |view: &View<'_>| self.judge(view, route, captures, (parts, key), client, id);
+        let judged = self.state.authority.read(view)??;
         Ok(Passed {
             identity: judged.identity,
             target,
@@ -130,6 +132,7 @@ impl Gate {
     /// The decision itself; it is counted, and recorded as the route says.
     fn judge(
         &self,
+        view: &View<'_>,
         route: &Route,
         captures: &Captures<'_, '_>,
         (parts, key): (&Parts, Option<PresentedKey<'_>>),
@@ -141,8 +144,7 @@ impl Gate {
         let identified = authority.identify(key);
         let origin = parts.headers.get(ORIGIN).and_then(|value| value.to_str().ok());
         let place = Place { address: client.address, origin };
-        let view = authority.index().view();
-        let credential = identified.look_up(&view);
+        let credential = identified.look_up(view);
         let (method, target, state) = (&parts.method, matched.reference(), &self.state);
         let passage = Passage { state, route, method, target, credential, client, id };
         let action = route.action();
@@ -151,7 +153,7 @@ impl Gate {
             Meant::Impossible => {
                 let now = authority.now();
                 let accepted =
-                    decide::authenticate(&view, credential, place, now, &mut decide::Reasons::default());
+                    decide::authenticate(view, credential, place, now, &mut decide::Reasons::default());
                 let unnamed = matches!(credential, Credential::Anonymous) && !route.anonymous;
                 let refusal = if unnamed { Refusal::CredentialsRequired } else { Refusal::NotFound };
                 return Err(passage.refused(accepted.err().unwrap_or(refusal), ""));
@@ -159,7 +161,7 @@ impl Gate {
         };
         let asked =
             Asked { action, target: meant, context: route.context, place, anonymous: route.anonymous };
-        let permit = authority.decide(&view, credential, &asked).outcome.map_err(|refusal| {
+        let permit = authority.decide(view, credential, &asked).outcome.map_err(|refusal| {
             let action = action.map(|action| action.to_string()).unwrap_or_default();
             passage.refused(refusal, &action)
         })?;
@@ -395,7 +397,11 @@ fn route_of<'r, 'p>(
     let (method, path) = (&parts.method, parts.uri.path());
     let (route, captures) = match routes.find(method, host, path) {
         Found::Route(route, captures) => (route, captures),
-        Found::OtherMethods(methods) => return Err(other_methods(&methods)),
+        Found::OtherMethods(methods) => {
+            // Scripts that may call the route may read why this was refused.
+            finish.origins = routes.origins(host, path).cloned().unwrap_or_default();
+            return Err(other_methods(&methods));
+        }
         Found::Nothing => return Err(crate::extract::not_found()),
     };
     finish.origins = route.origins.clone();

@@ -16,7 +16,7 @@ use percent_encoding::percent_decode_str;
 /// Whether a path (without its query) can be read in more than one way, whatever the routes are.
 ///
 /// That is: an empty segment (`//`), a dot segment, plain, encoded or with a parameter after it (`/..;x/`), an encoded
-/// slash or backslash or a plain backslash, an encoded control character, an encoded unreserved character (RFC 3986,
+/// slash or backslash or a plain backslash, bytes beyond ASCII (RFC 3986 has them encoded), an encoded control character, an encoded unreserved character (RFC 3986,
 /// section 6.2.2.2: letters, digits, `-`, `.`, `_`, `~`), an encoding that is broken, of another encoding (`%2561`), or
 /// of something that is no UTF-8, overlong forms (`%c0%af`) included.
 #[must_use]
@@ -26,7 +26,7 @@ pub fn ambiguous_path(path: &str) -> bool {
     let mut suspect = false;
     let mut previous = 0;
     for &byte in bytes {
-        if byte < 0x20 || byte == 0x7f || byte == b'\\' || (byte == b'/' && previous == b'/') {
+        if !(0x20..0x7f).contains(&byte) || byte == b'\\' || (byte == b'/' && previous == b'/') {
             return true;
         }
         suspect |= byte == b'%' || byte == b'.';
@@ -176,6 +176,7 @@ mod tests {
             "/%e0%81%a1",
             "/%f0%80%81%a1",
             "/%e0%80%af",
+            "/\u{e9}",
             "/%ff",
             "/a%e9b",
             "/%ed%a0%80",
