@@ -80,7 +80,7 @@ ANSWERED
         }
         location = /_claviger {
             internal;
-            proxy_pass http://claviger/forward-auth;
+            proxy_pass http://claviger/forward-auth/nginx;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
             proxy_pass_request_body off;
