@@ -73,6 +73,8 @@ pub enum ImportOutcome {
     Duplicate,
     /// It cannot be: which field, and why.
     Invalid(String),
+    /// Nothing is wrong with it but that nobody has stated that the keys behind digests are strong.
+    Unvouched,
     /// The caller may not import it.
     Refused {
         /// The stable code of the refusal.
@@ -90,7 +92,7 @@ impl ImportOutcome {
             Self::Imported(_) => "imported",
             Self::WouldImport => "would_import",
             Self::Duplicate => "duplicate",
-            Self::Invalid(_) => "invalid",
+            Self::Invalid(_) | Self::Unvouched => "invalid",
             Self::Refused { .. } => "refused",
         }
     }
@@ -221,6 +223,19 @@ impl Authority {
         import: ImportId,
         rows: Vec<ImportRow>,
     ) -> Result<Vec<ImportOutcome>> {
+        self.stage_read_rows(caller, import, rows.into_iter().map(Ok).collect()).await
+    }
+
+    /// Stages rows of which some could not even be read: why not is the outcome of such a row.
+    ///
+    /// # Errors
+    /// As [`Authority::stage_rows`].
+    pub async fn stage_read_rows(
+        &self,
+        caller: &Caller,
+        import: ImportId,
+        rows: Vec<std::result::Result<ImportRow, String>>,
+    ) -> Result<Vec<ImportOutcome>> {
         let (options, operator) =
             self.with_import(caller, import, |session| (session.options, session.operator))?;
         if rows.len() > IMPORT_ROWS_MAX {
@@ -230,7 +245,8 @@ impl Authority {
         let mut outcomes = Vec::with_capacity(rows.len());
         let mut records = Vec::new();
         for row in rows {
-            match self.imported(caller, options, &formats, row, now) {
+            let row = row.map_err(ImportOutcome::Invalid);
+            match row.and_then(|row| self.imported(caller, options, &formats, row, now)) {
                 Ok(record) => {
                     records.push((outcomes.len(), record));
                     outcomes.push(ImportOutcome::WouldImport);
@@ -414,7 +430,7 @@ impl Session {
             *match outcome {
                 ImportOutcome::Imported(_) | ImportOutcome::WouldImport => &mut self.progress.staged,
                 ImportOutcome::Duplicate => &mut self.progress.duplicate,
-                ImportOutcome::Invalid(_) => &mut self.progress.invalid,
+                ImportOutcome::Invalid(_) | ImportOutcome::Unvouched => &mut self.progress.invalid,
                 ImportOutcome::Refused { .. } => &mut self.progress.refused,
             } += 1;
         }

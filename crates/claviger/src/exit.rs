@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use claviger_authority::first_start::FirstStartError;
 use claviger_client::{Error, Problem};
 
 use crate::config::ConfigError;
@@ -95,6 +96,10 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
 fn told(error: &anyhow::Error) -> (Code, String, Option<String>) {
     if let Some(failure) = error.downcast_ref::<Failure>() {
         return (failure.code, failure.message.clone(), failure.hint.clone());
+    }
+    if let Some(FirstStartError::Unacceptable(_)) = error.downcast_ref::<FirstStartError>() {
+        // A service manager that starts the program again would only see it again.
+        return (Code::Usage, error.to_string(), None);
     }
     if error.downcast_ref::<ConfigError>().is_some() {
         return (Code::Usage, format!("{error:#}"), None);

@@ -31,8 +31,7 @@ pub(super) fn all(overrides: &Overrides) -> Vec<Check> {
             return vec![Check::fail("configuration", error.to_string(), advice), clock()];
         }
     };
-    let from =
-        overrides.place.config.as_ref().map_or("defaults".to_owned(), |path| path.display().to_string());
+    let from = config.file.as_ref().map_or("defaults".to_owned(), |path| path.display().to_string());
     let mut checks = vec![
         Check::ok("configuration", format!("{from}, {} routes", config.routes.len())),
         folder(&config.data),
