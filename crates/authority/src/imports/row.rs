@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::{ImportOptions, ImportOutcome};
 use crate::authority::Authority;
-use crate::caller::Caller;
+use crate::decision::Deciding;
 use crate::error::Error;
 
 /// Characters that a supplied preview shows at most, before and after its dots: the prefix, and the last 4.
@@ -78,15 +78,15 @@ impl Authority {
     /// The record of a row, if the caller may import it.
     pub(super) fn imported(
         &self,
-        caller: &Caller,
+        deciding: &mut Deciding<'_>,
         options: ImportOptions,
         formats: &Formats,
-        row: ImportRow,
+        row: &ImportRow,
         now: Timestamp,
     ) -> Outcome<KeyRecord> {
         let digest = digest(&row.key, formats)?;
         let name = Name::parse(&row.name).map_err(|e| invalid("name", e))?;
-        let authority = authority(&row)?;
+        let authority = authority(row)?;
         let kind = authority.kind();
         let scopes = match &row.scopes {
             Some(words) => {
@@ -98,16 +98,19 @@ impl Authority {
                 )?
             }
         };
-        let restrictions = row.restrictions.checked().map_err(|e| invalid("restrictions", e))?;
-        let metadata = Metadata::new(row.metadata).map_err(|e| invalid("metadata", e))?;
+        let restrictions = row.restrictions.clone().checked().map_err(|e| invalid("restrictions", e))?;
+        let metadata = Metadata::new(row.metadata.clone()).map_err(|e| invalid("metadata", e))?;
         let preview = preview(row.preview.as_deref())?;
         let created_at = row.created_at.unwrap_or(now);
         if created_at > now || created_at.millis() < 0 {
             return Err(invalid("created_at", "it must be in the past"));
         }
         let rights = Rights { authority, scopes, expires_at: row.expires_at, restrictions };
-        let by = self.decide_key(caller, KeyAction::Create, None, &rights);
-        let by = by.and_then(|by| self.exists(&rights.authority).map(|()| by)).map_err(refused)?;
+        let created_by = deciding
+            .key(KeyAction::Create, None, &rights)
+            .and_then(|()| deciding.exists(KeyAction::Create.action(), &rights.authority))
+            .and_then(|()| Ok(deciding.permitted()?.actor))
+            .map_err(refused)?;
         // Last: one statement mends all such rows at once, so what else is wrong with this one comes first.
         if matches!(row.key, ImportKey::Sha256(_)) && !options.digests_are_strong {
             return Err(ImportOutcome::Unvouched);
@@ -121,7 +124,7 @@ impl Authority {
             name,
             format: None,
             created_at,
-            created_by: by.actor,
+            created_by,
             created_via: CreatedVia::Import,
             replaces: None,
             metadata,
