@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, ConfigError};
 use crate::exit::{Code, Failure};
+use crate::serving;
 
 /// The first port that every user may listen on.
 const PORT_UNPRIVILEGED_MIN: u16 = 1024;
@@ -48,6 +49,8 @@ pub struct Server {
     /// What the first start found or did.
     pub first_start: FirstStart,
     state: AppState,
+    /// Says where the API is, for the commands of this machine.
+    _announced: Option<std::fs::File>,
     gateway_listener: Option<TcpListener>,
     gate: Option<Gate>,
     /// How long requests under way may take to end after the signal to stop.
@@ -76,6 +79,9 @@ impl Server {
             .with_context(|| format!("the database {}", config.database.display()))?;
         let first_start = authority.first_start(&config.data, supplied_operator_key()?).await?;
         let api = api_listener.local_addr()?;
+        let announced = serving::announce(&config.data, api)
+            .inspect_err(|error| tracing::warn!(%error, "commands with --data will not find this program"))
+            .ok();
         let state = AppState {
             authority: authority.clone(),
             edge: Arc::new(config.edge(api)),
@@ -92,6 +98,7 @@ impl Server {
             first_start,
             gateway_listener: Some(gateway_listener),
             gate: None,
+            _announced: announced,
             drain: config.drain,
             stop: CancellationToken::new(),
             tasks: JoinSet::new(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
-use super::mistake::Mistakes;
+use super::mistake::{ConfigError, Mistakes};
 use super::setting::{SECTIONS, TOP, VARIABLES};
 
 const PREFIX: &str = "CLAVIGER_";
@@ -33,6 +33,28 @@ impl Environment {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&OsStr> {
         self.0.get(name).map(OsString::as_os_str)
+    }
+
+    /// The value of a variable, as text.
+    ///
+    /// # Errors
+    /// It is not text.
+    pub fn text(&self, name: &str) -> Result<Option<&str>, ConfigError> {
+        match self.get(name).map(OsStr::to_str) {
+            None => Ok(None),
+            Some(Some(text)) => Ok(Some(text)),
+            Some(None) => Err(ConfigError::new(format!("{name}: this is not text in UTF-8"))),
+        }
+    }
+
+    /// Whether every variable is one that means something.
+    ///
+    /// # Errors
+    /// Those that do not.
+    pub fn checked(&self) -> Result<(), ConfigError> {
+        let mut mistakes = Mistakes::default();
+        self.check(&mut mistakes);
+        mistakes.or(())
     }
 
     /// Finds variables that are no setting: a typing error must not go unnoticed.

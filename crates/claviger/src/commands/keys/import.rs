@@ -280,7 +280,7 @@ struct Group<'r> {
 
 fn groups(report: &Report) -> Vec<Group<'_>> {
     let mut groups = Vec::<Group<'_>>::new();
-    let mut known = HashMap::new();
+    let mut known = HashMap::<_, usize>::new();
     for row in report.rows.iter().filter(|row| !row.is_good()) {
         match known.entry((&row.outcome, &row.detail)) {
             Entry::Occupied(at) => groups[*at.get()].lines.push(row.line),
