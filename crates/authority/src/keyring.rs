@@ -235,9 +235,15 @@ mod tests {
         assert_ne!(*first.derive("a"), [0; 32]);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing is left behind");
-        for (mode, expect) in
-            [(0o400, true), (0o440, true), (0o640, true), (0o660, false), (0o604, false), (0o644, false), (0o602, false)]
-        {
+        for (mode, expect) in [
+            (0o400, true),
+            (0o440, true),
+            (0o640, true),
+            (0o660, false),
+            (0o604, false),
+            (0o644, false),
+            (0o602, false),
+        ] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             let opened = Keyring::open_or_create(&path, &ports);
             assert_eq!(opened.is_ok(), expect, "{mode:o}");

@@ -91,7 +91,8 @@ impl Remote {
         };
         let file = data.join(OPERATOR_KEY_FILE);
         let key = read_key(&file)?;
-        let address = serving_address(&data).with_context(|| data.join(ADDRESS_FILE).display().to_string())?;
+        let address =
+            serving_address(&data).with_context(|| data.join(ADDRESS_FILE).display().to_string())?;
         match (address, url) {
             (Some(address), None) => Ok((address, key)),
             (Some(address), Some(url)) if is_same(&address, &url) => Ok((url, key)),
@@ -116,7 +117,8 @@ impl Remote {
 
 /// Whether two addresses are the same listener, however this machine is called in them.
 fn is_same(a: &str, b: &str) -> bool {
-    let plain = |url: &str| url.trim_end_matches('/').replace("//localhost:", "//127.0.0.1:").to_ascii_lowercase();
+    let plain =
+        |url: &str| url.trim_end_matches('/').replace("//localhost:", "//127.0.0.1:").to_ascii_lowercase();
     plain(a) == plain(b)
 }
 

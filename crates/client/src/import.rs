@@ -145,7 +145,7 @@ impl Keys<'_> {
     /// say why not. For more, begin an import.
     ///
     /// # Errors
-    /// Those of every call: [`crate::Error`]; 400 `invalid_request` for a row that is not of the form.
+    /// Those of every call: [`crate::Error`]. A row that is not of the form is none: that is its outcome.
     pub async fn import(&self, rows: &[ImportRow], options: ImportOptions) -> Result<Imported> {
         self.client().ask(Call::post("/v1/keys/import", &Whole { rows, options })?).await
     }

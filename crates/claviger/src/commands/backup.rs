@@ -70,9 +70,12 @@ impl Backup {
         }
         if self.file.symlink_metadata().is_ok() {
             let told = format!("there is a file already: {file}");
-            return Err(Failure::new(Code::Conflict, told).hint("Nothing is overwritten: name another.").into());
+            return Err(Failure::new(Code::Conflict, told)
+                .hint("Nothing is overwritten: name another.")
+                .into());
         }
-        let folder = self.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder =
+            self.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if !folder.exists() {
             let told = format!("the folder {} does not exist", folder.display());
             let hint = format!("Create it first: mkdir -p {}", folder.display());

@@ -53,7 +53,9 @@ fn list_disabled(data: &Path, keys: &[KeyId]) -> anyhow::Result<Option<PathBuf>>
     let path = data.join(DISABLED_FILE);
     let context = || path.display().to_string();
     match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).with_context(context),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(context);
+        }
         Ok(()) | Err(_) => {}
     }
     if keys.is_empty() {
@@ -112,7 +114,9 @@ impl Restore {
         }
         if let Some(listed) = listed {
             eprintln!("They are listed in {}. `claviger operator reset` lets you in; once", listed.display());
-            eprintln!("`claviger serve` runs, enable those that you know to be right, or all of them at once:");
+            eprintln!(
+                "`claviger serve` runs, enable those that you know to be right, or all of them at once:"
+            );
             eprintln!("  claviger keys enable --from {}", listed.display());
         }
         Ok(())

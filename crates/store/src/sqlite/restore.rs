@@ -17,7 +17,8 @@ use crate::store::Restored;
 
 const FORGET: &str = "DELETE FROM changes";
 const CONTINUE: &str = "UPDATE change_head SET seq = ?1, oldest = ?1 WHERE one = 1";
-const DISABLE: &str = "UPDATE keys SET status = 'disabled', revision = revision + 1 WHERE status = 'active' RETURNING id";
+const DISABLE: &str =
+    "UPDATE keys SET status = 'disabled', revision = revision + 1 WHERE status = 'active' RETURNING id";
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[FORGET, CONTINUE, DISABLE];
 

@@ -34,10 +34,7 @@ pub(super) fn all(overrides: &Overrides) -> Vec<Check> {
             return vec![Check::fail("configuration", error.to_string(), advice), clock()];
         }
     };
-    let mut checks = vec![
-        configuration(&config),
-        folder(&config.data),
-    ];
+    let mut checks = vec![configuration(&config), folder(&config.data)];
     if config.data.exists() {
         checks.extend(operator_key(&config.data.join(OPERATOR_KEY_FILE), &config.database));
         checks.push(keyring(&config.data.join(KEYRING_FILE)));
@@ -91,11 +88,18 @@ fn operator_key(path: &Path, database: &Path) -> Option<Check> {
     }
     let found = format!("{} (mode {mode:04o})", path.display());
     let Ok(text) = fs::read_to_string(path).map(Zeroizing::new) else {
-        return Some(Check::warn(name, format!("{found}, which this user cannot read"), "run doctor as its owner"));
+        return Some(Check::warn(
+            name,
+            format!("{found}, which this user cannot read"),
+            "run doctor as its owner",
+        ));
     };
     // A database that is not there, or damaged, has a line of its own.
-    let Ok(known) = key_status(database, &Digest::of(text.trim())) else { return Some(Check::ok(name, found)) };
-    let advice = "`claviger operator reset` makes a new one, with the program stopped; or put the right file there";
+    let Ok(known) = key_status(database, &Digest::of(text.trim())) else {
+        return Some(Check::ok(name, found));
+    };
+    let advice =
+        "`claviger operator reset` makes a new one, with the program stopped; or put the right file there";
     Some(match known {
         Some(Status::Active) => Check::ok(name, found),
         Some(_) => Check::fail(name, format!("{found}: this key is disabled"), advice),

@@ -132,7 +132,8 @@ fn listed(path: &Path) -> anyhow::Result<Vec<String>> {
 }
 
 fn not_a_list(path: &Path) -> anyhow::Error {
-    let told = format!("{} has lines that do not begin with the identifier of a key, `key_…`", path.display());
+    let told =
+        format!("{} has lines that do not begin with the identifier of a key, `key_…`", path.display());
     Failure::usage(told).into()
 }
 
