@@ -131,7 +131,16 @@ pub fn read_key(path: &Path) -> anyhow::Result<Secret> {
     if path.as_os_str() == "-" {
         std::io::stdin().take(KEY_FILE_BYTES_MAX).read_to_string(&mut text).context("standard input")?;
     } else {
-        let file = std::fs::File::open(path).with_context(|| format!("the key file {}", path.display()))?;
+        let file = match std::fs::File::open(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Failure::usage(format!("there is no key file {}", path.display()))
+                    .hint(
+                        "Name another with --key-file, or its data folder with --data, or set CLAVIGER_KEY.",
+                    )
+                    .into());
+            }
+            opened => opened.with_context(|| format!("the key file {}", path.display()))?,
+        };
         let read = file.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text);
         read.with_context(|| format!("the key file {}", path.display()))?;
     }

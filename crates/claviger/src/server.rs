@@ -67,7 +67,9 @@ impl Server {
     /// # Errors
     /// What keeps it from starting, and what to do.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
-        private_folder(&config.data).with_context(|| format!("the data folder {}", config.data.display()))?;
+        private_folder(&config.data).with_context(|| {
+            format!("cannot make the data folder {}, which --data names", config.data.display())
+        })?;
         let ports = Ports::system();
         let api_listener = bind("listen", config.listen).await?;
         let gateway_listener = bind("gateway_listen", config.gateway_listen).await?;

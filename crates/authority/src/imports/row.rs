@@ -5,7 +5,8 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use claviger_core::authority::{Reference, ResourceAuthority};
 use claviger_core::decide::KeyAction;
 use claviger_core::key::{
-    CreatedVia, Digest, Formats, KeyEntry, KeyRecord, Metadata, Preview, Rights, is_digest_of_nothing,
+    CreatedVia, Digest, Formats, KeyEntry, KeyRecord, Metadata, Preview, Rights, UnacceptableKey,
+    is_digest_of_nothing,
 };
 use claviger_core::lifecycle::Status;
 use claviger_core::name::Name;
@@ -145,7 +146,13 @@ fn refused(error: Error) -> ImportOutcome {
 fn digest(key: &ImportKey, formats: &Formats) -> Outcome<Digest> {
     match key {
         ImportKey::Text(text) => {
-            formats.accept(text).map(|presented| presented.digest()).map_err(|error| invalid("key", error))
+            let accepted = formats.accept(text).map(|presented| presented.digest());
+            accepted.map_err(|error| match error {
+                UnacceptableKey::Masked | UnacceptableKey::PasswordHash | UnacceptableKey::Digest => {
+                    invalid("key", format_args!("{error}; give the key itself, or its SHA-256 in `sha256`"))
+                }
+                other => invalid("key", other),
+            })
         }
         ImportKey::Sha256(text) => {
             let digest = parse_digest(text).ok_or_else(|| {

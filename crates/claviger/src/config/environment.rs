@@ -61,7 +61,7 @@ impl Environment {
     pub(super) fn check(&self, mistakes: &mut Mistakes) {
         for (name, value) in &self.0 {
             if !is_known(name) && !is_somebody_elses(name, value) {
-                mistakes.add(name, complaint(name));
+                mistakes.add(name.as_str(), complaint(name));
             }
         }
     }
@@ -104,7 +104,9 @@ fn complaint(name: &str) -> String {
             section.header
         );
     }
-    match nearest(name, known()) {
+    // `CLAVIGER_LOG_LEVEL` is probably `CLAVIGER_LOG`.
+    let longer = || known().filter(|known| name.starts_with(known)).max_by_key(|known| known.len());
+    match nearest(name, known()).or_else(longer) {
         Some(nearest) => format!("unknown variable; did you mean {nearest}? Otherwise unset it"),
         None => "unknown variable; unset it. docs/CONFIGURATION.md lists all of them".to_owned(),
     }
@@ -155,6 +157,7 @@ mod tests {
         check("CLAVIGER_LOG", "info", "");
         check("CLAVIGER_TRUSTED_PROXIES", "10.0.0.5", "");
         check("CLAVIGER_LISTN", "sk_secret", "did you mean CLAVIGER_LISTEN?");
+        check("CLAVIGER_LOG_LEVEL", "debug", "did you mean CLAVIGER_LOG?");
         check("CLAVIGER_FRIENDLY", "sk_secret", "CLAVIGER_FRIENDLY: unknown variable; unset it");
         check("CLAVIGER_FRIENDLY", "", "");
         check("CLAVIGER_ROUTES", "[]", "in the configuration file only, under [[routes]]");

@@ -1,19 +1,26 @@
 //! What is wrong with a configuration: all of it, each with its place.
 
+/// A place, and its line if it is in the file.
+pub(super) struct Named {
+    pub(super) text: String,
+    pub(super) line: usize,
+}
+
+impl From<&str> for Named {
+    fn from(text: &str) -> Self {
+        Self { text: text.to_owned(), line: 0 }
+    }
+}
+
 /// What is wrong, in the order in which it was found.
 #[derive(Debug, Default)]
-pub(super) struct Mistakes(Vec<String>);
+pub(super) struct Mistakes(Vec<(usize, String)>);
 
 impl Mistakes {
     /// Adds one: where, and what is wrong and to be written instead.
-    pub(super) fn add(&mut self, place: impl std::fmt::Display, complaint: impl std::fmt::Display) {
-        self.0.push(format!("{place}: {complaint}"));
-    }
-
-    /// Each, as one line.
-    #[cfg(test)]
-    pub(super) fn texts(&self) -> &[String] {
-        &self.0
+    pub(super) fn add(&mut self, place: impl Into<Named>, complaint: impl std::fmt::Display) {
+        let Named { text, line } = place.into();
+        self.0.push((line, format!("{text}: {complaint}")));
     }
 
     /// How many there are so far.
@@ -21,9 +28,15 @@ impl Mistakes {
         self.0.len()
     }
 
+    /// Each, as one line: those of variables and flags, and then those of the file from its beginning on.
+    pub(super) fn texts(mut self) -> Vec<String> {
+        self.0.sort_by_key(|(line, _)| *line);
+        self.0.into_iter().map(|(_, text)| text).collect()
+    }
+
     /// What came of it, if nothing is wrong.
     pub(super) fn or<T>(self, value: T) -> Result<T, ConfigError> {
-        if self.0.is_empty() { Ok(value) } else { Err(ConfigError(self.0)) }
+        if self.0.is_empty() { Ok(value) } else { Err(ConfigError(self.texts())) }
     }
 }
 

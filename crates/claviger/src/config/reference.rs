@@ -195,6 +195,21 @@ mod tests {
         assert_eq!((config.routes.len(), config.github_keys.len(), config.trusted_proxies.len()), (1, 1, 2));
     }
 
+    #[test]
+    fn the_defaults_that_are_described_are_those_that_hold() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("claviger.toml");
+        let sayable = TOP.iter().filter(|setting| line(setting) == format!("# {} = {}\n", setting.name, setting.default));
+        let text = sayable.map(|setting| format!("{} = {}\n", setting.name, setting.default)).collect::<String>();
+        assert!(text.lines().count() >= TOP.len() - 2, "{text}");
+        std::fs::write(&path, text).unwrap();
+        let load = |config| {
+            let overrides = Overrides::from(Installation { config, ..Installation::default() });
+            Config { file: None, ..Config::load_with(&overrides, &Environment::default()).unwrap() }
+        };
+        assert_eq!(format!("{:?}", load(Some(path))), format!("{:?}", load(None)));
+    }
+
     /// A field of a route that has no description would be refused as unknown.
     #[test]
     fn every_field_of_a_route_is_described() {

@@ -84,11 +84,7 @@ pub(super) fn defaults(
                 Ok(scopes) => Some(scopes),
                 Err(error) => {
                     if let Some(place) = place {
-                        reader.wrong(
-                            &is::DEFAULT_SCOPES,
-                            &place,
-                            format_args!("{error}, such as notebook:read"),
-                        );
+                        reader.wrong(&is::DEFAULT_SCOPES, &place, error);
                     }
                     None
                 }

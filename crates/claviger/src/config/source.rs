@@ -8,7 +8,7 @@ use std::rc::Rc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::mistake::Mistakes;
+use super::mistake::{Mistakes, Named};
 
 /// Bytes of a configuration file at most: a thousand routes have less than one.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -26,11 +26,11 @@ pub(super) enum Place {
 
 impl Place {
     /// The place, followed by the name where the place does not say it.
-    pub(super) fn of(&self, name: &str) -> String {
+    pub(super) fn of(&self, name: &str) -> Named {
         match self {
-            Self::File(file, line) => format!("{file}:{line}: {name}"),
-            Self::Variable(variable) => (*variable).to_owned(),
-            Self::Flag(flag) => format!("--{flag}"),
+            Self::File(file, line) => Named { text: format!("{file}:{line}: {name}"), line: *line },
+            Self::Variable(variable) => Named { text: (*variable).to_owned(), line: 0 },
+            Self::Flag(flag) => Named { text: format!("--{flag}"), line: 0 },
         }
     }
 }
@@ -60,7 +60,8 @@ impl fmt::Display for Value {
         f.write_str(match self {
             Self::Text(_) => "text",
             Self::Number(_) => "a number",
-            Self::YesNo(_) => "true or false",
+            Self::YesNo(true) => "true",
+            Self::YesNo(false) => "false",
             Self::List(_) => "a list",
             Self::Table(_) => "a table",
             Self::Other => "something else",
@@ -74,7 +75,7 @@ pub(super) fn read(path: &Path, mistakes: &mut Mistakes) -> Option<Vec<(String, 
     let text = match text_of(path) {
         Ok(text) => text,
         Err(complaint) => {
-            mistakes.add(&name, complaint);
+            mistakes.add(name.as_str(), complaint);
             return None;
         }
     };
@@ -113,7 +114,7 @@ pub(super) fn parse(name: &str, text: &str, mistakes: &mut Mistakes) -> Option<V
         // One slip makes the parser stumble several times over the same line.
         if !lines.contains(&line) {
             lines.push(line);
-            mistakes.add(format_args!("{name}:{line}"), syntax(text, line, error.message()));
+            mistakes.add(Named { text: format!("{name}:{line}"), line }, syntax(text, line, error.message()));
         }
     }
     // What is made of a broken file is guesswork: that it is broken is said first.

@@ -21,15 +21,13 @@ pub enum UnacceptableKey {
     #[error(transparent)]
     Malformed(#[from] MalformedKey),
     /// Some of its characters are hidden.
-    #[error("this is a masked key, of which some characters are hidden; give the whole key, or its SHA-256")]
+    #[error("this is a masked key, of which some characters are hidden")]
     Masked,
     /// What is stored in place of a password.
-    #[error("this is a password hash, from which no key can be found; give the key itself, or its SHA-256")]
+    #[error("this is a password hash, from which no key can be found")]
     PasswordHash,
     /// What is stored in place of a key.
-    #[error(
-        "this looks like a digest, which nobody presents as a key; give the key itself, or the digest in `sha256`. If it is the key, give its SHA-256"
-    )]
+    #[error("this looks like a digest, which nobody presents as a key")]
     Digest,
     /// Too easily guessed.
     #[error(

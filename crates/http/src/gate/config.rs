@@ -109,7 +109,7 @@ pub enum RouteMistake {
     #[error("the path has no capture `{{{0}}}`")]
     NoCapture(String),
     /// The action.
-    #[error("{0}, such as notebook:read")]
+    #[error("{0}")]
     Action(#[from] claviger_core::scope::ScopeError),
     /// A slot.
     #[error("\"{0}\" is no place for a key; use bearer, api_key, basic, x_api_key and query")]

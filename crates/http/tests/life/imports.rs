@@ -75,7 +75,8 @@ async fn each_row_has_its_outcome_whatever_is_wrong_with_it() {
         {"sha256": digest, "name": "x", "authority": house.account},
     ]);
     let expect = [
-        "imported", "invalid", "invalid", "invalid", "invalid", "invalid", "imported", "imported", "invalid", "invalid",
+        "imported", "invalid", "invalid", "invalid", "invalid", "invalid", "imported", "imported", "invalid",
+        "invalid",
     ];
     let words = |body: &Value| {
         let outcomes = body["outcomes"].as_array().unwrap().iter();
