@@ -199,8 +199,11 @@ mod tests {
     fn the_defaults_that_are_described_are_those_that_hold() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("claviger.toml");
-        let sayable = TOP.iter().filter(|setting| line(setting) == format!("# {} = {}\n", setting.name, setting.default));
-        let text = sayable.map(|setting| format!("{} = {}\n", setting.name, setting.default)).collect::<String>();
+        let sayable = TOP
+            .iter()
+            .filter(|setting| line(setting) == format!("# {} = {}\n", setting.name, setting.default));
+        let text =
+            sayable.map(|setting| format!("{} = {}\n", setting.name, setting.default)).collect::<String>();
         assert!(text.lines().count() >= TOP.len() - 2, "{text}");
         std::fs::write(&path, text).unwrap();
         let load = |config| {

@@ -273,7 +273,8 @@ fn whatever_is_wrong_with_a_row_is_its_own_outcome_with_the_line_of_the_file() {
     assert!(!skipped.out.contains("AbCdEf"), "{skipped:?}");
 
     // One remark, not one for each row.
-    let digests = (1..=60).map(|n| format!("d{n},operator,{n:032x}{n:032x},history:read\n")).collect::<String>();
+    let digests =
+        (1..=60).map(|n| format!("d{n},operator,{n:032x}{n:032x},history:read\n")).collect::<String>();
     let digests = format!("name,authority,sha256,scopes\n{digests}");
     let unstated = import(&digests, &[]);
     assert_eq!(unstated.out.matches("needs --digests-are-strong").count(), 1, "{unstated:?}");

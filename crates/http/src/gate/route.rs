@@ -395,7 +395,7 @@ mod tests {
         check(&|r| r.target = None, "write `{capture}` or a number");
         check(&|r| r.target = Some("project:{notebook}".into()), "write `{capture}` or a number");
         check(&|r| r.version = Some("zero".into()), "write `{capture}` or a number");
-        check(&|r| r.action = Some("*:read".into()), "such as notebook:read");
+        check(&|r| r.action = Some("*:read".into()), "such as `notebook:read`");
         check(&|r| r.credentials = Some(vec!["cookie".into()]), "\"cookie\" is no place");
         check(&|r| r.credentials = Some(vec![]), "must read keys somewhere");
         check(&|r| r.context = "page".into(), "use api or embed");
