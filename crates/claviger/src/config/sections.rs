@@ -161,7 +161,7 @@ pub(super) fn routes(tables: Vec<Node>, gateway: SocketAddr, mistakes: &mut Mist
                 places.push((number, places_of));
             }
             Err(_) => {
-                let complaint = "a route needs path and upstream, such as path = \"/api/{rest..}\" and upstream = \"http://127.0.0.1:3000\"";
+                let complaint = "a route needs a path, such as path = \"/api/{rest..}\"";
                 mistakes.add(places_of.table.of(&format!("routes[{number}]")), complaint);
             }
         }
@@ -173,7 +173,7 @@ pub(super) fn routes(tables: Vec<Node>, gateway: SocketAddr, mistakes: &mut Mist
         mistakes.add(places.field(field).of(&name), &mistake.reason);
     }
     for (route, (number, places)) in routes.iter().zip(&places) {
-        if leads_to(&route.upstream, gateway) {
+        if route.upstream.as_deref().is_some_and(|upstream| leads_to(upstream, gateway)) {
             let complaint = "this leads back to the gateway itself; name the address of your application, such as http://127.0.0.1:3000";
             mistakes.add(places.field("upstream").of(&format!("routes[{number}].upstream")), complaint);
         }

@@ -12,6 +12,8 @@ pub struct RouteConfig {
     /// Methods; `GET` stands for `HEAD`, too.
     #[serde(default = "get")]
     pub methods: Vec<String>,
+    /// The host that a request has to name, such as `api.example.org`; absent: any.
+    pub host: Option<String>,
     /// A path with named captures, such as `/d/{notebook}@{version}.{format}`.
     pub path: String,
     /// What the request is about: `notebook:{notebook}`, `project:{project}`, or nothing in particular.
@@ -32,7 +34,7 @@ pub struct RouteConfig {
     /// `mirrored`: Claviger knows the resources; `host`: only the application does, and decides about them.
     #[serde(default = "mirrored")]
     pub resources: String,
-    /// `plain`: a path that could be read in two ways is refused; `any`: it is passed on as it stands, for
+    /// `plain`: a path that could be read in two ways is refused; `any`: it is passed on as it is, for
     /// applications that take it literally.
     #[serde(default = "plain")]
     pub paths: String,
@@ -42,8 +44,11 @@ pub struct RouteConfig {
     /// Web origins whose scripts may call the route; `*` for all.
     #[serde(default)]
     pub origins: Vec<String>,
-    /// Where requests go: `http://host:port`.
-    pub upstream: String,
+    /// Where requests go: `http://host:port`. Absent: the route is for forward-auth alone.
+    pub upstream: Option<String>,
+    /// Whether a GET or HEAD may carry a body.
+    #[serde(default)]
+    pub get_body: bool,
     /// The largest body that is passed on, in bytes.
     pub body_bytes_max: Option<u64>,
 }
@@ -86,6 +91,14 @@ pub enum RouteMistake {
     /// The path.
     #[error("{0}")]
     Path(#[from] PatternError),
+    /// The host.
+    #[error("write a name, such as api.example.org, perhaps with a port, and without https:// before it")]
+    Host,
+    /// A path that the gateway answers itself.
+    #[error(
+        "what is below /forward-auth is for proxies, so this route can never be reached; choose another path, or leave upstream out"
+    )]
+    Reserved,
     /// The upstream.
     #[error("{0}")]
     Upstream(#[from] UpstreamError),
@@ -138,11 +151,10 @@ pub enum RouteMistake {
     #[error("only reading can be anonymous: write an action such as notebook:read, or none")]
     AnonymousWrite,
     /// The same methods on the same path.
-    #[error("route {0} has the same path and method, so this one can never be reached; GET covers HEAD")]
+    #[error(
+        "route {0} has the same path, method and host, so this one can never be reached; GET covers HEAD, and letter case is no difference"
+    )]
     Twice(usize),
-    /// A path that Claviger answers itself.
-    #[error("paths below /forward-auth are answered by Claviger, so this route can never be reached")]
-    Reserved,
     /// A path that the gateway refuses.
     #[error(
         "paths like this one are refused as ambiguous, so this route can never be reached; write it without dot segments, or add paths = \"any\""
@@ -156,6 +168,7 @@ impl RouteMistake {
     pub fn field(&self) -> &'static str {
         match self {
             Self::Path(_) | Self::Twice(_) | Self::Reserved | Self::Ambiguous => "path",
+            Self::Host => "host",
             Self::Upstream(_) => "upstream",
             Self::Method(_) | Self::NoMethod => "methods",
             Self::Target | Self::NoCapture(_) => "target",
@@ -179,7 +192,8 @@ impl RouteMistake {
                 // Its captures are unknown, so nothing more can be said of what names them.
                 (route.path, route.target, route.version) = ("/".to_owned(), None, None);
             }
-            Self::Upstream(_) => route.upstream = "http://127.0.0.1".to_owned(),
+            Self::Host => route.host = None,
+            Self::Upstream(_) => route.upstream = None,
             Self::Method(method) if route.methods.len() > 1 => without(&mut route.methods, method),
             Self::Method(_) | Self::NoMethod => route.methods = get(),
             Self::Target => (route.target, route.version) = (None, None),
