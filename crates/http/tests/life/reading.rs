@@ -210,6 +210,43 @@ async fn a_body_of_a_get_is_refused_and_its_connection_closed() {
     assert_eq!(status(&reader.get("/api/x", "content-length: 0\r\n").await), 200);
 }
 
+/// A body that does not say how long it is.
+struct Unsized(&'static str);
+
+impl http_body::Body for Unsized {
+    type Data = bytes::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
+        let text = std::mem::take(&mut self.0);
+        let frame = http_body::Frame::data(bytes::Bytes::from_static(text.as_bytes()));
+        std::task::Poll::Ready((!text.is_empty()).then_some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// HTTP/2 needs no length to carry a body.
+#[tokio::test]
+async fn a_body_of_a_get_over_http2_is_refused() {
+    let reader = Reader::new().await;
+    let stream = tokio::net::TcpStream::connect(&reader.front.address).await.unwrap();
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let handshake = hyper::client::conn::http2::handshake(executor, hyper_util::rt::TokioIo::new(stream));
+    let (mut sender, connection) = handshake.await.unwrap();
+    tokio::spawn(connection);
+    for (body, expect) in [("", 200), ("GET /evil HTTP/1.1\r\n\r\n", 400)] {
+        let request = http::Request::get("http://a/api/x").header("x-api-key", &reader.key);
+        let response = sender.send_request(request.body(Unsized(body)).unwrap()).await;
+        assert_eq!(response.unwrap().status().as_u16(), expect, "{body:?}");
+    }
+}
+
 /// An application may leave such a body unread, and take it for the next request.
 #[tokio::test]
 async fn a_connection_that_carried_a_body_of_a_get_is_not_used_again() {
