@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn addresses_to_listen_on() {
         let check = |text: &str, expect: &str| {
-            assert!(said(address(text)).contains(expect), "{text}: {:?}", address(text))
+            assert!(said(address(text)).contains(expect), "{text}: {:?}", address(text));
         };
         check("127.0.0.1:8400", "127.0.0.1:8400");
         check("[::1]:0", "[::1]:0");

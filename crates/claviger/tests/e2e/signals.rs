@@ -98,7 +98,7 @@ fn requests_under_way_keep_their_routes() {
 
     // A mistake changes nothing, and the log says which it is.
     for (wrong, why) in [
-        ("[[routes]]\npath = \"x\"\nupstream = \"http://127.0.0.1:1\"\n", "route 1 (`x`)"),
+        ("[[routes]]\npath = \"x\"\nupstream = \"http://127.0.0.1:1\"\n", "routes[1].path"),
         ("[[routes]\n", "claviger.toml"),
         ("surprise = 1\n", "surprise"),
     ]

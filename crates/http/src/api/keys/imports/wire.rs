@@ -32,7 +32,8 @@ impl BeginImport {
 }
 
 /// A key that was made elsewhere. An empty text is read as if it were absent.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(
     dead_code,
     reason = "it describes the rows; `read` reads them, so that each has an outcome of its own"
