@@ -123,7 +123,8 @@ impl Authority {
         let detail = format!("name: {}", G::parts(&mut record).name);
         let audit = self.audit(caller, by, G::action("create"), kinds::on(id), detail);
         let audit = audit.once(self.once(by, idempotency.as_ref(), id));
-        let committed = G::create(record.clone(), &self.shared.store, audit).await?;
+        let committed =
+            G::create(record.clone(), G::limit(&self.settings()), &self.shared.store, audit).await?;
         let Changed { change, .. } = self.made(committed, since, false);
         Ok(Changed { value: record, change })
     }

@@ -5,6 +5,7 @@
 //! writers wait for that batch at most, the commit for a single row, whatever the size. What is staged and
 //! not committed is seen by nobody, and cleared away after the next start.
 
+mod room;
 mod row;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -14,11 +15,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use claviger_core::decide::{Credential, KeyAction, Missing, Refusal};
 use claviger_core::key::{KeyRecord, Rights};
-use claviger_core::limit::{IMPORT_IDLE_SECONDS_MAX, IMPORT_ROWS_MAX, IMPORTS_OPEN_MAX};
+use claviger_core::limit::{IMPORT_IDLE_SECONDS_MAX, IMPORT_ROWS_IN_ALL_MAX, IMPORT_ROWS_MAX};
 use claviger_core::scope::Action;
 use claviger_core::{KeyId, Timestamp};
-use claviger_store::{Audit, Committed, Staged, StoreError};
+use claviger_store::{Audit, Committed, Staged, StoreError, Taken};
 
+use self::room::{Opening, Room};
 pub use self::row::{ImportKey, ImportRow};
 use crate::authority::{Authority, Changed, On, Permitted};
 use crate::caller::Caller;
@@ -115,6 +117,8 @@ pub struct ImportProgress {
 #[derive(Default)]
 pub(crate) struct Imports {
     sessions: Mutex<HashMap<ImportId, Session>>,
+    /// Who has how many of them.
+    opening: Opening,
     /// Those that earlier processes have left staged, until they are cleared away.
     stale: tokio::sync::Mutex<Vec<u64>>,
 }
@@ -132,6 +136,8 @@ struct Session {
     /// Halves of digests, in a dry run: what the store would recognise by itself.
     seen: HashSet<[u8; 16]>,
     last_at: Timestamp,
+    /// Given back when the session ends.
+    _room: Room,
 }
 
 impl Imports {
@@ -162,32 +168,34 @@ impl Authority {
     /// Begins an import. Whoever stages rows needs what creating each of those keys would need.
     ///
     /// # Errors
-    /// Refused to keys without the scope `key:create`; the conflict `too_many_imports` while too many are
-    /// under way.
+    /// Refused to keys without the scope `key:create`; the conflict `too_many_imports` while the caller's subject,
+    /// or all who are not operators, have too many under way.
     pub async fn begin_import(&self, caller: &Caller, options: ImportOptions) -> Result<ImportId> {
         let action = KeyAction::Create.action();
         self.accepts(caller, action)?;
         let now = self.now();
-        let (rights, operator) = {
+        let (rights, subject) = {
             let view = self.shared.index.view();
             match caller.credential(&view) {
                 Credential::Key(key) if !key.rights.scopes.cover(&action) => {
                     return Err(Error::refused(Refusal::Forbidden(Missing::Scope), action));
                 }
                 Credential::Key(key) => {
-                    let operator = key.rights.authority == claviger_core::Authority::Operator;
-                    (Some(key.rights.to_rights()), operator)
+                    let rights = key.rights.to_rights();
+                    let subject = rights.authority.clone();
+                    (Some(rights), subject)
                 }
-                Credential::SignedIn(_) | Credential::Anonymous | Credential::Unknown => (None, false),
+                Credential::SignedIn(id) => (None, claviger_core::Authority::Account(id)),
+                Credential::Anonymous | Credential::Unknown => {
+                    return Err(Error::refused(Refusal::CredentialsRequired, action));
+                }
             }
         };
+        let operator = subject == claviger_core::Authority::Operator;
         let by = self.acting(caller).ok_or_else(|| Error::refused(Refusal::CredentialsRequired, action))?;
         // Its rows could be among those, and would be taken for duplicates.
         self.clear_stale_imports().await?;
-        if self.shared.imports.lock().len() >= IMPORTS_OPEN_MAX {
-            let detail = format!("{IMPORTS_OPEN_MAX} imports are under way; commit or abandon one first.");
-            return Err(Error::Conflict { code: "too_many_imports", detail });
-        }
+        let room = self.shared.imports.opening.take(&subject)?;
         let id = if options.dry_run {
             ImportId(DRY_RUN | (u64::from_be_bytes(self.ports().bytes()) >> 3))
         } else {
@@ -203,18 +211,20 @@ impl Authority {
             rest: 0,
             seen: HashSet::new(),
             last_at: now,
+            _room: room,
         };
         self.shared.imports.lock().insert(id, session);
         Ok(id)
     }
 
     /// Stages rows and says of each, in order, what becomes of it. Nothing is valid before the commit.
-    /// Only operators go beyond the limit of keys per authority: it guards against runaways, which their
-    /// imports are not.
+    /// Only operators go beyond the limit of keys per authority, which guards against runaways, and import keys
+    /// that have expired already.
     ///
     /// # Errors
     /// Not found for everyone but whoever began the import; the conflict `import_closed`;
-    /// [`Error::Invalid`] for more than 5,000 rows at once.
+    /// [`Error::Invalid`] for more than 5,000 rows at once; the conflict `import_too_large` for more than 100,000 in
+    /// all, unless an operator imports.
     pub async fn stage_rows(
         &self,
         caller: &Caller,
@@ -226,11 +236,14 @@ impl Authority {
         if rows.len() > IMPORT_ROWS_MAX {
             return Err(Error::invalid("rows", format_args!("hand in at most {IMPORT_ROWS_MAX} at once")));
         }
+        if !operator {
+            self.with_import(caller, import, |session| session.takes(rows.len()))??;
+        }
         let (now, formats) = (self.now(), self.formats());
         let mut outcomes = Vec::with_capacity(rows.len());
         let mut records = Vec::new();
         for row in rows {
-            match self.imported(caller, options, &formats, row, now) {
+            match self.imported(caller, (options, operator), &formats, row, now) {
                 Ok(record) => {
                     records.push((outcomes.len(), record));
                     outcomes.push(ImportOutcome::WouldImport);
@@ -263,14 +276,16 @@ impl Authority {
             return self.with_import(caller, import, |session| {
                 let fresh =
                     digests.iter().map(|digest| session.seen.insert(half(digest))).collect::<Vec<_>>();
-                let staged = |(taken, fresh): (bool, bool)| {
-                    if taken || !fresh { Staged::Duplicate } else { Staged::Staged }
+                let staged = |(taken, fresh): (Option<Taken>, bool)| match taken {
+                    Some(Taken::Deleted) => Staged::Deleted,
+                    None if fresh => Staged::Staged,
+                    Some(Taken::Key) | None => Staged::Duplicate,
                 };
                 taken.into_iter().zip(fresh).map(staged).collect()
             });
         }
         let limit = (!operator).then_some(self.settings().keys_per_authority_max);
-        let staged = self.shared.store.stage_keys(import.0, records, limit, self.now().seconds()).await;
+        let staged = self.shared.store.stage_keys(import.0, records, limit).await;
         staged.map_err(|error| match error {
             StoreError::NotFound => not_open(),
             other => other.into(),
@@ -409,6 +424,18 @@ impl Authority {
 }
 
 impl Session {
+    /// Whether so many more rows may be handed in.
+    fn takes(&self, rows: usize) -> Result<()> {
+        let ImportProgress { staged, duplicate, invalid, refused, .. } = self.progress;
+        if staged + duplicate + invalid + refused + rows as u64 > IMPORT_ROWS_IN_ALL_MAX {
+            let detail = format!(
+                "One import takes at most {IMPORT_ROWS_IN_ALL_MAX} rows; commit it and begin another, or have an operator import them."
+            );
+            return Err(Error::Conflict { code: "import_too_large", detail });
+        }
+        Ok(())
+    }
+
     fn count(&mut self, outcomes: &[ImportOutcome], records: &[(usize, KeyRecord)], now: Timestamp) {
         for outcome in outcomes {
             *match outcome {
@@ -445,12 +472,16 @@ fn outcome(staged: Staged, options: ImportOptions, record: &KeyRecord) -> Import
         Staged::Staged if options.dry_run => ImportOutcome::WouldImport,
         Staged::Staged => ImportOutcome::Imported(record.entry.id),
         Staged::Duplicate => ImportOutcome::Duplicate,
+        Staged::Deleted => ImportOutcome::Refused {
+            code: "key_deleted",
+            detail: "This key was deleted, and a deleted key never works again. Create a new one.".to_owned(),
+        },
         Staged::Missing => {
             ImportOutcome::Refused { code: "not_found", detail: Refusal::NotFound.detail("key:create") }
         }
         Staged::Limit => ImportOutcome::Refused {
             code: "key_limit_reached",
-            detail: "There are as many unexpired keys here as are allowed.".to_owned(),
+            detail: "The limit of keys is reached here; expired and disabled keys count.".to_owned(),
         },
     }
 }

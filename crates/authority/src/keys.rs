@@ -317,14 +317,7 @@ impl Authority {
             }
             let audit =
                 self.audit(caller, by, action, on_key(id, &next.entry.rights), describe(&before, &next));
-            let expired = |key: &KeyRecord| is_expired(key.entry.rights.expires_at, since);
-            let made = if expired(&before) && !expired(&next) {
-                let room = (since.seconds(), self.settings().keys_per_authority_max);
-                self.shared.store.revive_key(next, before.revision, room, audit).await
-            } else {
-                self.shared.store.update_key(next, before.revision, audit).await
-            };
-            match made {
+            match self.shared.store.update_key(next, before.revision, audit).await {
                 Ok(committed) => return Ok(self.with(committed, stored, since, effect)),
                 Err(StoreError::Stale { .. }) if revision.is_none() => {}
                 Err(error) => return Err(error.into()),

@@ -1,7 +1,9 @@
 //! Resources, which a host mirrors here.
 
 use claviger_core::authority::ResourceAuthority;
-use claviger_core::decide::{Credential, Missing, Refusal, Snapshot, Target, manages};
+use claviger_core::decide::{
+    Credential, Missing, Refusal, Snapshot, Target, decide_opening, manages, reaches_version,
+};
 use claviger_core::limit::{REFERENCE_NAME_BYTES_MAX, REFERENCES_MAX, VERSIONS_MAX};
 use claviger_core::resource::{Holder, References, Resource, ResourceRecord, ResourceRef, Visibility};
 use claviger_core::scope::Action;
@@ -22,7 +24,7 @@ pub struct ResourceDescription {
     pub reference: ResourceRef,
     /// Who holds it.
     pub holder: Holder,
-    /// Who made it.
+    /// Who made it; what is known already if absent.
     pub creator: Option<AccountId>,
     /// Who else sees it.
     pub audience: Audience,
@@ -91,7 +93,12 @@ impl Authority {
             if revision.is_some_and(|seen| before.as_ref().is_none_or(|before| before.revision != seen)) {
                 return Err(Error::Stale { current: before.map_or(0, |before| before.revision) });
             }
-            let next = self.described(&description, before.as_ref())?;
+            let mut next = self.described(&description, before.as_ref())?;
+            if let Some(before) = before.as_ref().filter(|_| !self.is_operator(caller)) {
+                // Those of versions that the caller does not reach were not shown to it.
+                next.resource.references = before.resource.references.clone();
+                self.may_open(caller, before, &next)?;
+            }
             let revokes = before.as_ref().is_some_and(|before| takes_away(&before.resource, &next.resource));
             if before.as_ref().is_some_and(|before| before.resource == next.resource) {
                 return self.nothing_to_do(before.unwrap_or(next), since, false).await;
@@ -145,14 +152,23 @@ impl Authority {
         let Some(before) = before else {
             return Err(Error::refused(Refusal::Forbidden(Missing::Operator), action("create")));
         };
-        if checked_references(description)? != before.resource.references {
+        if checked_references(description)? != self.visible_references(caller, &before.resource) {
             return Err(Error::invalid("versions", "only operators say what versions reference"));
         }
         let creator = description.creator;
-        if creator.is_some() && creator != self.account_of(caller) && creator != before.resource.creator {
-            return Err(Error::invalid("creator", "only operators name another account as the creator"));
+        if creator.is_some() && creator != before.resource.creator {
+            let detail = "only operator keys state who created a resource; leave `creator` out to keep it";
+            return Err(Error::invalid("creator", detail));
         }
         Ok(())
+    }
+
+    /// Whether the caller reaches every version that the change would open to somebody.
+    fn may_open(&self, caller: &Caller, before: &ResourceRecord, next: &ResourceRecord) -> Result<()> {
+        let view = self.shared.index.view();
+        let credential = caller.credential(&view);
+        decide_opening(&view, self.policy(), credential, &before.resource, &next.resource)
+            .map_err(|refusal| Error::refused(refusal, action("update")))
     }
 
     pub(crate) fn described(
@@ -182,7 +198,8 @@ impl Authority {
         let resource = Resource {
             reference: description.reference.clone(),
             holder: description.holder,
-            creator: description.creator,
+            // Left out, it stays: who describes a resource need not know who created it.
+            creator: description.creator.or(before.and_then(|before| before.resource.creator)),
             visibility,
             latest: description.latest,
             references: checked_references(description)?,
@@ -216,8 +233,18 @@ impl Authority {
             let authority = KeyAuthority::Resource(Box::new(resource));
             manages(&view, self.policy(), caller.credential(&view), &authority)
         };
-        let record = self.shared.store.resource(reference).await?.ok_or_else(Error::not_found)?;
+        let mut record = self.shared.store.resource(reference).await?.ok_or_else(Error::not_found)?;
+        record.resource.references = self.visible_references(caller, &record.resource);
         Ok((record, administers))
+    }
+
+    /// What those versions reference that the caller reaches.
+    fn visible_references(&self, caller: &Caller, resource: &Resource) -> Box<[References]> {
+        let view = self.shared.index.view();
+        let credential = caller.credential(&view);
+        let reached =
+            |of: &&References| reaches_version(&view, self.policy(), credential, resource, of.version);
+        resource.references.iter().filter(reached).cloned().collect()
     }
 
     /// Resources by name: all for operators, those of a holder for whoever reads it.

@@ -12,6 +12,7 @@
 pub mod authority;
 pub mod change;
 pub mod decide;
+pub mod email;
 pub mod history;
 pub mod id;
 pub mod key;

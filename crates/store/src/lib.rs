@@ -16,10 +16,10 @@ mod sqlite;
 mod store;
 
 pub use commit::{Audit, ChangeSink, Committed, LoadVisitor, Once, Random};
-pub use error::{Conflict, StoreError};
+pub use error::{Conflict, Limited, StoreError};
 pub use offline::{Inspection, backup_file, inspect_file, journal_file};
 pub use query::{
-    AccountFilter, Differences, HistoryFilter, KeyFilter, LastUsed, PAGE_ROWS_MAX, Page, ProjectFilter,
-    ResourceFilter, Staged, StoredKey, TeamFilter, UsageBucket, UsageCount, UsageStep,
+    AccountFilter, Differences, HistoryFilter, KeyFilter, LastUsed, OwnedSince, PAGE_ROWS_MAX, Page,
+    ProjectFilter, ResourceFilter, Staged, StoredKey, Taken, TeamFilter, UsageBucket, UsageCount, UsageStep,
 };
 pub use store::{Restored, SqliteOptions, Store};
