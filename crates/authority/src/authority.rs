@@ -17,7 +17,7 @@ use crate::caller::{Caller, CallerCredential};
 use crate::error::{Error, Result};
 use crate::imports::Imports;
 use crate::index::{Index, Loader, View};
-use crate::leaks::Told;
+use crate::leaks::RecentReports;
 use crate::limiter::Limiter;
 use crate::notes::Notes;
 use crate::password::Passwords;
@@ -42,7 +42,7 @@ pub(crate) struct Shared {
     pub(crate) limiter: Limiter,
     pub(crate) notes: Notes,
     pub(crate) usage: Usage,
-    pub(crate) told: Told,
+    pub(crate) recent_reports: RecentReports,
     /// Held by whoever replaces a whole list of resources: each has two lists of them in memory.
     pub(crate) reconciling: tokio::sync::Mutex<()>,
     /// The day, since 1970, on which the journal was last compacted.
@@ -112,7 +112,7 @@ impl Authority {
             settings: InForce::new(settings),
             formats,
             passwords: Passwords::default(),
-            told: Told::default(),
+            recent_reports: RecentReports::default(),
             reconciling: tokio::sync::Mutex::default(),
             imports: Imports::after(stale),
             limiter: Limiter::default(),

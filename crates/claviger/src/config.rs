@@ -128,6 +128,8 @@ struct File {
     trusted_proxies: Vec<String>,
     account_keys_reach_teams: Option<bool>,
     keys_per_authority_max: Option<u32>,
+    teams_per_account_max: Option<u32>,
+    projects_per_owner_max: Option<u32>,
     expired_key_retention_days: Option<u32>,
     history_retention_days: Option<u32>,
     usage_retention_days: Option<u32>,
@@ -336,6 +338,8 @@ fn settings(file: &File) -> Result<Settings, ConfigError> {
     }
     settings.policy = Policy { account_keys_reach_teams: file.account_keys_reach_teams.unwrap_or(false) };
     settings.keys_per_authority_max = file.keys_per_authority_max.unwrap_or(settings.keys_per_authority_max);
+    settings.teams_per_account_max = file.teams_per_account_max.unwrap_or(settings.teams_per_account_max);
+    settings.projects_per_owner_max = file.projects_per_owner_max.unwrap_or(settings.projects_per_owner_max);
     settings.expired_key_retention_days =
         file.expired_key_retention_days.unwrap_or(settings.expired_key_retention_days);
     settings.usage_retention_days = file.usage_retention_days.unwrap_or(settings.usage_retention_days);

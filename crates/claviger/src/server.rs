@@ -1,5 +1,6 @@
 //! A running Claviger: the store, and the three listeners.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -13,16 +14,17 @@ use claviger_authority::ports::Ports;
 use claviger_authority::{Authority, SqliteOptions};
 use claviger_http::admin::AdminService;
 use claviger_http::api::ApiService;
-use claviger_http::gate::proxy::{Proxy, ProxyLimits, Tunnels};
+use claviger_http::gate::proxy::{Proxy, Tunnels};
 use claviger_http::gate::{Gate, GatewayService, RouteConfig, Routes};
 use claviger_http::metrics::Metrics;
-use claviger_http::serve::{ServeLimits, serve, serve_with};
+use claviger_http::serve::{serve, serve_with};
 use claviger_http::state::AppState;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::descriptors::{self, Shares};
 
 /// How long requests under way may take to end after the signal to stop. Below the 30 seconds after which
 /// service managers kill.
@@ -48,6 +50,7 @@ pub struct Server {
     state: AppState,
     gateway_listener: Option<TcpListener>,
     gate: Option<Gate>,
+    shares: Shares,
     stop: CancellationToken,
     tasks: JoinSet<()>,
     /// What is done from time to time, until the last request has ended.
@@ -61,6 +64,7 @@ impl Server {
     /// What keeps it from starting, and what to do.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
         private_folder(&config.data).with_context(|| format!("the data folder {}", config.data.display()))?;
+        let shares = descriptors::shares()?;
         let ports = Ports::system();
         let api_listener = bind("listen", config.listen).await?;
         let gateway_listener = bind("gateway_listen", config.gateway_listen).await?;
@@ -89,6 +93,7 @@ impl Server {
             first_start,
             gateway_listener: Some(gateway_listener),
             gate: None,
+            shares,
             stop: CancellationToken::new(),
             tasks: JoinSet::new(),
             state: state.clone(),
@@ -97,14 +102,14 @@ impl Server {
         let service = ApiService::new(state.clone());
         server.tasks.spawn(serve_with(
             api_listener,
-            ServeLimits::default(),
+            Shares::listener(shares.api),
             move |peer| service.at(peer),
             stop.clone(),
             DRAIN,
         ));
         server.tasks.spawn(serve(
             admin_listener,
-            ServeLimits::default(),
+            Shares::listener(shares.admin),
             AdminService::new(state),
             stop,
             DRAIN,
@@ -116,17 +121,19 @@ impl Server {
     ///
     /// # Errors
     /// A route that is wrong.
-    pub fn open_gateway(&mut self, routes: &[RouteConfig]) -> anyhow::Result<()> {
-        let routes = Routes::new(routes)?;
+    pub fn open_gateway(&mut self, configured: &[RouteConfig]) -> anyhow::Result<()> {
+        let routes = Routes::new(configured)?;
         let Some(listener) = self.gateway_listener.take() else {
             anyhow::bail!("the gateway is open already")
         };
         let tunnels = Tunnels::new(self.stop.clone());
-        let proxy = Proxy::new(ProxyLimits::default(), tunnels);
+        let upstreams = config_upstreams(configured);
+        let proxy = Proxy::new(self.shares.proxy(upstreams), tunnels);
         let gate = Gate::new(self.state.clone(), routes);
         self.gate = Some(gate.clone());
         let make = move |peer| GatewayService::new(gate.clone(), proxy.clone(), peer);
-        self.tasks.spawn(serve_with(listener, ServeLimits::default(), make, self.stop.clone(), DRAIN));
+        let limits = Shares::listener(self.shares.gateway);
+        self.tasks.spawn(serve_with(listener, limits, make, self.stop.clone(), DRAIN));
         Ok(())
     }
 
@@ -157,6 +164,11 @@ impl Server {
         self.authority.close().await.context("closing the store")?;
         Ok(())
     }
+}
+
+/// To how many applications the routes lead.
+fn config_upstreams(routes: &[RouteConfig]) -> usize {
+    routes.iter().map(|route| &route.upstream).collect::<HashSet<_>>().len()
 }
 
 /// Waits for the signal to stop: SIGTERM, or Ctrl-C.

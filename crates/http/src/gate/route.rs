@@ -121,6 +121,10 @@ impl Route {
             "any" => true,
             _ => return Err(RouteMistake::Paths),
         };
+        let mut upstream = Upstream::parse(&config.upstream)?;
+        if let Some(speed) = config.body_bytes_per_second_min {
+            upstream.timeouts.upload_speed.bytes_per_second = speed;
+        }
         Ok(Self {
             methods,
             pattern,
@@ -135,7 +139,7 @@ impl Route {
             any_path,
             recorded: Recorded::from_word(&config.history).ok_or(RouteMistake::History)?,
             origins: Origins::parse(&config.origins).map_err(RouteMistake::Origin)?,
-            upstream: Upstream::parse(&config.upstream)?,
+            upstream,
             body_bytes_max: config.body_bytes_max.unwrap_or(BODY_BYTES_MAX),
         })
     }
