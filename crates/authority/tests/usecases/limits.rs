@@ -1,5 +1,6 @@
 //! Limits of the use cases, reached.
 
+use claviger_authority::Caller;
 use claviger_authority::groups::{GroupPatch, NewProject, NewTeam};
 use claviger_authority::imports::ImportOptions;
 use claviger_authority::settings::{KindDefaults, Settings};
@@ -56,7 +57,7 @@ async fn teams_and_projects_of_one_account() {
     let limits = Settings { teams_per_account_max: 2, projects_per_owner_max: 2, ..Settings::default() };
     let house = House::with(limits).await;
     let name = || claviger_core::name::Name::parse("x").unwrap();
-    let team = async |by| {
+    let team = async |by: &Caller| {
         let new = NewTeam { name: name(), external_id: None, owner: None };
         house.authority.create_team(by, new).await.map(|made| made.value.team.id)
     };
@@ -86,7 +87,7 @@ async fn teams_and_projects_of_one_account() {
 async fn imports_of_a_tenant_leave_room_for_operators() {
     let house = House::build().await;
     let dry = ImportOptions { dry_run: true, ..ImportOptions::default() };
-    let begin = async |by| house.authority.begin_import(by, dry).await;
+    let begin = async |by: &Caller| house.authority.begin_import(by, dry).await;
     let first = begin(&house.ada()).await.unwrap();
     begin(&house.ada()).await.unwrap();
     assert_eq!(code(begin(&house.ada()).await), "too_many_imports");

@@ -164,7 +164,7 @@ async fn a_deleted_key_cannot_be_imported() {
         let row = ImportRow {
             key: ImportKey::Text(text.clone().into()),
             name: "mine now".into(),
-            authority: KeyAuthority::Account(house.bob).to_string(),
+            authority: format!("account:{}", house.bob),
             versions: None,
             grants: None,
             scopes: Some(vec!["a:read".into()]),
