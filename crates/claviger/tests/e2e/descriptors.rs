@@ -12,7 +12,7 @@ use crate::PROGRAM;
 /// `claviger serve` with these limits of open files.
 fn serve(data: &std::path::Path, soft: u32, hard: u32) -> Serve {
     let mut command = Command::new("sh");
-    let script = format!("ulimit -Hn {hard} && ulimit -Sn {soft} && exec \"$0\" \"$@\"");
+    let script = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
     command.args(["-c", &script, PROGRAM, "serve"]).args(PORTS).arg("--data").arg(data);
     command.env_clear().env("CLAVIGER_LOG", "info");
     Serve::of(Process::start(&mut command))
