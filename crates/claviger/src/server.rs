@@ -168,7 +168,7 @@ impl Server {
 
 /// To how many applications the routes lead.
 fn config_upstreams(routes: &[RouteConfig]) -> usize {
-    routes.iter().map(|route| &route.upstream).collect::<HashSet<_>>().len()
+    routes.iter().filter_map(|route| route.upstream.as_ref()).collect::<HashSet<_>>().len()
 }
 
 /// Waits for the signal to stop: SIGTERM, or Ctrl-C.

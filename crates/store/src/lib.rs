@@ -10,13 +10,15 @@
 
 mod commit;
 mod error;
+mod health;
 mod offline;
 mod query;
 mod sqlite;
 mod store;
 
-pub use commit::{Audit, ChangeSink, Committed, LoadVisitor, Once, Random};
+pub use commit::{Audit, ChangeSink, Committed, LoadVisitor, NotApplied, Once, Random};
 pub use error::{Conflict, Limited, StoreError};
+pub use health::{HealthGuard, Lost, WriterHealth};
 pub use offline::{Inspection, backup_file, inspect_file, journal_file};
 pub use query::{
     AccountFilter, Differences, HistoryFilter, KeyFilter, LastUsed, OwnedSince, PAGE_ROWS_MAX, Page,

@@ -1,10 +1,10 @@
 //! Nobody opens a version, or makes a key that reads one, that they do not reach themselves.
 
 use claviger_core::decide::{
-    Credential, KeyAction, Place, Policy, Request, Target, decide, decide_key, decide_opening,
+    Credential, KeyAction, Place, Policy, Reasons, Request, Target, authenticate, decide, decide_key,
+    decide_opening,
 };
 use claviger_core::key::KeyEntry;
-use claviger_core::lifecycle::Standing;
 use claviger_core::resource::{Holder, Resource, ResourceName, Visibility};
 use claviger_core::scope::Action;
 use claviger_core::selector::{Grants, Version};
@@ -56,18 +56,18 @@ fn with(resource: &Resource) -> World {
 
 fn reads(world: &World, policy: Policy, who: Credential<'_>, version: Version) -> bool {
     let target = Target::Resource(ResourceName::parse(NOTEBOOK).unwrap(), Some(version));
-    let request = Request::new(Action::literal("notebook", "read"), target);
+    // What is public, everybody reads.
+    let request = Request { anonymous: true, ..Request::new(Action::literal("notebook", "read"), target) };
     decide(world, policy, who, &request, NOW).outcome.is_ok()
 }
 
 /// Everybody who can act; operators may open what they like.
-fn makers(cast: &Cast) -> Vec<Credential<'_>> {
-    let acts = |who: &Credential<'_>| match who {
-        Credential::Key(key) => {
-            key.rights.authority != Authority::Operator && key.standing(NOW) == Standing::Active
-        }
-        Credential::SignedIn(_) => true,
-        Credential::Anonymous | Credential::Unknown => false,
+fn makers<'c>(world: &World, cast: &'c Cast) -> Vec<Credential<'c>> {
+    let acts = |who: &Credential<'_>| {
+        let operator = matches!(who, Credential::Key(key) if key.rights.authority == Authority::Operator);
+        let nobody = matches!(who, Credential::Anonymous);
+        let accepted = authenticate(world, *who, Place::default(), NOW, &mut Reasons::default()).is_ok();
+        accepted && !nobody && !operator
     };
     cast.credentials().into_iter().map(|(_, who)| who).filter(acts).collect()
 }
@@ -89,7 +89,7 @@ proptest! {
         let later = with(&Resource { latest: version(*VERSIONS.end()), ..resource });
         let minted: KeyEntry = resource_key("teamlate", &selector, Grants::default());
         let cast = cast();
-        for maker in makers(&cast) {
+        for maker in makers(&now, &cast) {
             let action = if widen { KeyAction::Widen } else { KeyAction::Create };
             let decided = decide_key(&now, policy, maker, Place::default(), action, (None, &minted.rights), NOW);
             if decided.is_ok() {
@@ -111,7 +111,7 @@ proptest! {
         let (was, is) = (with(&before), with(&after));
         let existing = with(&Resource { latest: version(*VERSIONS.end()), ..before.clone() });
         let cast = cast();
-        for maker in makers(&cast) {
+        for maker in makers(&was, &cast) {
             if decide_opening(&was, policy, maker, &before, &after).is_ok() {
                 for n in VERSIONS {
                     let opened = cast.credentials().into_iter().find(|(_, reader)| {

@@ -8,6 +8,8 @@ use claviger_core::authority::Authority;
 use claviger_core::change::ChangeItem;
 use claviger_core::id::KeyId;
 use claviger_core::key::{Digest, KeyRecord};
+use claviger_core::permit::RecordRef;
+use claviger_core::revocation;
 use claviger_core::time::{Timestamp, UnixSeconds};
 use rusqlite::{Connection, ToSql, params};
 
@@ -205,9 +207,12 @@ pub(crate) fn by_ids(conn: &Connection, ids: &[KeyId]) -> Result<Vec<StoredKey>>
 pub(crate) fn update(write: &mut Write<'_>, next: KeyRecord, expected: u64) -> Result<()> {
     let place = place(&next.entry.id);
     place.check_follows(write.conn, next.revision, expected)?;
+    let before = by_id(write.conn, next.entry.id)?;
     let changed = execute(write.conn, UPDATE, &next, None)?;
     place.check_one(write.conn, changed, Some(expected))?;
-    write.touch(ChangeItem::Key(next.digest, next.entry));
+    let took = before.is_none_or(|before| revocation::by_key(&before.record.entry, &next.entry));
+    let took = took.then_some(RecordRef::Key(next.entry.id));
+    write.touch(ChangeItem::Key(next.digest, next.entry), took);
     Ok(())
 }
 
@@ -302,14 +307,14 @@ fn delete_where(write: &mut Write<'_>, sql: &str, values: &[&dyn ToSql]) -> Resu
     let mut gone = Vec::new();
     while let Some(row) = rows.next()? {
         let cells = Cells { table: "keys", row };
-        gone.push((decode_digest(&cells, 1)?, cells.count(3)?));
+        gone.push((cells.id(0)?, decode_digest(&cells, 1)?, cells.count(3)?));
     }
-    for (digest, import) in &gone {
+    for (id, digest, import) in &gone {
         // A row of an open import was never a key, and may be imported another time.
         if *import == 0 || !imports::is_open(write.conn, *import)? {
             deleted::remember(write.conn, digest)?;
         }
-        write.touch(ChangeItem::KeyGone(*digest));
+        write.touch(ChangeItem::KeyGone(*digest), Some(RecordRef::Key(*id)));
     }
     Ok(gone.len())
 }

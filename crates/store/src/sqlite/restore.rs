@@ -81,7 +81,7 @@ fn bring_up(
     }
     let disabled = if vouched || trust { 0 } else { transaction.execute(DISABLE, params![])? as u64 };
     let change = Change { sequence, id, items: Vec::new() };
-    changes::insert(&transaction, &change, &[])?;
+    changes::insert(&transaction, &change, &[], None)?;
     let mut epoch = [0; 16];
     random(&mut epoch);
     settings::put(&transaction, EPOCH, &super::row::hex(&epoch))?;

@@ -167,18 +167,18 @@ async fn a_deleted_key_never_comes_back() {
         let error = store.create_key(other, LIMIT, audit("key:create")).await.unwrap_err();
         assert!(matches!(error, StoreError::Conflict(Conflict::DeletedKey)), "{error}");
     }
-    let import = store.open_import(NOW, Actor::System).await.unwrap();
+    let import = store.open_import(NOW, Actor::System, PERMIT).await.unwrap();
     let rows = gone.iter().map(|record| KeyRecord { digest: record.digest, ..key(200) }).collect();
-    assert_eq!(store.stage_keys(import, rows, None).await.unwrap(), [Staged::Deleted; 5]);
+    assert_eq!(store.stage_keys(import, rows, None, PERMIT).await.unwrap(), [Staged::Deleted; 5]);
     let taken = store.digests_taken(gone.iter().map(|record| record.digest).collect()).await.unwrap();
     assert_eq!(taken, [Some(Taken::Deleted); 5]);
     // What was only staged was never a key, and may be staged again.
-    let staged = async |import| store.stage_keys(import, vec![key(300)], None).await.unwrap();
+    let staged = async |import| store.stage_keys(import, vec![key(300)], None, PERMIT).await.unwrap();
     assert_eq!(staged(import).await, [Staged::Staged]);
     store.delete_keys_of(of_key(300), audit("key:delete")).await.unwrap();
     assert_eq!(staged(import).await, [Staged::Staged]);
-    while !store.abandon_import(import, 100).await.unwrap() {}
-    let again = store.open_import(NOW, Actor::System).await.unwrap();
+    while !store.abandon_import(import, 100, PERMIT).await.unwrap() {}
+    let again = store.open_import(NOW, Actor::System, PERMIT).await.unwrap();
     assert_eq!(staged(again).await, [Staged::Staged]);
     let fresh = fresh.reopened().await;
     let error = fresh.store.create_key(key(1), LIMIT, audit("key:create")).await.unwrap_err();
@@ -349,8 +349,11 @@ async fn last_use_only_moves_forward() {
     let at = |millis| Timestamp::from_millis(NOW.millis() + millis);
     let (one, from) = (KeyId::from_bits(1), "2001:db8::7".parse().ok());
     let latest = store.sequence().await.unwrap();
-    store.record_last_used(vec![(one, at(50), from), (KeyId::from_bits(99), at(50), None)]).await.unwrap();
-    store.record_last_used(vec![(one, at(40), None)]).await.unwrap();
+    store
+        .record_last_used(vec![(one, at(50), from), (KeyId::from_bits(99), at(50), None)], PERMIT)
+        .await
+        .unwrap();
+    store.record_last_used(vec![(one, at(40), None)], PERMIT).await.unwrap();
     let stored = store.key(one).await.unwrap().unwrap();
     assert_eq!((stored.last_used_at, stored.last_used_from), (Some(at(50)), from));
     assert_eq!(store.sequence().await.unwrap(), latest, "verification does not read it");
