@@ -33,7 +33,7 @@ pub enum PatternError {
     #[error("the pattern is longer than {PATTERN_BYTES_MAX} bytes")]
     TooLong,
     /// The pattern does not begin with a slash.
-    #[error("a pattern begins with a slash")]
+    #[error("a path begins with a slash, such as /api/{{rest..}}")]
     NoLeadingSlash,
     /// A segment other than the last is empty (`//`).
     #[error("`//` in a pattern would match nothing that the gateway lets through")]
@@ -145,6 +145,18 @@ impl Pattern {
     pub fn specificity(&self) -> Specificity {
         let literal_bytes = self.segments.iter().map(|segment| segment.literal_bytes() + 1).sum();
         Specificity { literal_bytes, whole: !self.rest, captures: Reverse(self.names.len()) }
+    }
+
+    /// Whether both match the very same paths, however their captures are called. Two other patterns never do
+    /// unless one is narrower, and then the narrower is tried first.
+    pub fn same_paths(&self, other: &Self) -> bool {
+        self.segments == other.segments
+    }
+
+    /// Whether a segment is one that some servers take for `.` or `..`.
+    pub fn has_dot_segment(&self) -> bool {
+        let dots = |segment: &Segment| matches!(segment, Segment::Literal(literal) if super::spelling::ambiguous_path(literal));
+        self.segments.iter().any(dots)
     }
 
     /// The same pattern with its literals in lower case, for paths that [`super::spelling`] has folded.
