@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use claviger_core::decide::{Credential, KeyAction, Missing, Refusal};
 use claviger_core::key::{Actor, KeyRecord, Rights};
-use claviger_core::limit::{IMPORT_IDLE_SECONDS_MAX, IMPORT_ROWS_IN_ALL_MAX, IMPORT_ROWS_MAX};
+use claviger_core::limit::{IMPORT_IDLE_SECONDS_MAX, IMPORT_ROWS_MAX};
 use claviger_core::permit::{SystemTask, WritePermit};
 use claviger_core::scope::Action;
 use claviger_core::{KeyId, Timestamp};
@@ -537,21 +537,6 @@ fn closed(error: StoreError) -> Error {
 }
 
 impl Session {
-    /// Whether so many more rows may be handed in.
-    fn takes(&self, rows: usize) -> Result<()> {
-        if self.operator {
-            return Ok(());
-        }
-        let ImportProgress { staged, duplicate, invalid, refused, .. } = self.progress;
-        if staged + duplicate + invalid + refused + rows as u64 > IMPORT_ROWS_IN_ALL_MAX {
-            let detail = format!(
-                "One import takes at most {IMPORT_ROWS_IN_ALL_MAX} rows; commit it and begin another, or have an operator import them."
-            );
-            return Err(Error::Conflict { code: "import_too_large", detail });
-        }
-        Ok(())
-    }
-
     fn count(&mut self, outcomes: &[ImportOutcome], records: &[(usize, KeyRecord)], now: Timestamp) {
         for outcome in outcomes {
             *match outcome {

@@ -4,8 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use claviger_core::Authority as Subject;
-use claviger_core::limit::{IMPORTS_OPEN_MAX, IMPORTS_OPEN_OF_OPERATORS_MAX, IMPORTS_OPEN_PER_SUBJECT_MAX};
+use claviger_core::limit::{
+    IMPORT_ROWS_IN_ALL_MAX, IMPORTS_OPEN_MAX, IMPORTS_OPEN_OF_OPERATORS_MAX, IMPORTS_OPEN_PER_SUBJECT_MAX,
+};
 
+use super::{ImportProgress, Session};
 use crate::error::{Error, Result};
 
 /// Who has how many imports under way, by the reference of the subject. Dry runs count: they hold memory, too.
@@ -59,6 +62,23 @@ impl Drop for Room {
                 open.remove(&self.subject);
             }
         }
+    }
+}
+
+impl Session {
+    /// Whether so many more rows may be handed in.
+    pub(super) fn takes(&self, rows: usize) -> Result<()> {
+        if self.operator {
+            return Ok(());
+        }
+        let ImportProgress { staged, duplicate, invalid, refused, .. } = self.progress;
+        if staged + duplicate + invalid + refused + rows as u64 > IMPORT_ROWS_IN_ALL_MAX {
+            let detail = format!(
+                "One import takes at most {IMPORT_ROWS_IN_ALL_MAX} rows; commit it and begin another, or have an operator import them."
+            );
+            return Err(Error::Conflict { code: "import_too_large", detail });
+        }
+        Ok(())
     }
 }
 
