@@ -109,6 +109,17 @@ impl Authority {
         Ok(self.shared.store.create_account(record, audit).await?)
     }
 
+    /// Whether the caller may state an e-mail address. An application takes the account that has an address for
+    /// the person who reads mail there, and to take an address is to learn whether somebody has it. So the
+    /// answer is the same for every address, and comes before any of them is looked at.
+    fn may_state_email(&self, caller: &Caller, states: bool) -> Result<()> {
+        if states && !self.is_operator(caller)? {
+            let detail = "only operator keys state e-mail addresses; leave `email` out";
+            return Err(Error::invalid("email", detail));
+        }
+        Ok(())
+    }
+
     async fn hashed(&self, password: Password) -> Result<claviger_core::subject::PasswordHash> {
         let hashed = self.shared.passwords.hash(password, &self.shared.ports).await;
         hashed.map_err(|error| Error::Store(StoreError::Unavailable(std::sync::Arc::new(error))))
@@ -140,7 +151,8 @@ impl Authority {
     /// Changes an account. Closing it ends every key that stands for it, at once.
     ///
     /// # Errors
-    /// Not found for everyone but operators and itself; only operators open a closed one.
+    /// Not found for everyone but operators and itself; only operators open a closed one, and state e-mail
+    /// addresses and external ids.
     pub async fn update_account(
         &self,
         caller: &Caller,
@@ -163,6 +175,7 @@ impl Authority {
         let verb = if patch.closed == Some(true) { "delete" } else { "update" };
         deciding.permit(action(verb), Target::Account(id))?;
         self.may_name(deciding.caller(), patch.external_id.is_some())?;
+        self.may_state_email(deciding.caller(), patch.email.is_some())?;
         let before = self.shared.store.account(id).await?.ok_or_else(Error::not_found)?;
         if revision.is_some_and(|seen| seen != before.revision) {
             return Err(Error::Stale { current: before.revision });

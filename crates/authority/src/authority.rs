@@ -19,7 +19,7 @@ use crate::decision::Permitted;
 use crate::error::{Error, Result};
 use crate::imports::Imports;
 use crate::index::{Index, Loader, View};
-use crate::leaks::Told;
+use crate::leaks::RecentReports;
 use crate::limiter::Limiter;
 use crate::locks::Locks;
 use crate::notes::Notes;
@@ -46,7 +46,7 @@ pub(crate) struct Shared {
     pub(crate) limiter: Limiter,
     pub(crate) notes: Notes,
     pub(crate) usage: Usage,
-    pub(crate) told: Told,
+    pub(crate) recent_reports: RecentReports,
     /// Held by whoever replaces a whole list of resources: each has two lists of them in memory.
     pub(crate) reconciling: tokio::sync::Mutex<()>,
     /// The day, since 1970, on which the journal was last compacted.
@@ -125,7 +125,7 @@ impl Authority {
             settings: InForce::new(settings),
             formats,
             passwords: Passwords::default(),
-            told: Told::default(),
+            recent_reports: RecentReports::default(),
             reconciling: tokio::sync::Mutex::default(),
             imports: Imports::after(stale),
             limiter: Limiter::default(),

@@ -8,14 +8,14 @@
 //! a permit became stale, or a record has another revision than the one that was read.
 
 use claviger_core::decide::{
-    Credential, KeyAction, ManagePermit, Refusal, Request, RoleChange, Snapshot, Target, accept, decide,
-    decide_key, decide_role,
+    Credential, KeyAction, ManagePermit, Policy, Refusal, Request, RoleChange, Snapshot, Target, accept,
+    decide, decide_key, decide_role,
 };
 use claviger_core::history::HistoryEntry;
 use claviger_core::key::{Actor, Rights};
 use claviger_core::permit::{RecordRef, Recorder, WritePermit};
 use claviger_core::scope::Action;
-use claviger_core::{AccountId, Authority as KeyAuthority, KeyId, Timestamp};
+use claviger_core::{Authority as KeyAuthority, KeyId, Timestamp};
 use claviger_store::{Audit, Once};
 
 use crate::authority::{Authority, Changed, On};
@@ -48,6 +48,11 @@ impl<'a> Deciding<'a> {
     /// Who asks.
     pub(crate) fn caller(&self) -> &'a Caller {
         self.caller
+    }
+
+    /// What decisions depend on.
+    pub(crate) fn policy(&self) -> Policy {
+        self.authority.policy()
     }
 
     /// The wall clock.
@@ -155,11 +160,6 @@ impl<'a> Deciding<'a> {
     /// Whether the caller has an operator key.
     pub(crate) fn is_operator(&self) -> Result<bool, NotFresh> {
         self.authority.is_operator(self.caller)
-    }
-
-    /// The account that the caller acts as, if it does.
-    pub(crate) fn account(&self) -> Result<Option<AccountId>, NotFresh> {
-        self.authority.account_of(self.caller)
     }
 
     /// Who acts, and the permit to write.

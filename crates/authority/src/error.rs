@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use claviger_core::decide::Refusal;
 use claviger_core::permit::RecordRef;
-use claviger_store::{Conflict, StoreError};
+use claviger_store::{Conflict, Limited, StoreError};
 
 /// Why a use case was not carried out. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -84,10 +84,18 @@ impl From<StoreError> for Error {
             StoreError::PermitStale { records } => Self::Overtaken { records },
             StoreError::Replayed { .. } => Self::Conflict { code: "idempotency_replayed", detail: public },
             StoreError::NameReused => Self::Conflict { code: "idempotency_mismatch", detail: public },
-            StoreError::Limit { .. } => Self::Conflict { code: "key_limit_reached", detail: public },
+            StoreError::Limit { what, .. } => Self::Conflict {
+                code: match what {
+                    Limited::Keys => "key_limit_reached",
+                    Limited::Teams => "team_limit_reached",
+                    Limited::Projects => "project_limit_reached",
+                },
+                detail: public,
+            },
             StoreError::Conflict(conflict) => Self::Conflict {
                 code: match conflict {
                     Conflict::Digest => "key_exists",
+                    Conflict::DeletedKey => "key_deleted",
                     Conflict::Id => "id_taken",
                     Conflict::Email => "email_taken",
                     Conflict::ExternalId => "external_id_taken",

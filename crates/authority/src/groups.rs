@@ -126,6 +126,7 @@ impl Authority {
     ) -> Result<Changed<G::Record>> {
         let since = self.now();
         let detail = format!("name: {}", G::parts(&mut record).name);
+        let limit = G::limit(&self.settings());
         let committed = self
             .attempts(caller, &[], true, |mut deciding| {
                 let (record, detail, idempotency) = (record.clone(), detail.clone(), idempotency.as_ref());
@@ -133,7 +134,7 @@ impl Authority {
                     deciding.permit(G::action("create"), target)?;
                     let once = deciding.once(idempotency, id)?;
                     let audit = deciding.audit(G::action("create"), kinds::on(id), detail)?.once(once);
-                    Ok(G::create(record, &self.shared.store, audit).await?)
+                    Ok(G::create(record, limit, &self.shared.store, audit).await?)
                 }
             })
             .await?;

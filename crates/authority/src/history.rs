@@ -13,8 +13,8 @@ use crate::error::{Error, Result};
 
 impl Authority {
     /// Rows of the history with their numbers, the latest first: all of them for operators, and for whoever
-    /// administers an account, a team, a project or a resource what is listed under it. A key that names no
-    /// authority means its own.
+    /// administers an account, a team, a project or a resource what is listed under it; of a resource, what was
+    /// listed since its present owner owns it. A key that names no authority means its own.
     ///
     /// # Errors
     /// Not found for an authority that the caller does not reach, refused for one that it only reads.
@@ -42,6 +42,11 @@ impl Authority {
                 return Err(Error::refused(refusal, action));
             }
             filter.authority = Some(authority.to_string());
+            if let KeyAuthority::Resource(resource) = &authority {
+                // The name may have been somebody else's before: what they did with it is theirs.
+                let owned = self.shared.store.owned_since(resource.reference.clone()).await?;
+                filter.owned = Some(owned.ok_or_else(Error::not_found)?);
+            }
         }
         Ok(self.shared.store.history(filter, page).await?)
     }

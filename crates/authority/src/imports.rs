@@ -5,6 +5,7 @@
 //! writers wait for that batch at most, the commit for a single row, whatever the size. What is staged and
 //! not committed is seen by nobody, and cleared away after the next start.
 
+mod room;
 mod row;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -14,12 +15,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use claviger_core::decide::{Credential, KeyAction, Missing, Refusal};
 use claviger_core::key::{Actor, KeyRecord, Rights};
-use claviger_core::limit::{IMPORT_IDLE_SECONDS_MAX, IMPORT_ROWS_MAX, IMPORTS_OPEN_MAX};
+use claviger_core::limit::{IMPORT_IDLE_SECONDS_MAX, IMPORT_ROWS_MAX};
 use claviger_core::permit::{SystemTask, WritePermit};
 use claviger_core::scope::Action;
 use claviger_core::{KeyId, Timestamp};
-use claviger_store::{Audit, Committed, Staged, StoreError};
+use claviger_store::{Audit, Committed, Staged, StoreError, Taken};
 
+use self::room::{Opening, Room};
 pub use self::row::{ImportKey, ImportRow};
 use crate::authority::{Authority, Changed, On};
 use crate::caller::Caller;
@@ -123,6 +125,8 @@ pub struct ImportProgress {
 #[derive(Default)]
 pub(crate) struct Imports {
     sessions: Mutex<HashMap<ImportId, Session>>,
+    /// Who has how many of them.
+    opening: Opening,
     /// Those that earlier processes have left staged, until they are cleared away.
     stale: tokio::sync::Mutex<Vec<u64>>,
 }
@@ -145,6 +149,8 @@ struct Session {
     /// Halves of digests, in a dry run: what the store would recognise by itself.
     seen: HashSet<[u8; 16]>,
     last_at: Timestamp,
+    /// Given back when the session ends.
+    _room: Room,
 }
 
 impl Imports {
@@ -175,8 +181,8 @@ impl Authority {
     /// Begins an import. Whoever stages rows needs what creating each of those keys would need.
     ///
     /// # Errors
-    /// Refused to keys without the scope `key:create`; the conflict `too_many_imports` while too many are
-    /// under way.
+    /// Refused to keys without the scope `key:create`; the conflict `too_many_imports` while the caller's subject,
+    /// or all who are not operators, have too many under way.
     pub async fn begin_import(&self, caller: &Caller, options: ImportOptions) -> Result<ImportId> {
         let (authority, caller) = (self.clone(), caller.clone());
         self.to_the_end(async move {
@@ -187,22 +193,20 @@ impl Authority {
 
     async fn import_begun(&self, mut deciding: Deciding<'_>, options: ImportOptions) -> Result<ImportId> {
         let (now, action) = (self.now(), KeyAction::Create.action());
-        let rights = deciding.look(action, |_, credential| match credential {
-            Credential::Key(key) => Some(key.rights.to_rights()),
-            Credential::SignedIn(_) | Credential::Anonymous | Credential::Unknown => None,
+        let (rights, subject) = deciding.look(action, |_, credential| match credential {
+            Credential::Key(key) => (Some(key.rights.to_rights()), Some(key.rights.authority.to_authority())),
+            Credential::SignedIn(id) => (None, Some(claviger_core::Authority::Account(id))),
+            Credential::Anonymous | Credential::Unknown => (None, None),
         })?;
+        let subject = subject.ok_or_else(|| Error::refused(Refusal::CredentialsRequired, action))?;
         if rights.as_ref().is_some_and(|rights| !rights.scopes.cover(&action)) {
             return Err(Error::refused(Refusal::Forbidden(Missing::Scope), action));
         }
-        let operator =
-            rights.as_ref().is_some_and(|rights| rights.authority == claviger_core::Authority::Operator);
+        let operator = subject == claviger_core::Authority::Operator;
         let by = deciding.permitted()?.actor;
         // Its rows could be among those, and would be taken for duplicates.
         self.clear_stale_imports().await?;
-        if self.shared.imports.lock().len() >= IMPORTS_OPEN_MAX {
-            let detail = format!("{IMPORTS_OPEN_MAX} imports are under way; commit or abandon one first.");
-            return Err(Error::Conflict { code: "too_many_imports", detail });
-        }
+        let room = self.shared.imports.opening.take(&subject)?;
         let id = if options.dry_run {
             ImportId(DRY_RUN | (u64::from_be_bytes(self.ports().bytes()) >> 3))
         } else {
@@ -220,18 +224,20 @@ impl Authority {
             rest: 0,
             seen: HashSet::new(),
             last_at: now,
+            _room: room,
         };
         self.shared.imports.lock().insert(id, session);
         Ok(id)
     }
 
     /// Stages rows and says of each, in order, what becomes of it. Nothing is valid before the commit.
-    /// Only operators go beyond the limit of keys per authority: it guards against runaways, which their
-    /// imports are not.
+    /// Only operators go beyond the limit of keys per authority, which guards against runaways, and import keys
+    /// that have expired already.
     ///
     /// # Errors
     /// Not found for everyone but whoever began the import; the conflict `import_closed`;
-    /// [`Error::Invalid`] for more than 5,000 rows at once.
+    /// [`Error::Invalid`] for more than 5,000 rows at once; the conflict `import_too_large` for more than 100,000 in
+    /// all, unless an operator imports.
     pub async fn stage_rows(
         &self,
         caller: &Caller,
@@ -266,6 +272,7 @@ impl Authority {
         rows: &[ReadRow],
     ) -> Result<Vec<ImportOutcome>> {
         let _turn = self.turn(caller, import).await?;
+        self.with_import(caller, import, |session| session.takes(rows.len()))??;
         let mut outcomes = Vec::with_capacity(rows.len());
         for batch in rows.chunks(BATCH_ROWS) {
             let step = |deciding| self.batch_staged(deciding, import, batch);
@@ -290,7 +297,7 @@ impl Authority {
         let mut records = Vec::new();
         for row in rows {
             let row = row.as_ref().map_err(|why| ImportOutcome::Invalid(why.clone()));
-            match row.and_then(|row| self.imported(&mut deciding, options, &formats, row, now)) {
+            match row.and_then(|row| self.imported(&mut deciding, (options, operator), &formats, row, now)) {
                 Ok(record) => {
                     records.push((outcomes.len(), record));
                     outcomes.push(ImportOutcome::WouldImport);
@@ -305,7 +312,7 @@ impl Authority {
             } else {
                 let limit = (!operator).then_some(self.settings().keys_per_authority_max);
                 let (store, permit) = (&self.shared.store, deciding.write()?);
-                store.stage_keys(import.0, keys, limit, now.seconds(), permit).await.map_err(closed)?
+                store.stage_keys(import.0, keys, limit, permit).await.map_err(closed)?
             };
             for ((at, record), staged) in records.iter().zip(staged) {
                 outcomes[*at] = outcome(staged, options, record);
@@ -326,8 +333,10 @@ impl Authority {
         let taken = self.shared.store.digests_taken(digests.clone()).await?;
         self.with_import(caller, import, |session| {
             let fresh = digests.iter().map(|digest| session.seen.insert(half(digest))).collect::<Vec<_>>();
-            let staged = |(taken, fresh): (bool, bool)| {
-                if taken || !fresh { Staged::Duplicate } else { Staged::Staged }
+            let staged = |(taken, fresh): (Option<Taken>, bool)| match taken {
+                Some(Taken::Deleted) => Staged::Deleted,
+                None if fresh => Staged::Staged,
+                Some(Taken::Key) | None => Staged::Duplicate,
             };
             taken.into_iter().zip(fresh).map(staged).collect()
         })
@@ -566,12 +575,16 @@ fn outcome(staged: Staged, options: ImportOptions, record: &KeyRecord) -> Import
         Staged::Staged if options.dry_run => ImportOutcome::WouldImport,
         Staged::Staged => ImportOutcome::Imported(record.entry.id),
         Staged::Duplicate => ImportOutcome::Duplicate,
+        Staged::Deleted => ImportOutcome::Refused {
+            code: "key_deleted",
+            detail: "This key was deleted, and a deleted key never works again. Create a new one.".to_owned(),
+        },
         Staged::Missing => {
             ImportOutcome::Refused { code: "not_found", detail: Refusal::NotFound.detail("key:create") }
         }
         Staged::Limit => ImportOutcome::Refused {
             code: "key_limit_reached",
-            detail: "There are as many unexpired keys here as are allowed.".to_owned(),
+            detail: "The limit of keys is reached here; expired and disabled keys count.".to_owned(),
         },
     }
 }

@@ -296,13 +296,7 @@ impl Authority {
             self.seed_quotas(&[(id, quota)]).await?;
         }
         let audit = deciding.audit(action, on_key(id, &next.entry.rights), describe(&before, &next))?;
-        let expired = |key: &KeyRecord| is_expired(key.entry.rights.expires_at, since);
-        let committed = if expired(&before) && !expired(&next) {
-            let room = (since.seconds(), self.settings().keys_per_authority_max);
-            self.shared.store.revive_key(next, before.revision, room, audit).await?
-        } else {
-            self.shared.store.update_key(next, before.revision, audit).await?
-        };
+        let committed = self.shared.store.update_key(next, before.revision, audit).await?;
         Ok(self.with(committed, stored, since, effect))
     }
 

@@ -1,16 +1,22 @@
 //! Keys that were found where they should not be.
 //!
-//! Whoever reports a key holds it, so the report needs no other credential: it cannot do more harm than the
+//! Anyone who reports a key holds it, so the report needs no other credential: it cannot do more harm than the
 //! key itself could. What happens is set for each kind of key. A key of one resource stands in public pages
 //! by design, so a report of one never ends it; its managers are told in the history.
+//!
+//! What a report says of its source and of the place is a claim unless it is signed, and the history says so. A
+//! claim never keeps another report out of the history: only the same claim about the same key, and claims beyond
+//! a number that is enough to make managers look.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 
 use claviger_core::history::HistoryEntry;
 use claviger_core::key::{Actor, Digest, KeyPatch, KeyRecord};
 use claviger_core::lifecycle::{Standing, Status};
 use claviger_core::permit::{RecordRef, SystemTask, WritePermit};
+use claviger_core::scope::Action;
 use claviger_core::{KeyId, Kind, Timestamp};
 use claviger_store::{Audit, StoreError};
 
@@ -20,8 +26,11 @@ use crate::error::{Error, Result};
 
 /// Characters of what a report says about where the key was found, at most: it ends up in a line of the history.
 pub const PLACE_CHARACTERS_MAX: usize = 500;
-/// Reports that only tell, remembered so that a repeated one does not fill the history.
-const TOLD_MAX: usize = 10_000;
+/// Unsigned reports that are remembered, so that a repeated one does not fill the history.
+const RECENT_MAX: usize = 10_000;
+/// Unsigned reports of one key that the history takes among those. Somebody can invent a new place for each; what
+/// matters is known after a few.
+const RECENT_PER_KEY_MAX: usize = 20;
 
 /// What a report of a key does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,10 +57,19 @@ impl LeakPolicy {
 pub struct LeakReport {
     /// Its digest.
     pub digest: Digest,
-    /// Who found it: `github`, or what the reporter calls itself.
-    pub source: String,
-    /// Where.
+    /// Who found it.
+    pub source: LeakSource,
+    /// Where, as the report says.
     pub place: String,
+}
+
+/// Who found a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeakSource {
+    /// GitHub, whose signature was checked, and in what kind of content it found the key.
+    GitHub(Option<String>),
+    /// Somebody, who may call itself something; nobody knows whether it is true.
+    Unconfirmed(Option<String>),
 }
 
 /// What became of a report.
@@ -67,22 +85,43 @@ pub enum LeakOutcome {
     Ended,
 }
 
-/// What was only told lately.
+/// Unsigned reports of late, by key, source and place.
 #[derive(Default)]
-pub(crate) struct Told(Mutex<VecDeque<KeyId>>);
+pub(crate) struct RecentReports {
+    hasher: RandomState,
+    reports: Mutex<Reports>,
+}
 
-impl Told {
-    /// Whether this key was told about lately; it is from now on.
-    fn again(&self, key: KeyId) -> bool {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.contains(&key) {
-            return true;
+#[derive(Default)]
+struct Reports {
+    by_key: HashMap<KeyId, Vec<u64>>,
+    /// The same, the oldest first.
+    order: VecDeque<(KeyId, u64)>,
+}
+
+impl RecentReports {
+    /// Whether the history takes a row for this report: a signed one always, another one if it is new and the key
+    /// has not had too many of them.
+    fn is_news(&self, key: KeyId, report: &LeakReport) -> bool {
+        let LeakSource::Unconfirmed(source) = &report.source else { return true };
+        let claim = self.hasher.hash_one((source, &report.place));
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_key = reports.by_key.entry(key).or_default();
+        if of_key.contains(&claim) || of_key.len() >= RECENT_PER_KEY_MAX {
+            return false;
         }
-        if told.len() >= TOLD_MAX {
-            told.pop_front();
+        of_key.push(claim);
+        reports.order.push_back((key, claim));
+        if reports.order.len() > RECENT_MAX
+            && let Some((key, claim)) = reports.order.pop_front()
+            && let Some(of_key) = reports.by_key.get_mut(&key)
+        {
+            of_key.retain(|known| *known != claim);
+            if of_key.is_empty() {
+                reports.by_key.remove(&key);
+            }
         }
-        told.push_back(key);
-        false
+        true
     }
 }
 
@@ -126,7 +165,7 @@ impl Authority {
         let entry = self.leak_entry(caller, report, &before, now);
         let kind = before.entry.rights.authority.kind();
         if self.settings().leak_policy(kind) == LeakPolicy::Tell {
-            if !self.shared.told.again(before.entry.id) {
+            if self.shared.recent_reports.is_news(before.entry.id, report) {
                 self.shared.store.append_history(vec![entry], permit).await?;
             }
             return Ok(LeakOutcome::Told);
@@ -150,10 +189,24 @@ impl Authority {
     ) -> HistoryEntry {
         let place =
             report.place.chars().filter(|c| !c.is_control()).take(PLACE_CHARACTERS_MAX).collect::<String>();
+        // Anybody may report; a credential that is presented as well, and accepted, says who it was.
+        let mut deciding = self.deciding(caller);
+        let accepted = deciding.accepted(Action::literal("key", "read"));
+        let by = accepted.and_then(|()| deciding.permitted()).ok();
+        let detail = match &report.source {
+            LeakSource::GitHub(content) => {
+                let content = content.as_deref().unwrap_or("content");
+                format!("reported by GitHub ({content}), signature checked: {place}")
+            }
+            LeakSource::Unconfirmed(None) => format!("unconfirmed report; place, as stated: {place}"),
+            LeakSource::Unconfirmed(Some(source)) => {
+                format!("unconfirmed report; source, as stated: {source}; place, as stated: {place}")
+            }
+        };
         HistoryEntry {
             at: now,
-            actor: Actor::System,
-            key: None,
+            actor: by.map_or(Actor::Anonymous, |by| by.actor),
+            key: by.and_then(|by| by.key),
             action: "key:leaked".into(),
             target: format!("key:{}", key.entry.id).into(),
             authority: key.entry.rights.authority.to_string().into(),
@@ -161,7 +214,7 @@ impl Authority {
             address: caller.address,
             request_id: caller.request_id.clone(),
             outcome: "done".into(),
-            detail: format!("reported by {}: {place}", report.source).into(),
+            detail: detail.into(),
         }
     }
 }
@@ -170,14 +223,45 @@ impl Authority {
 mod tests {
     use super::*;
 
+    fn report(source: LeakSource, place: &str) -> LeakReport {
+        LeakReport { digest: Digest::of("x"), source, place: place.to_owned() }
+    }
+
+    fn claimed(source: &str) -> LeakSource {
+        LeakSource::Unconfirmed(Some(source.to_owned()))
+    }
+
     #[test]
-    fn what_was_told_is_remembered_for_a_while() {
-        let told = Told::default();
-        let most = TOLD_MAX as u128;
-        assert!((0..most).all(|key| !told.again(KeyId::from_bits(key))));
-        assert!(told.again(KeyId::from_bits(0)));
-        assert!(!told.again(KeyId::from_bits(most)), "one more, for which the first is forgotten");
-        assert!(!told.again(KeyId::from_bits(0)));
-        assert_eq!(told.0.lock().unwrap().len(), TOLD_MAX);
+    fn a_false_report_keeps_no_other_one_out() {
+        let recent = RecentReports::default();
+        let key = KeyId::from_bits(1);
+        let news = |source, place: &str| recent.is_news(key, &report(source, place));
+        assert!(news(claimed("GitHub (content)"), "https://example.org/a"));
+        assert!(!news(claimed("GitHub (content)"), "https://example.org/a"), "the same claim");
+        assert!(news(claimed("GitHub (content)"), "https://example.org/b"));
+        assert!(news(claimed("a crawler"), "https://example.org/a"));
+        assert!(news(LeakSource::Unconfirmed(None), "https://example.org/a"));
+        for n in 0..RECENT_PER_KEY_MAX - 4 {
+            assert!(news(claimed("a crawler"), &n.to_string()));
+        }
+        assert!(!news(claimed("a crawler"), "one more"));
+        for _ in 0..2 {
+            let genuine = LeakSource::GitHub(Some("content".to_owned()));
+            assert!(news(genuine, "https://example.org/a"), "a signed one always");
+        }
+        let other = report(claimed("a crawler"), "one more");
+        assert!(recent.is_news(KeyId::from_bits(2), &other), "another key");
+    }
+
+    #[test]
+    fn claims_are_remembered_for_a_while() {
+        let recent = RecentReports::default();
+        let news = |n: usize| recent.is_news(KeyId::from_bits(n as u128), &report(claimed("s"), "p"));
+        assert!((0..RECENT_MAX).all(news));
+        assert!(!news(0));
+        assert!(news(RECENT_MAX), "one more, for which the first is forgotten");
+        assert!(news(0));
+        let reports = recent.reports.lock().unwrap();
+        assert_eq!((reports.order.len(), reports.by_key.len()), (RECENT_MAX, RECENT_MAX));
     }
 }

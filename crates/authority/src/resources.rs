@@ -1,7 +1,9 @@
 //! Resources, which a host mirrors here.
 
 use claviger_core::authority::ResourceAuthority;
-use claviger_core::decide::{Credential, Missing, Refusal, Snapshot, Target, manages};
+use claviger_core::decide::{
+    Credential, Missing, Policy, Refusal, Snapshot, Target, decide_opening, manages, reaches_version,
+};
 use claviger_core::limit::{REFERENCE_NAME_BYTES_MAX, REFERENCES_MAX, VERSIONS_MAX};
 use claviger_core::permit::RecordRef;
 use claviger_core::resource::{Holder, References, Resource, ResourceRecord, ResourceRef, Visibility};
@@ -25,7 +27,7 @@ pub struct ResourceDescription {
     pub reference: ResourceRef,
     /// Who holds it.
     pub holder: Holder,
-    /// Who made it.
+    /// Who made it; what is known already if absent.
     pub creator: Option<AccountId>,
     /// Who else sees it.
     pub audience: Audience,
@@ -103,7 +105,14 @@ impl Authority {
         if revision.is_some_and(|seen| before.as_ref().is_none_or(|before| before.revision != seen)) {
             return Err(Error::Stale { current: before.map_or(0, |before| before.revision) });
         }
-        let next = described(&mut deciding, description, before.as_ref())?;
+        let mut next = described(&mut deciding, description, before.as_ref())?;
+        if let Some(before) = before.as_ref()
+            && !deciding.is_operator()?
+        {
+            // Those of versions that the caller does not reach were not shown to it.
+            next.resource.references = before.resource.references.clone();
+            opens_only_reached(&mut deciding, before, &next)?;
+        }
         let revokes =
             before.as_ref().is_some_and(|before| revocation::by_resource(&before.resource, &next.resource));
         if let Some(before) = before.as_ref().filter(|before| before.resource == next.resource) {
@@ -162,7 +171,10 @@ impl Authority {
             let authority = KeyAuthority::Resource(Box::new(resource));
             self.read(|view| manages(view, self.policy(), caller.credential(view), &authority))?
         };
-        let record = self.shared.store.resource(reference).await?.ok_or_else(Error::not_found)?;
+        let mut record = self.shared.store.resource(reference).await?.ok_or_else(Error::not_found)?;
+        record.resource.references = self.read(|view| {
+            reached_references(view, self.policy(), caller.credential(view), &record.resource)
+        })?;
         Ok((record, administers))
     }
 
@@ -238,21 +250,50 @@ impl Authority {
 /// (or somebody could hold what the host has not mirrored yet), which secrets and databases its versions
 /// reference (or somebody could make a key that carries other people's), and who made it.
 fn keeps_to_its_own(
-    deciding: &Deciding<'_>,
+    deciding: &mut Deciding<'_>,
     description: &ResourceDescription,
     before: Option<&ResourceRecord>,
 ) -> Result<()> {
     let Some(before) = before else {
         return Err(Error::refused(Refusal::Forbidden(Missing::Operator), action("create")));
     };
-    if checked_references(description)? != before.resource.references {
+    let (policy, resource) = (deciding.policy(), &before.resource);
+    let reached = deciding.look(action("update"), |snapshot, credential| {
+        reached_references(snapshot, policy, credential, resource)
+    })?;
+    if checked_references(description)? != reached {
         return Err(Error::invalid("versions", "only operators say what versions reference"));
     }
     let creator = description.creator;
-    if creator.is_some() && creator != deciding.account()? && creator != before.resource.creator {
-        return Err(Error::invalid("creator", "only operators name another account as the creator"));
+    if creator.is_some() && creator != before.resource.creator {
+        let detail = "only operator keys state who created a resource; leave `creator` out to keep it";
+        return Err(Error::invalid("creator", detail));
     }
     Ok(())
+}
+
+/// What those versions reference that the caller reaches.
+fn reached_references(
+    snapshot: &impl Snapshot,
+    policy: Policy,
+    credential: Credential<'_>,
+    resource: &Resource,
+) -> Box<[References]> {
+    let reached = |of: &&References| reaches_version(snapshot, policy, credential, resource, of.version);
+    resource.references.iter().filter(reached).cloned().collect()
+}
+
+/// Refuses a change that opens a version which the caller does not reach.
+fn opens_only_reached(
+    deciding: &mut Deciding<'_>,
+    before: &ResourceRecord,
+    next: &ResourceRecord,
+) -> Result<()> {
+    let policy = deciding.policy();
+    let opening = deciding.look(action("update"), |snapshot, credential| {
+        decide_opening(snapshot, policy, credential, &before.resource, &next.resource)
+    })?;
+    opening.map_err(|refusal| Error::refused(refusal, action("update")))
 }
 
 /// The record that a description asks for.
@@ -284,7 +325,8 @@ pub(crate) fn described(
     let resource = Resource {
         reference: description.reference.clone(),
         holder: description.holder,
-        creator: description.creator,
+        // Left out, it stays: who describes a resource need not know who created it.
+        creator: description.creator.or(before.and_then(|before| before.resource.creator)),
         visibility,
         latest: description.latest,
         references: checked_references(description)?,

@@ -9,7 +9,7 @@ use claviger_core::decide::Policy;
 use claviger_core::key::{FormatName, KeyFormat};
 use claviger_core::limit::{
     CHANGE_ROWS_KEPT, EXPIRED_KEY_RETENTION_DAYS, HISTORY_RETENTION_DAYS, JOURNAL_RETENTION_DAYS,
-    KEYS_PER_AUTHORITY_MAX, USAGE_RETENTION_DAYS,
+    KEYS_PER_AUTHORITY_MAX, PROJECTS_PER_OWNER_MAX, TEAMS_PER_ACCOUNT_MAX, USAGE_RETENTION_DAYS,
 };
 use claviger_core::scope::ScopeSet;
 
@@ -25,8 +25,12 @@ pub struct Settings {
     pub defaults: Vec<KindDefaults>,
     /// What decisions depend on.
     pub policy: Policy,
-    /// Unexpired keys of one account, team, project or resource.
+    /// Keys of one account, team, project or resource, whatever their status.
     pub keys_per_authority_max: u32,
+    /// Teams created for one account, closed ones included.
+    pub teams_per_account_max: u32,
+    /// Projects of one account or team, closed ones included.
+    pub projects_per_owner_max: u32,
     /// Days for which an expired key stays listed; then it is purged.
     pub expired_key_retention_days: u32,
     /// Days for which the history is kept; none to keep it for ever.
@@ -90,6 +94,8 @@ impl Default for Settings {
             defaults,
             policy: Policy::default(),
             keys_per_authority_max: KEYS_PER_AUTHORITY_MAX,
+            teams_per_account_max: TEAMS_PER_ACCOUNT_MAX,
+            projects_per_owner_max: PROJECTS_PER_OWNER_MAX,
             expired_key_retention_days: EXPIRED_KEY_RETENTION_DAYS,
             history_retention_days: Some(HISTORY_RETENTION_DAYS),
             usage_retention_days: USAGE_RETENTION_DAYS,
@@ -115,6 +121,8 @@ impl Settings {
         let all = [
             ("account_keys_reach_teams", self.policy != other.policy),
             ("keys_per_authority_max", self.keys_per_authority_max != other.keys_per_authority_max),
+            ("teams_per_account_max", self.teams_per_account_max != other.teams_per_account_max),
+            ("projects_per_owner_max", self.projects_per_owner_max != other.projects_per_owner_max),
             (
                 "expired_key_retention_days",
                 self.expired_key_retention_days != other.expired_key_retention_days,

@@ -3,6 +3,7 @@
 mod clock;
 mod commands;
 mod config;
+mod descriptors;
 mod exit;
 mod output;
 mod remote;

@@ -1,5 +1,6 @@
 //! A running Claviger: the store, and the three listeners.
 
+use std::collections::HashSet;
 use std::env::VarError;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -15,16 +16,17 @@ use claviger_authority::ports::Ports;
 use claviger_authority::{Authority, SqliteOptions};
 use claviger_http::admin::AdminService;
 use claviger_http::api::ApiService;
-use claviger_http::gate::proxy::{Proxy, ProxyLimits, Tunnels};
+use claviger_http::gate::proxy::{Proxy, Tunnels};
 use claviger_http::gate::{Gate, GatewayService, RouteConfig, Routes};
 use claviger_http::metrics::Metrics;
-use claviger_http::serve::{ServeLimits, serve, serve_with};
+use claviger_http::serve::{serve, serve_with};
 use claviger_http::state::AppState;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, ConfigError};
+use crate::descriptors::{self, Shares};
 use crate::exit::{Code, Failure};
 use crate::serving;
 
@@ -53,6 +55,7 @@ pub struct Server {
     _announced: Option<std::fs::File>,
     gateway_listener: Option<TcpListener>,
     gate: Option<Gate>,
+    shares: Shares,
     /// How long requests under way may take to end after the signal to stop.
     drain: Duration,
     stop: CancellationToken,
@@ -70,6 +73,7 @@ impl Server {
         private_folder(&config.data).with_context(|| {
             format!("cannot make the data folder {}, which --data names", config.data.display())
         })?;
+        let shares = descriptors::shares()?;
         let ports = Ports::system();
         let api_listener = bind("listen", config.listen).await?;
         let gateway_listener = bind("gateway_listen", config.gateway_listen).await?;
@@ -100,6 +104,7 @@ impl Server {
             first_start,
             gateway_listener: Some(gateway_listener),
             gate: None,
+            shares,
             _announced: announced,
             drain: config.drain,
             stop: CancellationToken::new(),
@@ -110,14 +115,14 @@ impl Server {
         let service = ApiService::new(state.clone());
         server.tasks.spawn(serve_with(
             api_listener,
-            ServeLimits::default(),
+            Shares::listener(shares.api),
             move |peer| service.at(peer),
             stop.clone(),
             config.drain,
         ));
         server.tasks.spawn(serve(
             admin_listener,
-            ServeLimits::default(),
+            Shares::listener(shares.admin),
             AdminService::new(state),
             stop,
             config.drain,
@@ -129,17 +134,19 @@ impl Server {
     ///
     /// # Errors
     /// A route that is wrong.
-    pub fn open_gateway(&mut self, routes: &[RouteConfig]) -> anyhow::Result<()> {
-        let routes = Routes::new(routes)?;
+    pub fn open_gateway(&mut self, configured: &[RouteConfig]) -> anyhow::Result<()> {
+        let routes = Routes::new(configured)?;
         let Some(listener) = self.gateway_listener.take() else {
             anyhow::bail!("the gateway is open already")
         };
         let tunnels = Tunnels::new(self.stop.clone());
-        let proxy = Proxy::new(ProxyLimits::default(), tunnels);
+        let upstreams = config_upstreams(configured);
+        let proxy = Proxy::new(self.shares.proxy(upstreams), tunnels);
         let gate = Gate::new(self.state.clone(), routes);
         self.gate = Some(gate.clone());
         let make = move |peer| GatewayService::new(gate.clone(), proxy.clone(), peer);
-        self.tasks.spawn(serve_with(listener, ServeLimits::default(), make, self.stop.clone(), self.drain));
+        let limits = Shares::listener(self.shares.gateway);
+        self.tasks.spawn(serve_with(listener, limits, make, self.stop.clone(), self.drain));
         Ok(())
     }
 
@@ -170,6 +177,11 @@ impl Server {
         self.authority.close().await.context("closing the store")?;
         Ok(())
     }
+}
+
+/// To how many applications the routes lead.
+fn config_upstreams(routes: &[RouteConfig]) -> usize {
+    routes.iter().filter_map(|route| route.upstream.as_ref()).collect::<HashSet<_>>().len()
 }
 
 /// Waits for the signal to stop: SIGTERM, or Ctrl-C.

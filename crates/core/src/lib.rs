@@ -13,6 +13,7 @@ pub mod address;
 pub mod authority;
 pub mod change;
 pub mod decide;
+pub mod email;
 pub mod history;
 pub mod id;
 pub mod key;

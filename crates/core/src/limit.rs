@@ -34,9 +34,17 @@ pub const VERSIONS_MAX: usize = 10_000;
 pub const REFERENCES_MAX: usize = 64;
 /// Bytes of the name of a secret or a database.
 pub const REFERENCE_NAME_BYTES_MAX: usize = 128;
-/// Unexpired keys of one account, team, project or resource. It guards against runaways only: people may
-/// create as many keys as they like.
+/// Keys of one account, team, project or resource, whatever their status: expired ones are stored and listed as
+/// well. It guards against runaways only: people may create as many keys as they like.
 pub const KEYS_PER_AUTHORITY_MAX: u32 = 10_000;
+/// What part of the limit of keys a rotation may go beyond it: a tenth, enough to replace secrets in an emergency
+/// and too little to fill anything.
+pub const ROTATION_RESERVE: u32 = 10;
+/// Teams created for one account, closed ones included: people have a few, an application that mirrors its own
+/// perhaps hundreds.
+pub const TEAMS_PER_ACCOUNT_MAX: u32 = 1_000;
+/// Projects of one account or team, closed ones included.
+pub const PROJECTS_PER_OWNER_MAX: u32 = 1_000;
 /// Days for which an expired key stays listed.
 pub const EXPIRED_KEY_RETENTION_DAYS: u32 = 30;
 /// The longest period of a rate, in seconds: 31 days, so that "a month" can be said. See [`crate::rate`].
@@ -48,8 +56,14 @@ pub const ROTATION_OVERLAP_SECONDS_MAX: u64 = 92 * 86_400;
 pub const REVOKE_KEYS_MAX: usize = 1_000;
 /// Rows of an import handed in at once: they are held in memory, and each has an outcome in the answer.
 pub const IMPORT_ROWS_MAX: usize = 5_000;
-/// Imports under way at the same time: each holds what it has seen in memory.
+/// Imports that one subject has under way at the same time, dry runs included.
+pub const IMPORTS_OPEN_PER_SUBJECT_MAX: usize = 2;
+/// Imports under way at the same time that are not an operator's: each holds what it has seen in memory.
 pub const IMPORTS_OPEN_MAX: usize = 8;
+/// Imports of operators under way at the same time. They have this room for themselves.
+pub const IMPORTS_OPEN_OF_OPERATORS_MAX: usize = 8;
+/// Rows of one import that is not an operator's, refused ones included: a dry run remembers each.
+pub const IMPORT_ROWS_IN_ALL_MAX: u64 = 100_000;
 /// Seconds after which an import that nobody goes on with is abandoned.
 pub const IMPORT_IDLE_SECONDS_MAX: u64 = 3_600;
 /// Bytes of an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header names no limit; a UUID has 36).

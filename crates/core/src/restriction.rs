@@ -229,6 +229,12 @@ pub enum Restricted {
 }
 
 impl Restrictions {
+    /// Whether the key may be used only so often.
+    #[must_use]
+    pub const fn counts_uses(&self) -> bool {
+        self.rate.is_some() || self.quota.is_some()
+    }
+
     /// The same restrictions, if they keep to the limits.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ pub mod client;
 pub mod credential;
 pub mod extract;
 pub mod gate;
+mod least_speed;
 pub mod metrics;
 pub mod problem;
 mod rate;
@@ -13,3 +14,5 @@ pub mod request_id;
 pub mod serve;
 pub mod state;
 pub mod wire;
+
+pub use least_speed::{LEAST_SPEED, LeastSpeed};

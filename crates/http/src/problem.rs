@@ -293,7 +293,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         "key_limit_reached",
         "Too many keys",
-        "The account, team, project or resource has as many unexpired keys as it may have. Delete some that are not used.",
+        "The account, team, project or resource has as many keys as it may have; expired and disabled ones count. Delete some that are not used.",
     ),
     ("member_limit_reached", "Too many members", "The team or project has as many members as it may have."),
     ("last_owner", "Last owner", "A team keeps at least one owner. Make another account an owner first."),
@@ -344,6 +344,26 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "too_many_imports",
         "Too many imports",
         "As many imports are under way as there may be. Commit or abandon one first.",
+    ),
+    (
+        "import_too_large",
+        "Import too large",
+        "One import takes only so many rows unless an operator imports. Commit it and begin another.",
+    ),
+    (
+        "key_deleted",
+        "Key deleted",
+        "The key was deleted, and a deleted key never works again. Create a new one.",
+    ),
+    (
+        "team_limit_reached",
+        "Limit of teams reached",
+        "As many teams were created for this account as may be; closed ones count. The setting `teams_per_account_max` is the limit.",
+    ),
+    (
+        "project_limit_reached",
+        "Limit of projects reached",
+        "This owner has as many projects as it may have; closed ones count. The setting `projects_per_owner_max` is the limit.",
     ),
     (
         "import_rights_changed",

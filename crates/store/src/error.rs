@@ -28,10 +28,12 @@ pub enum StoreError {
     /// Something that has to be unique is taken.
     #[error(transparent)]
     Conflict(Conflict),
-    /// The authority has as many unexpired keys as it may have.
-    #[error("the authority already has {limit} unexpired keys")]
+    /// There are as many of these as there may be.
+    #[error("there are already {limit} {what} here")]
     Limit {
-        /// How many it may have.
+        /// Of what.
+        what: Limited,
+        /// How many there may be.
         limit: u32,
     },
     /// The request was carried out before.
@@ -85,12 +87,36 @@ pub enum StoreError {
     },
 }
 
+/// What there may be only so many of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limited {
+    /// Keys of one subject, whatever their status.
+    Keys,
+    /// Teams created for one account.
+    Teams,
+    /// Projects of one owner.
+    Projects,
+}
+
+impl std::fmt::Display for Limited {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Keys => "keys",
+            Self::Teams => "teams",
+            Self::Projects => "projects",
+        })
+    }
+}
+
 /// What is taken already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Conflict {
     /// A key whose digest shares its first 128 bits exists: the same text, in practice.
     #[error("a key with this digest exists already")]
     Digest,
+    /// The text of a key that was deleted: it never becomes a key again.
+    #[error("the key with this digest was deleted")]
+    DeletedKey,
     /// The identifier.
     #[error("this identifier is taken")]
     Id,
@@ -114,14 +140,20 @@ impl StoreError {
             Self::Stale { .. } => "The record was changed in the meantime; read it again.".to_owned(),
             Self::PermitStale { .. } => "Rights changed while this was carried out; try again.".to_owned(),
             Self::Conflict(Conflict::Digest) => "This key exists already.".to_owned(),
+            Self::Conflict(Conflict::DeletedKey) => {
+                "This key was deleted, and a deleted key never works again. Create a new one.".to_owned()
+            }
             Self::Conflict(Conflict::Id) => "This identifier is taken.".to_owned(),
             Self::Conflict(Conflict::Email) => {
                 "An account with this e-mail address exists already.".to_owned()
             }
             Self::Conflict(Conflict::ExternalId) => "This external id is taken.".to_owned(),
             Self::Conflict(Conflict::Resource) => "This resource exists already.".to_owned(),
-            Self::Limit { limit } => {
-                format!("There are already {limit} unexpired keys here, and no more are allowed.")
+            Self::Limit { what: Limited::Keys, limit } => format!(
+                "The limit of {limit} keys is reached; expired and disabled keys count. Delete some that are no longer needed."
+            ),
+            Self::Limit { what, limit } => {
+                format!("The limit of {limit} {what} is reached; closed ones count.")
             }
             Self::Replayed { reference } => {
                 format!(

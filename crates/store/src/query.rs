@@ -62,10 +62,21 @@ pub enum Staged {
     Staged,
     /// There is such a key, or such a row.
     Duplicate,
+    /// Such a key was deleted.
+    Deleted,
     /// What it stands for does not exist.
     Missing,
-    /// What it stands for has as many unexpired keys as it may have.
+    /// What it stands for has as many keys as it may have.
     Limit,
+}
+
+/// By what a digest is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// A key, or a row of an open import.
+    Key,
+    /// A key that was deleted.
+    Deleted,
 }
 
 /// How often a key was used, to be added to the counters of the minute and of the hour.
@@ -198,6 +209,17 @@ pub struct HistoryFilter {
     pub until: Option<Timestamp>,
     /// By this way.
     pub origin: Option<Origin>,
+    /// Written while a resource was owned by its present owner.
+    pub owned: Option<OwnedSince>,
+}
+
+/// Since when a resource is owned by its present owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnedSince {
+    /// The last row of the history before that.
+    pub after_row: u64,
+    /// The instant.
+    pub at: Timestamp,
 }
 
 /// What it takes to make the resources of a type what they shall be.

@@ -12,7 +12,7 @@ pub use chance::Chance;
 pub use client::{Answer, Client, basic};
 pub use key::checksum;
 pub use process::Process;
-pub use program::{Demo, Serve};
+pub use program::{Demo, PORTS, Serve};
 pub use tempfile::TempDir;
 
 /// A folder of its own, removed at the end.

@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::process::Process;
 
 /// Free ports on the loopback address.
-const PORTS: [&str; 6] =
+pub const PORTS: [&str; 6] =
     ["--listen", "127.0.0.1:0", "--gateway-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
 
 /// The program, without whatever configures it in the environment of the test.

@@ -11,6 +11,7 @@ use claviger_core::{ProjectId, TeamId};
 use claviger_store::{Audit, Committed, Store, StoreError};
 
 use crate::authority::On;
+use crate::settings::Settings;
 
 /// A team or a project, by its identifier.
 pub trait Group: Copy + Display + Send + Sync + 'static {
@@ -33,9 +34,12 @@ pub trait Group: Copy + Display + Send + Sync + 'static {
     fn parts(record: &mut Self::Record) -> Parts<'_, Self::Role>;
     /// Reads it.
     fn load(self, store: &Store) -> impl Future<Output = Result<Option<Self::Record>, StoreError>> + Send;
+    /// How many one account, or one owner, may have of it.
+    fn limit(settings: &Settings) -> u32;
     /// Makes it.
     fn create(
         record: Self::Record,
+        limit: u32,
         store: &Store,
         audit: Audit,
     ) -> impl Future<Output = Result<Committed<()>, StoreError>> + Send;
@@ -106,8 +110,17 @@ impl Group for TeamId {
         store.team(self).await
     }
 
-    async fn create(record: TeamRecord, store: &Store, audit: Audit) -> Result<Committed<()>, StoreError> {
-        store.create_team(record, audit).await
+    fn limit(settings: &Settings) -> u32 {
+        settings.teams_per_account_max
+    }
+
+    async fn create(
+        record: TeamRecord,
+        limit: u32,
+        store: &Store,
+        audit: Audit,
+    ) -> Result<Committed<()>, StoreError> {
+        store.create_team(record, limit, audit).await
     }
 
     async fn update(
@@ -153,8 +166,17 @@ impl Group for ProjectId {
         store.project(self).await
     }
 
-    async fn create(record: ProjectRecord, store: &Store, audit: Audit) -> Result<Committed<()>, StoreError> {
-        store.create_project(record, audit).await
+    fn limit(settings: &Settings) -> u32 {
+        settings.projects_per_owner_max
+    }
+
+    async fn create(
+        record: ProjectRecord,
+        limit: u32,
+        store: &Store,
+        audit: Audit,
+    ) -> Result<Committed<()>, StoreError> {
+        store.create_project(record, limit, audit).await
     }
 
     async fn update(

@@ -8,7 +8,7 @@ use claviger_core::key::{
     CreatedVia, Digest, Formats, KeyEntry, KeyRecord, Metadata, Preview, Rights, UnacceptableKey,
     is_digest_of_nothing,
 };
-use claviger_core::lifecycle::Status;
+use claviger_core::lifecycle::{Status, is_expired};
 use claviger_core::name::Name;
 use claviger_core::restriction::Restrictions;
 use claviger_core::scope::ScopeSet;
@@ -55,11 +55,12 @@ pub struct ImportRow {
     pub grants: Option<Vec<String>>,
     /// Its scopes; the kind's default if absent.
     pub scopes: Option<Vec<String>>,
-    /// Its date, which may have come already.
+    /// Its date, which may have come already where an operator imports.
     pub expires_at: Option<UnixSeconds>,
     /// When it was made; now if absent.
     pub created_at: Option<Timestamp>,
-    /// What is shown of it: `prefix...last`; nothing if absent.
+    /// What is shown of it: `prefix...last`. If absent, it is taken from the text, or is nothing for a digest.
+    /// It has to fit the text.
     pub preview: Option<String>,
     /// For the host's own use.
     pub metadata: Vec<(String, String)>,
@@ -80,7 +81,7 @@ impl Authority {
     pub(super) fn imported(
         &self,
         deciding: &mut Deciding<'_>,
-        options: ImportOptions,
+        (options, operator): (ImportOptions, bool),
         formats: &Formats,
         row: &ImportRow,
         now: Timestamp,
@@ -101,7 +102,11 @@ impl Authority {
         };
         let restrictions = row.restrictions.clone().checked().map_err(|e| invalid("restrictions", e))?;
         let metadata = Metadata::new(row.metadata.clone()).map_err(|e| invalid("metadata", e))?;
-        let preview = preview(row.preview.as_deref())?;
+        let preview = preview(row.preview.as_deref(), &row.key, formats)?;
+        if !operator && is_expired(row.expires_at, now) {
+            let detail = "it must be in the future; only operators import keys that have expired";
+            return Err(invalid("expires_at", detail));
+        }
         let created_at = row.created_at.unwrap_or(now);
         if created_at > now || created_at.millis() < 0 {
             return Err(invalid("created_at", "it must be in the past"));
@@ -195,9 +200,30 @@ fn parse_digest(text: &str) -> Option<Digest> {
 
 const SHA256: &str = "sha256:";
 
-fn preview(text: Option<&str>) -> Outcome<Preview> {
-    let text = text.unwrap_or_default();
-    let (head, tail) = text.split_once("...").or_else(|| text.split_once('…')).unwrap_or((text, ""));
+/// What is shown of a key. Where its text is at hand, nobody has to be believed.
+fn preview(supplied: Option<&str>, key: &ImportKey, formats: &Formats) -> Outcome<Preview> {
+    match (key, supplied.filter(|text| !text.is_empty())) {
+        (ImportKey::Text(text), None) => Ok(formats.preview(text)),
+        (ImportKey::Text(text), Some(shown)) if fits(shown, text) => checked(shown),
+        (ImportKey::Text(_), Some(shown)) => checked(shown).and_then(|_| {
+            Err(invalid("preview", "it does not fit the key: leave it out, and it is made from the key"))
+        }),
+        (ImportKey::Sha256(_), shown) => checked(shown.unwrap_or_default()),
+    }
+}
+
+/// Whether a preview shows the beginning and the end of this text.
+fn fits(shown: &str, text: &str) -> bool {
+    let (head, tail) = parts(shown);
+    text.starts_with(head) && text.ends_with(tail)
+}
+
+fn parts(preview: &str) -> (&str, &str) {
+    preview.split_once("...").or_else(|| preview.split_once('…')).unwrap_or((preview, ""))
+}
+
+fn checked(text: &str) -> Outcome<Preview> {
+    let (head, tail) = parts(text);
     let shown = head.len() <= PREVIEW_HEAD_MAX && tail.len() <= PREVIEW_TAIL_MAX;
     Preview::from_text(text).filter(|_| shown).ok_or_else(|| {
         invalid(
@@ -238,6 +264,7 @@ fn authority(row: &ImportRow) -> Outcome<KeyAuthority> {
 #[cfg(test)]
 mod tests {
     use base64::engine::general_purpose::STANDARD;
+    use claviger_core::key::KeyFormat;
 
     use super::*;
 
@@ -270,12 +297,38 @@ mod tests {
 
     #[test]
     fn previews_show_little() {
-        let check = |text: &str, expect: bool| assert_eq!(preview(Some(text)).is_ok(), expect, "{text}");
+        let check = |text: &str, expect: bool| assert_eq!(checked(text).is_ok(), expect, "{text}");
         check("", true);
         check("sk_...abcd", true);
         check("sk_live_", true);
         check("sk_...abcde", false);
         check("sk_live_0123456789", false);
         check("a\n", false);
+    }
+
+    #[test]
+    fn a_preview_tells_the_truth_about_a_text() {
+        let sk = KeyFormat::new("sk_", 41, true).unwrap();
+        let formats = Formats::new(vec![("account".into(), sk.clone())], vec![sk]);
+        let own = format!("sk_{}", "Zr8vQ2mWx7Lk4TnB9cHd3FpZr8vQ2mWx7Lk4Tn");
+        let foreign = "0123456789abcdef0123456789abcdefff01";
+        let barely = "0123456789abcdef0123456789abcdef";
+        let check = |text: &str, supplied: Option<&str>, expect: Option<&str>| {
+            let key = ImportKey::Text(Zeroizing::new(text.to_owned()));
+            let told = preview(supplied, &key, &formats).ok();
+            assert_eq!(told.as_ref().map(Preview::as_str), expect, "{text} {supplied:?}");
+        };
+        check(&own, None, Some("sk_...k4Tn"));
+        check(&own, Some("sk_...k4Tn"), Some("sk_...k4Tn"));
+        check(&own, Some("sk_"), Some("sk_"));
+        check(&own, Some("sk_...aaaa"), None);
+        check(&own, Some("pk_...k4Tn"), None);
+        check(foreign, None, Some("...ff01"));
+        check(foreign, Some("0123...01"), Some("0123...01"));
+        // What is left would be guessed more easily than a key may be.
+        check(barely, None, Some("..."));
+        let digest = ImportKey::Sha256("00".repeat(32));
+        assert_eq!(preview(Some("sk_...aaaa"), &digest, &formats).unwrap().as_str(), "sk_...aaaa");
+        assert_eq!(preview(None, &digest, &formats).unwrap().as_str(), "");
     }
 }

@@ -4,7 +4,7 @@ use claviger_core::decide::KeyAction;
 use claviger_core::history::Origin;
 use claviger_core::key::{CreatedVia, KeyEntry, KeyRecord};
 use claviger_core::lifecycle::{Standing, Status};
-use claviger_core::limit::ROTATION_OVERLAP_SECONDS_MAX;
+use claviger_core::limit::{ROTATION_OVERLAP_SECONDS_MAX, ROTATION_RESERVE};
 use claviger_core::permit::RecordRef;
 use claviger_core::{KeyId, Timestamp, UnixSeconds};
 use claviger_store::StoredKey;
@@ -24,7 +24,8 @@ impl Authority {
     ///
     /// A key that rotates needs both `key:create` and `key:update`, since it makes one key and ends another,
     /// and its own rights have to include the target's. The change counts as a revocation if the old key
-    /// ends earlier than it would have. Rotating works at the limit of keys, where creating does not.
+    /// ends earlier than it would have. The old key stays listed and counts towards the limit of keys; a rotation may
+    /// go a tenth beyond that limit, so that a secret can still be replaced where no key can be created.
     ///
     /// # Errors
     /// Not found for those who do not manage it; refused if the caller would win more than it has; the
@@ -72,7 +73,7 @@ impl Authority {
         let once = deciding.once(idempotency, new.entry.id)?;
         let on = on_key(id, &before.entry.rights);
         let audit = deciding.audit(super::ROTATE, on, describe(&old, &new))?.once(once);
-        let limit = self.settings().keys_per_authority_max;
+        let limit = with_rotation_reserve(self.settings().keys_per_authority_max);
         let committed = self.shared.store.rotate_key(old, before.revision, new.clone(), limit, audit).await?;
         let Changed { change, .. } = self.made(committed, since, revokes);
         let key = StoredKey { record: new, last_used_at: None, last_used_from: None };
@@ -119,6 +120,11 @@ fn may_rotate(deciding: &mut Deciding<'_>, key: &KeyRecord) -> Result<()> {
     deciding.key(KeyAction::Update, id, rights)?;
     deciding.key(KeyAction::Create, id, rights)?;
     deciding.exists(KeyAction::Create.action(), &rights.authority)
+}
+
+/// How many keys a subject may have for another one to be made by a rotation.
+fn with_rotation_reserve(limit: u32) -> u32 {
+    limit.saturating_add(limit.div_ceil(ROTATION_RESERVE))
 }
 
 /// The old key with its last date.

@@ -246,10 +246,37 @@ async fn limits() {
     let import = house.authority.begin_import(&by, options).await.unwrap();
     let many = (0..5_001).map(|n| by_text(n, "x")).collect();
     assert_eq!(code(house.authority.stage_rows(&by, import, many).await), "rows");
-    for _ in 1..8 {
-        house.authority.begin_import(&by, options).await.unwrap();
-    }
+    house.authority.begin_import(&by, options).await.unwrap();
     assert_eq!(code(house.authority.begin_import(&by, options).await), "too_many_imports");
+}
+
+/// What each remembers of its rows is bounded, too.
+#[tokio::test]
+async fn rows_of_one_import_in_all() {
+    let house = House::build().await;
+    let dry = ImportOptions { dry_run: true, ..ImportOptions::default() };
+    let rows = || (0..5_000).map(|n| by_text(n, "x")).collect::<Vec<_>>();
+    for (by, expect) in [(house.ada(), "import_too_large"), (house.operator(), "ok")] {
+        let import = house.authority.begin_import(&by, dry).await.unwrap();
+        for _ in 0..20 {
+            house.authority.stage_rows(&by, import, rows()).await.unwrap();
+        }
+        let more = house.authority.stage_rows(&by, import, vec![by_text(1, "x")]).await;
+        assert_eq!(code(more), expect);
+    }
+}
+
+#[tokio::test]
+async fn only_operators_import_what_has_expired() {
+    let house = House::build().await;
+    let row = || ImportRow { expires_at: UnixSeconds::new(1), ..by_text(1, &ada(&house)) };
+    let options = ImportOptions::default();
+    assert_eq!(words(&house, &house.ada(), options, vec![row()]).await, ["invalid"]);
+    let by = house.operator();
+    let import = house.authority.begin_import(&by, options).await.unwrap();
+    house.authority.stage_rows(&by, import, vec![row()]).await.unwrap();
+    house.authority.commit_import(&by, import).await.unwrap();
+    assert_eq!(house.whoami(&text(1)).await, "key_expired");
 }
 
 /// Whatever a file may hold: each row has its own outcome, and none keeps another from being imported.
@@ -282,7 +309,8 @@ async fn odd_rows_of_every_kind_beside_good_ones() {
         (of_text(broken.clone()), "invalid"),
         // By its digest nobody can tell; it would never be accepted, and harms nobody.
         (of_digest(hex(Digest::of(&broken))), "imported"),
-        (ImportRow { expires_at: Some(past), ..by_text(2, &own) }, "imported"),
+        (ImportRow { expires_at: Some(past), ..by_text(2, &own) }, "invalid"),
+        (ImportRow { preview: Some("other_...0015".into()), ..by_text(15, &own) }, "invalid"),
         (by_text(3, &format!("account:{}", house.bob)), "refused"),
         (by_text(4, "notebook:none"), "refused"),
         (by_text(5, ""), "invalid"),
@@ -308,9 +336,9 @@ async fn odd_rows_of_every_kind_beside_good_ones() {
     let printed = format!("{outcomes:?}");
     assert!(!printed.contains(&broken) && !printed.contains(&text(7)), "no outcome repeats a text");
     let done = house.authority.commit_import(&house.ada(), import).await.unwrap().value;
-    assert_eq!((done.staged, done.duplicate, done.invalid, done.refused), (6, 5, 12, 2));
+    assert_eq!((done.staged, done.duplicate, done.invalid, done.refused), (5, 5, 14, 2));
     assert_eq!(house.whoami(&text(1)).await, "ok");
-    assert_eq!(house.whoami(&text(2)).await, "key_expired");
+    assert_eq!(house.whoami(&text(2)).await, "invalid_key");
     assert_eq!(house.whoami(&broken).await, "invalid_key");
     assert_eq!(house.whoami(there.secret.expose()).await, "ok");
 }

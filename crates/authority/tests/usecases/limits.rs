@@ -1,15 +1,19 @@
 //! Limits of the use cases, reached.
 
+use claviger_authority::Caller;
+use claviger_authority::groups::{GroupPatch, NewProject, NewTeam};
+use claviger_authority::imports::ImportOptions;
 use claviger_authority::settings::{KindDefaults, Settings};
 use claviger_core::decide::Policy;
 use claviger_core::history::{HistoryEntry, Origin};
 use claviger_core::key::{Actor, KeyPatch};
+use claviger_core::subject::{ProjectHolder, TeamRole};
 use claviger_core::{Authority as KeyAuthority, KeyId, Kind};
 
 use super::support::*;
 
 #[tokio::test]
-async fn unexpired_keys_of_one_authority() {
+async fn every_key_of_one_authority_counts() {
     let house = House::with(Settings { keys_per_authority_max: 2, ..Settings::default() }).await;
     let create = async |authority: KeyAuthority, seconds: Option<u64>| {
         let mut new = house.new_key(authority, "a:read");
@@ -17,34 +21,86 @@ async fn unexpired_keys_of_one_authority() {
         house.authority.create_key(&house.ada(), new).await.map(|made| made.value.key.record.entry.id)
     };
     let first = create(house.of_ada(), None).await.unwrap();
-    create(house.of_ada(), Some(60)).await.unwrap();
+    let short = create(house.of_ada(), Some(60)).await.unwrap();
     assert_eq!(code(create(house.of_ada(), None).await), "key_limit_reached");
     // Other authorities count by themselves: a resource of hers, and whatever its versions.
     create(house.notebook(), None).await.unwrap();
     create(house.notebook(), None).await.unwrap();
     assert_eq!(code(create(house.notebook(), None).await), "key_limit_reached");
-    // Rotating works at the limit. So does creating, once another has expired or is gone.
-    let rotated = house.authority.rotate_key(&house.ada(), first, 0, None, None).await.unwrap().value;
-    assert_eq!(code(create(house.of_ada(), None).await), "key_limit_reached");
+    // One that has expired is stored and listed as before, and so counts; a disabled one, too.
     house.pass(60_000);
-    create(house.of_ada(), None).await.unwrap();
     assert_eq!(code(create(house.of_ada(), None).await), "key_limit_reached");
-    let id: KeyId = rotated.key.record.entry.id;
     let disabled =
         KeyPatch { status: Some(claviger_core::lifecycle::Status::Disabled), ..KeyPatch::default() };
-    house.authority.update_key(&house.ada(), id, disabled, None).await.unwrap();
-    assert_eq!(code(create(house.of_ada(), None).await), "key_limit_reached", "a disabled one counts");
-    house.authority.delete_key(&house.ada(), id, None).await.unwrap();
-    let last = create(house.of_ada(), Some(60)).await.unwrap();
-    // One that has expired needs room again to come back.
-    house.pass(60_000);
-    let other = create(house.of_ada(), None).await.unwrap();
-    let for_ever = KeyPatch { expires_at: Some(None), ..KeyPatch::default() };
-    let revived = house.authority.update_key(&house.ada(), last, for_ever.clone(), None).await;
-    assert_eq!(code(revived), "key_limit_reached");
-    house.authority.delete_key(&house.ada(), other, None).await.unwrap();
-    house.authority.update_key(&house.ada(), last, for_ever, None).await.unwrap();
+    house.authority.update_key(&house.ada(), first, disabled, None).await.unwrap();
     assert_eq!(code(create(house.of_ada(), None).await), "key_limit_reached");
+    // It needs no room to come back.
+    let for_ever = KeyPatch { expires_at: Some(None), ..KeyPatch::default() };
+    house.authority.update_key(&house.ada(), short, for_ever, None).await.unwrap();
+    // A secret can be replaced at the limit, but not for ever.
+    let rotated = house.authority.rotate_key(&house.ada(), short, 0, None, None).await.unwrap().value;
+    let id: KeyId = rotated.key.record.entry.id;
+    let again = house.authority.rotate_key(&house.ada(), id, 0, None, None).await;
+    assert_eq!(code(again), "key_limit_reached");
+    house.authority.delete_key(&house.ada(), short, None).await.unwrap();
+    house.authority.rotate_key(&house.ada(), id, 0, None, None).await.unwrap();
+    for gone in [first, id] {
+        house.authority.delete_key(&house.ada(), gone, None).await.unwrap();
+    }
+    create(house.of_ada(), None).await.unwrap();
+    assert_eq!(code(create(house.of_ada(), None).await), "key_limit_reached");
+}
+
+#[tokio::test]
+async fn teams_and_projects_of_one_account() {
+    // One of each is there from the start.
+    let limits = Settings { teams_per_account_max: 2, projects_per_owner_max: 2, ..Settings::default() };
+    let house = House::with(limits).await;
+    let name = || claviger_core::name::Name::parse("x").unwrap();
+    let team = async |by: &Caller| {
+        let new = NewTeam { name: name(), external_id: None, owner: None };
+        house.authority.create_team(by, new).await.map(|made| made.value.team.id)
+    };
+    let ada = house.ada();
+    let second = team(&ada).await.unwrap();
+    assert_eq!(code(team(&ada).await), "team_limit_reached");
+    // Closing it, or leaving it to somebody else, makes no room.
+    let closed = GroupPatch { closed: Some(true), ..GroupPatch::default() };
+    let owner = Some(TeamRole::Owner);
+    house.authority.set_role(&ada, second, house.bob, owner, None).await.unwrap();
+    house.authority.set_role(&ada, second, house.ada, None, None).await.unwrap();
+    house.authority.update_group(&house.bob(), second, closed, None).await.unwrap();
+    assert_eq!(code(team(&ada).await), "team_limit_reached");
+    assert_eq!(code(team(&house.bob()).await), "ok");
+    let project = async |holder| {
+        let new = NewProject { name: name(), external_id: None, holder };
+        code(house.authority.create_project(&ada, new).await)
+    };
+    let own = ProjectHolder::Account(house.ada);
+    assert_eq!([project(own).await, project(own).await], ["ok", "project_limit_reached"]);
+    let of_team = ProjectHolder::Team(house.team);
+    let three = [project(of_team).await, project(of_team).await, project(of_team).await];
+    assert_eq!(three, ["ok", "ok", "project_limit_reached"]);
+}
+
+#[tokio::test]
+async fn imports_of_a_tenant_leave_room_for_operators() {
+    let house = House::build().await;
+    let dry = ImportOptions { dry_run: true, ..ImportOptions::default() };
+    let begin = async |by: &Caller| house.authority.begin_import(by, dry).await;
+    let first = begin(&house.ada()).await.unwrap();
+    begin(&house.ada()).await.unwrap();
+    assert_eq!(code(begin(&house.ada()).await), "too_many_imports");
+    // Nor by another key of the same account.
+    let key = house.key(house.of_ada(), "key:create").await;
+    assert_eq!(code(begin(&house.with_key(key.secret.expose())).await), "too_many_imports");
+    begin(&house.bob()).await.unwrap();
+    for _ in 0..8 {
+        begin(&house.operator()).await.unwrap();
+    }
+    assert_eq!(code(begin(&house.operator()).await), "too_many_imports");
+    house.authority.abandon_import(&house.ada(), first).await.unwrap();
+    begin(&house.ada()).await.unwrap();
 }
 
 /// Traffic does not wait for its record: what finds no room is dropped, and counted.
@@ -65,8 +121,12 @@ async fn rows_that_wait_for_the_history() {
         outcome: "done".into(),
         detail: "".into(),
     };
-    let taken = (0..ROOM + 5).filter(|_| house.authority.note(entry.clone())).count();
-    assert_eq!((taken, house.authority.notes_dropped()), (ROOM, 5));
+    // One caller gets an eighth of it.
+    let taken = (0..ROOM).filter(|_| house.authority.note(entry.clone())).count();
+    assert_eq!((taken, house.authority.notes_dropped()), (ROOM / 8, (ROOM - ROOM / 8) as u64));
+    let of = |n: usize| HistoryEntry { actor: Actor::Key(KeyId::from_bits(n as u128)), ..entry.clone() };
+    let rest = (0..ROOM).filter(|n| house.authority.note(of(*n))).count();
+    assert_eq!(rest, ROOM - ROOM / 8, "as many as there is room for");
     assert_eq!(house.authority.flush_notes().await.unwrap(), ROOM as u64);
     assert!(house.authority.note(entry), "there is room again");
 }

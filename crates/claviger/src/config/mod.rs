@@ -346,6 +346,12 @@ fn settings(top: &mut Reader<'_>) -> Settings {
     if let Some(keys) = days(&setting::KEYS_PER_AUTHORITY_MAX) {
         settings.keys_per_authority_max = keys;
     }
+    if let Some(teams) = days(&setting::TEAMS_PER_ACCOUNT_MAX) {
+        settings.teams_per_account_max = teams;
+    }
+    if let Some(projects) = days(&setting::PROJECTS_PER_OWNER_MAX) {
+        settings.projects_per_owner_max = projects;
+    }
     let reach = top.yes_no(&setting::ACCOUNT_KEYS_REACH_TEAMS).unwrap_or(false);
     settings.policy = Policy { account_keys_reach_teams: reach };
     settings

@@ -156,9 +156,29 @@ pub(super) const KEYS_PER_AUTHORITY_MAX: Setting = Setting {
     name: "keys_per_authority_max",
     form: Form::Whole(1, KEYS_MAX),
     default: "10000",
-    meaning: "Unexpired keys of one account, team, project or resource. It only guards against runaways.",
+    meaning: "Keys of one account, team, project or resource, expired and disabled ones included. It only guards against runaways; a rotation may go a tenth beyond it.",
     example: "10000",
     variable: Some("CLAVIGER_KEYS_PER_AUTHORITY_MAX"),
+    reload: true,
+    ..Setting::BLANK
+};
+pub(super) const TEAMS_PER_ACCOUNT_MAX: Setting = Setting {
+    name: "teams_per_account_max",
+    form: Form::Whole(1, KEYS_MAX),
+    default: "1000",
+    meaning: "Teams created for one account, closed ones included, whoever owns them now.",
+    example: "1000",
+    variable: Some("CLAVIGER_TEAMS_PER_ACCOUNT_MAX"),
+    reload: true,
+    ..Setting::BLANK
+};
+pub(super) const PROJECTS_PER_OWNER_MAX: Setting = Setting {
+    name: "projects_per_owner_max",
+    form: Form::Whole(1, KEYS_MAX),
+    default: "1000",
+    meaning: "Projects of one account or team, closed ones included.",
+    example: "1000",
+    variable: Some("CLAVIGER_PROJECTS_PER_OWNER_MAX"),
     reload: true,
     ..Setting::BLANK
 };
@@ -240,6 +260,8 @@ pub(super) const TOP: &[Setting] = &[
     TRUSTED_PROXIES,
     ACCOUNT_KEYS_REACH_TEAMS,
     KEYS_PER_AUTHORITY_MAX,
+    TEAMS_PER_ACCOUNT_MAX,
+    PROJECTS_PER_OWNER_MAX,
     EXPIRED_KEY_RETENTION_DAYS,
     HISTORY_RETENTION_DAYS,
     JOURNAL_RETENTION_DAYS,
@@ -480,6 +502,14 @@ pub(super) const ROUTES: Section = Section {
             default: "1073741824",
             meaning: "The largest body that is passed on, in bytes.",
             example: "10485760",
+            ..Setting::BLANK
+        },
+        Setting {
+            name: "body_bytes_per_second_min",
+            form: Form::Whole(0, 1 << 30),
+            default: "1024",
+            meaning: "How slowly a client may send a body after the first 10 seconds, in bytes per second; 0 sets no least speed.",
+            example: "0",
             ..Setting::BLANK
         },
     ],

@@ -9,6 +9,7 @@ mod canary;
 mod chromium;
 mod crash;
 mod demo;
+mod descriptors;
 mod first_start;
 mod forward_auth;
 mod guarded;

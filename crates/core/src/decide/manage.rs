@@ -12,8 +12,12 @@
 //!
 //! A key that manages keys needs the scope for it, stays within its own authority, and never wins or gives
 //! more than it has: whatever yields a secret or widens a key needs rights that include the target's.
+//! So a key with a rate or a quota makes and widens no keys of its subject: each would have a rate or a quota
+//! of its own. And nobody makes a key that reads a version of a resource that its maker does not reach, see
+//! `versions.rs`.
 
 use super::refusal::Right;
+use super::versions::selects_only_reached;
 use super::{
     Access, Credential, Missing, Place, Policy, Reasons, Refusal, Snapshot, Target, Who, authenticate, reach,
 };
@@ -119,6 +123,9 @@ pub fn decide_key(
             if wins && KeyRecord::grants_verification(&rights.scopes) {
                 return Err(Refusal::Forbidden(Missing::Right(Right::Verify)));
             }
+            if wins {
+                selects_reached(snapshot, policy, caller, rights)?;
+            }
             return Ok(ManagePermit { actor: Actor::Account(account), key: None });
         }
         Credential::Key(own) => own,
@@ -144,8 +151,20 @@ pub fn decide_key(
     }
     if matches!(action, KeyAction::Create | KeyAction::Widen) {
         includes(own, rights).map_err(|right| Refusal::Forbidden(Missing::Right(right)))?;
+        selects_reached(snapshot, policy, caller, rights)?;
     }
     Ok(permit)
+}
+
+fn selects_reached(
+    snapshot: &impl Snapshot,
+    policy: Policy,
+    caller: Credential<'_>,
+    rights: &Rights,
+) -> Result<(), Refusal> {
+    let Some(key) = rights.authority.as_resource() else { return Ok(()) };
+    selects_only_reached(snapshot, policy, caller, key)
+        .map_err(|right| Refusal::Forbidden(Missing::Right(right)))
 }
 
 /// Whether the caller manages keys of this authority, scopes aside.
@@ -195,6 +214,8 @@ pub fn includes(own: KeyView<'_>, target: &Rights) -> Result<(), Right> {
         Err(Right::Grants)
     } else if !own.rights.outlast(target) {
         Err(Right::Expiry)
+    } else if own.rights.restrictions.counts_uses() {
+        Err(Right::Uses)
     } else if !own.rights.restrictions.includes(&target.restrictions) {
         Err(Right::Restrictions)
     } else {

@@ -34,6 +34,7 @@ mod reach;
 mod reason;
 mod refusal;
 mod roles;
+mod versions;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -43,6 +44,7 @@ pub use reach::{Access, Who};
 pub use reason::{Reason, Reasons};
 pub use refusal::{Missing, Refusal, Right};
 pub use roles::{RoleChange, decide_role};
+pub use versions::{decide_opening, reaches_version};
 
 use crate::authority::{Authority, Kind};
 use crate::id::{AccountId, KeyId, ProjectId, TeamId};

@@ -58,6 +58,10 @@ pub enum Right {
     Expiry,
     /// Freedom from its own restrictions.
     Restrictions,
+    /// Versions of a resource that it does not reach.
+    Versions,
+    /// More uses than its own rate or quota allows, in all.
+    Uses,
     /// A role that gives more than it has.
     Role,
     /// A role that administers.
@@ -125,6 +129,12 @@ impl Right {
             Self::Grants => "only people and operators give `grants`; say `\"grants\": []`",
             Self::Expiry => "the caller expires earlier; give an `expires_at` that is not later than its own",
             Self::Restrictions => "the caller has `restrictions` that the other key would not have",
+            Self::Versions => {
+                "the caller does not reach all of these versions; select, or open, only those that it can read"
+            }
+            Self::Uses => {
+                "the caller has a rate or a quota, which another key would multiply; use a key without one"
+            }
             Self::Role => {
                 "this role has more than the caller's `scopes`, it does not end, and it has no `restrictions`; people and operators give it"
             }

@@ -1,7 +1,7 @@
 //! Which texts from elsewhere are taken over as keys: by an import, or as the operator key to install.
 
 use super::format::Formats;
-use super::text::{MalformedKey, PresentedKey};
+use super::text::{MalformedKey, PREVIEW_CHARACTERS, PresentedKey, Preview};
 
 /// Bits that the text of a key has at least, by its length and its alphabet.
 const ENTROPY_BITS_MIN: f64 = 128.0;
@@ -140,6 +140,22 @@ fn is_digest(text: &str) -> bool {
     let cased =
         !(text.bytes().any(|b| b.is_ascii_lowercase()) && text.bytes().any(|b| b.is_ascii_uppercase()));
     named || (hex && cased && DIGEST_DIGITS.contains(&text.len()))
+}
+
+impl Formats {
+    /// The preview of a text that was not made here: its known prefix and its last characters, these only if the
+    /// rest would still be hard enough to guess.
+    #[must_use]
+    pub fn preview(&self, text: &str) -> Preview {
+        let prefix = self.prefix_of(text);
+        let body = text.strip_prefix(prefix).unwrap_or(text);
+        let hidden = body.len().saturating_sub(PREVIEW_CHARACTERS);
+        if body.get(..hidden).is_some_and(is_strong) {
+            Preview::of(prefix, text)
+        } else {
+            Preview::of(prefix, "")
+        }
+    }
 }
 
 /// The text without a prefix as other products have it: words in lower case before a `_` or `-`.

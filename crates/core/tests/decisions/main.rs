@@ -4,4 +4,5 @@
 
 mod matrix;
 mod rules;
+mod versions;
 mod world;

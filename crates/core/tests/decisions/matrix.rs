@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use claviger_core::decide::{
     Access, Context, Credential, KeyAction, Missing, Place, Policy, Refusal, Request, Right, RoleChange,
-    Target, decide, decide_key, decide_role,
+    Target, decide, decide_key, decide_opening, decide_role,
 };
 use claviger_core::key::Rights;
 use claviger_core::resource::ResourceName;
@@ -42,6 +42,8 @@ fn refusal(refusal: Refusal) -> String {
                 Missing::Right(Right::Grants) => "grants",
                 Missing::Right(Right::Expiry) => "expiry",
                 Missing::Right(Right::Restrictions) => "restrictions",
+                Missing::Right(Right::Versions) => "versions",
+                Missing::Right(Right::Uses) => "uses",
                 Missing::Right(Right::Role) => "role",
                 Missing::Right(Right::Administration) => "administration",
             }
@@ -227,12 +229,22 @@ fn managing_keys() {
             ("notebook mias", resource_key("mias", "", Default::default()).rights),
             ("notebook atlas", resource_key("atlas", "", Default::default()).rights),
             ("notebook lost", resource_key("lost", "", Default::default()).rights),
+            ("notebook teamlate", resource_key("teamlate", "", Default::default()).rights),
+            ("teamlate@1", resource_key("teamlate", "@1", Default::default()).rights),
+            ("teamlate@1...", resource_key("teamlate", "@1...", Default::default()).rights),
+            ("teamlate@2", resource_key("teamlate", "@2", Default::default()).rights),
+            ("teamlate@2...", resource_key("teamlate", "@2...", Default::default()).rights),
             ("operator", key(claviger_core::Authority::Operator, "key:verify").rights),
         ])
         .collect();
     let mut text = String::new();
-    for action in [KeyAction::Read, KeyAction::Create] {
-        let rows = cast.credentials().into_iter().map(|(name, credential)| {
+    let mut rated = key(claviger_core::Authority::Account(OLGA), "*:* key:*");
+    rated.rights.restrictions.rate =
+        Some(claviger_core::restriction::Rate { limit: 1_000_000, period_seconds: 1 });
+    for action in [KeyAction::Read, KeyAction::Create, KeyAction::Widen] {
+        let credentials = cast.credentials().into_iter();
+        let credentials = credentials.chain([("key of olga with a rate", Credential::Key((&rated).into()))]);
+        let rows = credentials.map(|(name, credential)| {
             let decide = |rights: &Rights| {
                 let decided = decide_key(
                     &world,
@@ -251,6 +263,44 @@ fn managing_keys() {
         write!(text, "{}\n{}\n", action.action(), draw(&heads, &rows.collect::<Vec<_>>())).unwrap();
     }
     insta::assert_snapshot!("manage_keys", text);
+}
+
+/// Who may open which versions: the columns are what becomes of a notebook of the team that is public from
+/// version 2 on, private before, and at version 3. Only the versions are judged here: whether the caller may
+/// change the notebook at all, the matrices above say.
+#[test]
+fn opening_versions() {
+    use claviger_core::resource::{Holder, Resource, Visibility};
+    let (world, cast) = (world(), cast());
+    let before = world.resources["notebook:teamlate"].clone();
+    let change = |change: &dyn Fn(&mut Resource)| {
+        let mut after = before.clone();
+        change(&mut after);
+        after
+    };
+    let from = |first, before_shared| Visibility::PublicFrom { first: version(first), before_shared };
+    let show = |visibility| change(&|after| after.visibility = visibility);
+    let changes = [
+        ("as it is", show(before.visibility)),
+        ("private", show(Visibility::Private)),
+        ("shared", show(Visibility::Shared)),
+        ("public", show(Visibility::Public)),
+        ("from 3", show(from(3, false))),
+        ("from 3, shared before", show(from(3, true))),
+        ("from 2, shared before", show(from(2, true))),
+        ("4 versions", change(&|after| after.latest = version(4))),
+        ("1 version", change(&|after| after.latest = version(1))),
+        ("handed to olga", change(&|after| after.holder = Holder::Account(OLGA))),
+    ];
+    let rows = cast.credentials().into_iter().map(|(name, caller)| {
+        let cell = |after: &Resource| {
+            let decided = decide_opening(&world, Policy::default(), caller, &before, after);
+            decided.map_or_else(refusal, |()| "+".to_owned())
+        };
+        (name.to_owned(), changes.iter().map(|(_, after)| cell(after)).collect())
+    });
+    let heads = changes.iter().map(|(name, _)| (*name).to_owned()).collect::<Vec<_>>();
+    insta::assert_snapshot!("opening_versions", draw(&heads, &rows.collect::<Vec<_>>()));
 }
 
 /// Who gives which role: the columns are the role before and after, in the team and in the project that Pam holds.

@@ -88,6 +88,7 @@ pub fn world() -> World {
     put("team", Holder::Team(LAB), Some(OLGA), Visibility::Shared);
     put("mias", Holder::Team(LAB), Some(MIA), Visibility::Private);
     put("teamopen2", Holder::Team(LAB), Some(OLGA), from_two(true));
+    put("teamlate", Holder::Team(LAB), Some(OLGA), from_two(false));
     put("atlas", Holder::Project(ATLAS), Some(COL), Visibility::Private);
     put("labwork", Holder::Project(LABWORK), None, Visibility::Private);
     put("gone", Holder::Account(GONE), Some(GONE), Visibility::Public);

@@ -81,6 +81,7 @@ pub fn router(state: AppState) -> (Router, Document) {
     let router = router
         .layer(Extension(openapi::Written::of(&whole)))
         .layer(Extension(playground::Page::of(&whole)))
+        .layer(Extension(leaks::LargeBodies::default()))
         .fallback(|| async { crate::extract::not_found() })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

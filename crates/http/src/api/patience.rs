@@ -9,25 +9,31 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
+use crate::least_speed::LEAST_SPEED;
+
 /// From one piece of a body to the next. As long as a head may take.
 const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Nothing more of a body came for too long.
+/// A body did not come in time.
 #[derive(Debug, thiserror::Error)]
-#[error("nothing more of the body came for {PIECE_TIMEOUT:?}")]
+#[error("the body came too slowly, or nothing more of it came for {PIECE_TIMEOUT:?}")]
 pub(crate) struct Stalled;
 
-/// A body that is waited for with limited patience.
+/// A body that is waited for with limited patience: for each piece, and for all of it at [`LEAST_SPEED`].
 pub(super) struct Patience<B> {
     body: B,
     /// Made at the first wait; most bodies come with their head.
     timer: Option<Pin<Box<Sleep>>>,
-    waiting: bool,
+    /// Since when it is waited for the next piece.
+    waiting_since: Option<Instant>,
+    /// How long it was waited for the pieces before.
+    waited: Duration,
+    received_bytes: u64,
 }
 
 impl<B> Patience<B> {
     pub(super) const fn with(body: B) -> Self {
-        Self { body, timer: None, waiting: false }
+        Self { body, timer: None, waiting_since: None, waited: Duration::ZERO, received_bytes: 0 }
     }
 }
 
@@ -44,12 +50,20 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
         let this = self.get_mut();
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
-            this.waiting = false;
+            if let Some(since) = this.waiting_since.take() {
+                this.waited += since.elapsed();
+            }
+            if let Some(Ok(data)) = frame.as_ref().map(|frame| frame.as_ref().map(Frame::data_ref)) {
+                this.received_bytes += data.map_or(0, |data| data.len() as u64);
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         let timer = this.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(PIECE_TIMEOUT)));
-        if !std::mem::replace(&mut this.waiting, true) {
-            timer.as_mut().reset(Instant::now() + PIECE_TIMEOUT);
+        if this.waiting_since.is_none() {
+            let now = Instant::now();
+            this.waiting_since = Some(now);
+            let left = LEAST_SPEED.patience(this.received_bytes).saturating_sub(this.waited);
+            timer.as_mut().reset(now + left.min(PIECE_TIMEOUT));
         }
         timer.as_mut().poll(cx).map(|()| Some(Err(Stalled.into())))
     }
@@ -112,10 +126,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_has_to_get_on() {
         check(&[], true, Some(0)).await;
-        // Slow, and far longer in all than one piece may take.
-        check(&[29; 10], true, Some(10)).await;
-        check(&[1, 31, 1], true, None).await;
+        check(&[9], true, Some(1)).await;
+        check(&[3, 3, 3], true, Some(3)).await;
+        // A byte now and then is too slow in all, however soon each comes after the one before.
+        check(&[4, 4, 4], true, None).await;
+        check(&[11], true, None).await;
         check(&[], false, None).await;
-        check(&[29, 29], false, None).await;
+        check(&[9, 9], false, None).await;
     }
 }

@@ -51,6 +51,9 @@ pub struct RouteConfig {
     pub get_body: bool,
     /// The largest body that is passed on, in bytes.
     pub body_bytes_max: Option<u64>,
+    /// How slowly a client may send a body after the first 10 seconds, in bytes per second: 1024 if absent; 0 for
+    /// routes that take a stream of events now and then.
+    pub body_bytes_per_second_min: Option<u32>,
 }
 
 fn get() -> Vec<String> {

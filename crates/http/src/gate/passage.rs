@@ -104,6 +104,11 @@ impl Passage<'_> {
 
     fn turned_away(&self, code: &'static str) {
         self.state.metrics.decided("gateway", code);
+        // Nobody could tell one of those from another, and everybody can make as many as they like: the metric
+        // counts them.
+        if matches!(self.credential, Credential::Anonymous | Credential::Unknown) {
+            return;
+        }
         if self.route.recorded.takes(self.route.action(), self.method) {
             let actor = match self.credential {
                 Credential::Key(key) => Actor::Key(key.id),

@@ -142,6 +142,10 @@ impl Route {
             return Err(RouteMistake::Reserved);
         }
         let folded = pattern.folded();
+        let mut upstream = config.upstream.as_deref().map(Upstream::parse).transpose()?;
+        if let (Some(upstream), Some(speed)) = (&mut upstream, config.body_bytes_per_second_min) {
+            upstream.timeouts.upload_speed.bytes_per_second = speed;
+        }
         Ok(Self {
             methods,
             host,
@@ -160,7 +164,7 @@ impl Route {
             any_path,
             recorded: Recorded::from_word(&config.history).ok_or(RouteMistake::History)?,
             origins: Origins::parse(&config.origins).map_err(RouteMistake::Origin)?,
-            upstream: config.upstream.as_deref().map(Upstream::parse).transpose()?,
+            upstream,
             get_body: config.get_body,
             body_bytes_max: config.body_bytes_max.unwrap_or(BODY_BYTES_MAX),
         })

@@ -458,7 +458,7 @@ fn failed(error: &ProxyError, id: &RequestId) -> Problem {
     let code = match error {
         ProxyError::BadRequest(_) | ProxyError::ClientBody => "bad_request",
         ProxyError::BodyTooLarge { .. } => "too_large",
-        ProxyError::ClientTimeout(_) => "request_timeout",
+        ProxyError::ClientTimeout(_) | ProxyError::ClientTooSlow => "request_timeout",
         ProxyError::UpstreamBusy => "unavailable",
         ProxyError::UpstreamTimeout(..) => "upstream_timeout",
         ProxyError::UpstreamUnreachable(_) => "upstream_unreachable",

@@ -222,7 +222,9 @@ async fn what_a_finder_says_is_cut() {
     w.app.call("POST", "/v1/leaks", None, Some(json!({"leaks": [leak]}))).await.ok(200);
     let rows = w.app.get(OPERATOR, "/v1/history?action=key:leaked").await.ok(200);
     let detail = rows["items"][0]["detail"].as_str().unwrap().to_owned();
-    assert_eq!(detail, format!("reported by {}: {}", x(64), "y".repeat(500)));
+    let expect =
+        format!("unconfirmed report; source, as stated: {}; place, as stated: {}", x(64), "y".repeat(500));
+    assert_eq!(detail, expect);
 }
 
 #[tokio::test]

@@ -54,6 +54,11 @@ impl Wire {
         soon(self.stream.write_all(bytes.as_ref())).await.unwrap();
     }
 
+    /// The same where the other end may have closed already.
+    pub(crate) async fn try_send(&mut self, bytes: impl AsRef<[u8]>) {
+        let _closed = soon(self.stream.write_all(bytes.as_ref())).await;
+    }
+
     /// The next head with its last empty line; panics if the connection ends before.
     pub(crate) async fn head(&mut self) -> String {
         self.try_head().await.expect("the connection ended before a head")
@@ -358,6 +363,7 @@ fn variant(error: &ProxyError) -> &'static str {
         ProxyError::BodyTooLarge { .. } => "BodyTooLarge",
         ProxyError::ClientBody => "ClientBody",
         ProxyError::ClientTimeout(_) => "ClientTimeout",
+        ProxyError::ClientTooSlow => "ClientTooSlow",
         ProxyError::UpstreamBusy => "UpstreamBusy",
         ProxyError::UpstreamUnreachable(_) => "UpstreamUnreachable",
         ProxyError::UpstreamTimeout(..) => "UpstreamTimeout",

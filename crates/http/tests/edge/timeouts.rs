@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use claviger_http::LeastSpeed;
 use tokio::net::TcpListener;
 
 use crate::harness::{Behind, Gateway, LONG, SHORT, Setup, Wire, get, ok, soon, status};
@@ -127,6 +128,31 @@ async fn a_long_upload_is_cut_although_it_gets_on() {
         tokio::time::sleep(SHORT / 3).await;
     }
     assert_eq!(wire.answer().await.1, "hi");
+}
+
+/// Each byte comes soon after the one before, and all of them would take for ever.
+#[tokio::test]
+async fn an_upload_that_drips_is_cut_unless_the_route_lets_it() {
+    for (bytes_per_second, expect) in [(1_000, (408, "ClientTooSlow")), (0, (200, "hi"))] {
+        let behind = Behind::start(|mut wire, _| async move {
+            wire.head().await;
+            wire.take(20).await;
+            wire.send(ok("hi")).await;
+        })
+        .await;
+        let mut setup = impatient_proxy();
+        setup.times.upload_speed = LeastSpeed { grace: SHORT, bytes_per_second };
+        let gateway = Gateway::start(behind.address, setup).await;
+        let mut wire = gateway.connect().await;
+        wire.send("POST / HTTP/1.1\r\nhost: example.com\r\ncontent-length: 20\r\n\r\n").await;
+        for _ in 0..20 {
+            // Once it is cut, nobody takes the rest.
+            wire.try_send("x").await;
+            tokio::time::sleep(SHORT / 3).await;
+        }
+        let (head, body) = wire.answer().await;
+        assert_eq!((status(&head), body.as_str()), expect, "{bytes_per_second}");
+    }
 }
 
 #[tokio::test]

@@ -68,8 +68,12 @@ async fn what_is_recorded() {
         let answer = ask(&address, method, path, &key).await;
         assert!(answer.starts_with("http/1.1 200"), "{answer}");
     }
-    assert!(ask(&address, "GET", "/all", "").await.starts_with("http/1.1 401"));
-    assert_eq!(house.state.authority.flush_notes().await.unwrap(), 3);
+    // Anybody can make as many of these as they like; a metric counts them.
+    let unheard = "sk_0123456789abcdefghijklmnopqrstuvwxyz01";
+    for (method, path, key) in [("GET", "/all", ""), ("POST", "/all", ""), ("POST", "/writes", unheard)] {
+        assert!(ask(&address, method, path, key).await.starts_with("http/1.1 40"), "{path}");
+    }
+    assert_eq!(house.state.authority.flush_notes().await.unwrap(), 2);
     let rows = async |query: &str| {
         let listed = house.get(&format!("/v1/history?{query}")).await.body;
         let row = |row: &Value| {
@@ -80,8 +84,7 @@ async fn what_is_recorded() {
     let own = format!("key:{id}");
     let done = |action: &str| [&*own, action, &*house.account, "api", "done"].map(str::to_owned);
     assert_eq!(rows(&format!("key={id}")).await, [done("request:post"), done("request:get")]);
-    let stranger = ["anonymous", "request:get", "operator", "api", "credentials_required"].map(str::to_owned);
-    assert_eq!(rows("actor=anonymous").await, [stranger]);
+    assert_eq!(rows("actor=anonymous").await, [[""; 5]; 0]);
 }
 
 /// A page in somebody else's page: whatever becomes of it, its origin in the history is `embed`.

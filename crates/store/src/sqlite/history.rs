@@ -69,6 +69,8 @@ pub(super) fn select(filter: &HistoryFilter, after: Option<i64>) -> Select {
         .and("at >= ?", filter.since.map(claviger_core::Timestamp::millis))
         .and("at < ?", filter.until.map(claviger_core::Timestamp::millis))
         .and("origin = ?", filter.origin.map(|origin| origin.as_str().to_owned()))
+        .and("row > ?", filter.owned.map(|owned| i64::try_from(owned.after_row).unwrap_or(i64::MAX)))
+        .and("at >= ?", filter.owned.map(|owned| owned.at.millis()))
         .and("row < ?", after)
 }
 

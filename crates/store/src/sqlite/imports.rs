@@ -6,7 +6,7 @@
 
 use claviger_core::change::ChangeItem;
 use claviger_core::key::{Actor, KeyRecord};
-use claviger_core::time::{Timestamp, UnixSeconds};
+use claviger_core::time::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::row::Cells;
@@ -17,6 +17,7 @@ use crate::query::Staged;
 const OPEN: &str =
     "INSERT INTO open_imports (started_at, started_by, sealed) VALUES (?1, ?2, 0) RETURNING number";
 const IS_OPEN: &str = "SELECT 1 FROM open_imports WHERE number = ?1 AND sealed = 0";
+const IS_KNOWN: &str = "SELECT 1 FROM open_imports WHERE number = ?1";
 const SEAL: &str = "UPDATE open_imports SET sealed = 1 WHERE number = ?1";
 const CLOSE: &str = "DELETE FROM open_imports WHERE number = ?1";
 const COUNT: &str = "SELECT count(*) FROM keys WHERE import = ?1 AND import > 0";
@@ -24,7 +25,7 @@ const ABANDON: &str = "DELETE FROM keys WHERE digest_head IN
     (SELECT digest_head FROM keys WHERE import = ?1 AND import > 0 LIMIT ?2)";
 const ALL: &str = "SELECT number FROM open_imports ORDER BY number";
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[OPEN, IS_OPEN, SEAL, CLOSE, COUNT, ABANDON, ALL];
+pub(super) const STATEMENTS: &[&str] = &[OPEN, IS_OPEN, IS_KNOWN, SEAL, CLOSE, COUNT, ABANDON, ALL];
 
 /// Opens an import.
 pub(crate) fn open(conn: &Connection, at: Timestamp, by: Actor) -> Result<u64> {
@@ -37,7 +38,6 @@ pub(crate) fn stage(
     import: u64,
     rows: &[KeyRecord],
     limit: Option<u32>,
-    now: UnixSeconds,
 ) -> Result<Vec<Staged>> {
     if !conn.prepare_cached(IS_OPEN)?.exists(params![import])? {
         return Err(StoreError::NotFound);
@@ -45,16 +45,21 @@ pub(crate) fn stage(
     let mut staging = keys::Staging::new(conn, import);
     if limit.is_some() {
         // The first ones find room.
-        return rows.iter().map(|row| staging.stage(row, limit, now)).collect();
+        return rows.iter().map(|row| staging.stage(row, limit)).collect();
     }
     // In the order of the table, where neighbours share a page. Of two rows with one digest the first stays first.
     let mut order = (0..rows.len()).collect::<Vec<_>>();
     order.sort_by_key(|at| rows[*at].digest);
     let mut outcomes = vec![Staged::Missing; rows.len()];
     for at in order {
-        outcomes[at] = staging.stage(&rows[at], limit, now)?;
+        outcomes[at] = staging.stage(&rows[at], limit)?;
     }
     Ok(outcomes)
+}
+
+/// Whether rows of this import are still to be committed.
+pub(super) fn is_open(conn: &Connection, import: u64) -> Result<bool> {
+    Ok(conn.prepare_cached(IS_KNOWN)?.exists(params![import])?)
 }
 
 /// Ends the staging: from now on only a commit or abandoning follow.

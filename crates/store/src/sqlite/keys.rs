@@ -20,9 +20,9 @@ use super::error::Place;
 use super::list::Select;
 use super::rooms::Rooms;
 use super::row::{Cells, bytes};
-use super::{Result, Write, accounts, projects, resources, settings, teams};
+use super::{Result, Write, accounts, deleted, imports, projects, resources, settings, teams};
 use crate::error::StoreError;
-use crate::query::{LastUsed, Staged, StoredKey};
+use crate::query::{LastUsed, Staged, StoredKey, Taken};
 
 /// What verification holds of a key, and its digest.
 macro_rules! entry_columns {
@@ -58,18 +58,17 @@ const UPDATE: &str = "UPDATE keys
         name = ?13, format = ?14, metadata = ?19, revision = ?20
     WHERE id = ?1 AND kind = ?2 AND authority = ?3 AND digest_head = ?10 AND digest_tail = ?11 AND created_at = ?15
         AND created_by = ?16 AND created_via = ?17 AND replaces IS ?18 AND revision = ?20 - 1";
-const DELETE: &str =
-    "DELETE FROM keys WHERE id = ?1 AND (?2 IS NULL OR revision = ?2) RETURNING id, digest_head, digest_tail";
-const DELETE_OF: &str = "DELETE FROM keys WHERE authority = ?1 RETURNING id, digest_head, digest_tail";
+const DELETE: &str = "DELETE FROM keys WHERE id = ?1 AND (?2 IS NULL OR revision = ?2) RETURNING id, digest_head, digest_tail, import";
+const DELETE_OF: &str =
+    "DELETE FROM keys WHERE authority = ?1 RETURNING id, digest_head, digest_tail, import";
 pub(super) const PURGE: &str = "DELETE FROM keys WHERE digest_head IN
     (SELECT digest_head FROM keys WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)
-    RETURNING id, digest_head, digest_tail";
+    RETURNING id, digest_head, digest_tail, import";
 /// Whether a digest is taken.
 const TAKEN: &str = "SELECT 1 FROM keys WHERE digest_head = ?1";
 const REVISION: &str = "SELECT revision FROM keys WHERE id = ?1";
-/// Stops counting at the limit. A key is unexpired until its second begins.
-pub(super) const UNEXPIRED: &str = "SELECT count(*) FROM (SELECT 1 FROM keys
-    WHERE authority = ?1 AND (expires_at IS NULL OR expires_at > ?2) AND id IS NOT ?3 LIMIT ?4)";
+/// All of an authority that are stored, rows of open imports included. Stops counting at the limit.
+pub(super) const LISTED: &str = "SELECT count(*) FROM (SELECT 1 FROM keys WHERE authority = ?1 LIMIT ?2)";
 pub(super) const SELECT_STORED: &str = concat!(
     "SELECT ",
     entry_columns!(),
@@ -118,7 +117,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     DELETE_OF,
     PURGE,
     REVISION,
-    UNEXPIRED,
+    LISTED,
     SELECT_STORED,
     LOAD,
     LOAD_PART,
@@ -133,7 +132,7 @@ const OPERATOR_INSTALLED: &str = "operator_key_installed";
 
 /// Adds a key.
 pub(crate) fn create(write: &mut Write<'_>, key: KeyRecord, limit: u32) -> Result<()> {
-    check_room(write.conn, write.rooms, &key, key.created_at.seconds(), limit, None)?;
+    check_room(write.conn, write.rooms, &key, limit)?;
     insert(write, key)
 }
 
@@ -152,12 +151,15 @@ impl<'c> Staging<'c> {
     }
 
     /// Stages a row.
-    pub(super) fn stage(&mut self, key: &KeyRecord, limit: Option<u32>, now: UnixSeconds) -> Result<Staged> {
+    pub(super) fn stage(&mut self, key: &KeyRecord, limit: Option<u32>) -> Result<Staged> {
         if !self.exists(&key.entry.rights.authority)? {
             return Ok(Staged::Missing);
         }
+        if deleted::contains(self.conn, &key.digest)? {
+            return Ok(Staged::Deleted);
+        }
         if let Some(limit) = limit {
-            match check_room(self.conn, &mut self.rooms, key, now, limit, None) {
+            match check_room(self.conn, &mut self.rooms, key, limit) {
                 Err(StoreError::Limit { .. }) => return Ok(Staged::Limit),
                 other => other?,
             }
@@ -180,10 +182,16 @@ impl<'c> Staging<'c> {
     }
 }
 
-/// The first halves of those digests that are taken, by keys or by rows of open imports.
-pub(crate) fn taken(conn: &Connection, digests: &[Digest]) -> Result<Vec<bool>> {
+/// Which of these digests are taken, by keys or by rows of open imports, and which belonged to deleted keys.
+pub(crate) fn taken(conn: &Connection, digests: &[Digest]) -> Result<Vec<Option<Taken>>> {
     let mut statement = conn.prepare_cached(TAKEN)?;
-    digests.iter().map(|digest| Ok(statement.exists(params![&digest.as_bytes()[..16]])?)).collect()
+    let taken = |digest: &Digest| {
+        if deleted::contains(conn, digest)? {
+            return Ok(Some(Taken::Deleted));
+        }
+        Ok(statement.exists(params![&digest.as_bytes()[..16]])?.then_some(Taken::Key))
+    };
+    digests.iter().map(taken).collect()
 }
 
 /// Those of these keys that exist.
@@ -197,26 +205,6 @@ pub(crate) fn by_ids(conn: &Connection, ids: &[KeyId]) -> Result<Vec<StoredKey>>
 
 /// Replaces what may change of a key.
 pub(crate) fn update(write: &mut Write<'_>, next: KeyRecord, expected: u64) -> Result<()> {
-    let authority = next.entry.rights.authority.to_string();
-    replace(write, next, expected)?;
-    // A later date may have made it one that counts.
-    write.rooms.add(&authority);
-    Ok(())
-}
-
-/// Replaces what may change of a key that has expired by now and will have no more: it needs room like a new one.
-pub(crate) fn revive(
-    write: &mut Write<'_>,
-    next: KeyRecord,
-    expected: u64,
-    now: UnixSeconds,
-    limit: u32,
-) -> Result<()> {
-    check_room(write.conn, write.rooms, &next, now, limit, None)?;
-    replace(write, next, expected)
-}
-
-fn replace(write: &mut Write<'_>, next: KeyRecord, expected: u64) -> Result<()> {
     let place = place(&next.entry.id);
     place.check_follows(write.conn, next.revision, expected)?;
     let before = by_id(write.conn, next.entry.id)?;
@@ -228,7 +216,7 @@ fn replace(write: &mut Write<'_>, next: KeyRecord, expected: u64) -> Result<()> 
     Ok(())
 }
 
-/// Replaces a key by another.
+/// Replaces a key by another. The old one stays listed, so the new one needs room of its own.
 pub(crate) fn rotate(
     write: &mut Write<'_>,
     old: KeyRecord,
@@ -236,9 +224,8 @@ pub(crate) fn rotate(
     new: KeyRecord,
     limit: u32,
 ) -> Result<()> {
-    let old_id = old.entry.id;
     update(write, old, expected)?;
-    check_room(write.conn, write.rooms, &new, new.created_at.seconds(), limit, Some(old_id))?;
+    check_room(write.conn, write.rooms, &new, limit)?;
     insert(write, new)
 }
 
@@ -288,22 +275,15 @@ fn place(id: &KeyId) -> Place<'_, [u8; 16]> {
 }
 
 /// Refuses a key beyond the limit of its authority.
-fn check_room(
-    conn: &Connection,
-    rooms: &mut Rooms,
-    key: &KeyRecord,
-    now: UnixSeconds,
-    limit: u32,
-    but: Option<KeyId>,
-) -> Result<()> {
+fn check_room(conn: &Connection, rooms: &mut Rooms, key: &KeyRecord, limit: u32) -> Result<()> {
     rooms.take(key.entry.rights.authority.to_string(), limit, |authority| {
-        let values = params![authority, now.get(), but.map(bytes), limit];
-        Ok(conn.prepare_cached(UNEXPIRED)?.query_row(values, |row| row.get(0))?)
+        Ok(conn.prepare_cached(LISTED)?.query_row(params![authority, limit], |row| row.get(0))?)
     })
 }
 
 fn insert(write: &mut Write<'_>, key: KeyRecord) -> Result<()> {
     require_authority(write.conn, &key.entry.rights.authority)?;
+    deleted::require_new(write.conn, &key.digest)?;
     execute(write.conn, INSERT, &key, None)?;
     write.touch_new(ChangeItem::Key(key.digest, key.entry));
     Ok(())
@@ -324,14 +304,19 @@ fn require_authority(conn: &Connection, authority: &Authority) -> Result<()> {
 fn delete_where(write: &mut Write<'_>, sql: &str, values: &[&dyn ToSql]) -> Result<usize> {
     let mut statement = write.conn.prepare_cached(sql)?;
     let mut rows = statement.query(values)?;
-    let mut deleted = 0;
+    let mut gone = Vec::new();
     while let Some(row) = rows.next()? {
         let cells = Cells { table: "keys", row };
-        let digest = decode_digest(&cells, 1)?;
-        write.touch(ChangeItem::KeyGone(digest), Some(RecordRef::Key(cells.id(0)?)));
-        deleted += 1;
+        gone.push((cells.id(0)?, decode_digest(&cells, 1)?, cells.count(3)?));
     }
-    Ok(deleted)
+    for (id, digest, import) in &gone {
+        // A row of an open import was never a key, and may be imported another time.
+        if *import == 0 || !imports::is_open(write.conn, *import)? {
+            deleted::remember(write.conn, digest)?;
+        }
+        write.touch(ChangeItem::KeyGone(*digest), Some(RecordRef::Key(*id)));
+    }
+    Ok(gone.len())
 }
 
 fn execute(conn: &Connection, sql: &str, key: &KeyRecord, import: Option<u64>) -> Result<usize> {

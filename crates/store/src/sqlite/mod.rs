@@ -3,6 +3,7 @@
 pub(crate) mod accounts;
 mod backup;
 pub(crate) mod changes;
+mod deleted;
 mod error;
 pub(crate) mod history;
 pub(crate) mod imports;
@@ -28,6 +29,7 @@ mod staleness;
 pub(crate) mod teams;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 pub(crate) mod usage;
 mod writer;
 

@@ -13,12 +13,17 @@ use super::list::Select;
 use super::members::MemberTable;
 use super::row::{Cells, bytes};
 use super::{Result, Write, accounts, teams};
-use crate::error::StoreError;
+use crate::error::{Limited, StoreError};
 use crate::query::{Page, ProjectFilter};
 
 const INSERT: &str = "INSERT INTO projects
     (id, closed, holder_account, holder_team, name, external_id, created_at, revision)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+/// They stop counting at the limit.
+pub(super) const COUNT_OF_ACCOUNT: &str =
+    "SELECT count(*) FROM (SELECT 1 FROM projects WHERE holder_account = ?1 LIMIT ?2)";
+pub(super) const COUNT_OF_TEAM: &str =
+    "SELECT count(*) FROM (SELECT 1 FROM projects WHERE holder_team = ?1 LIMIT ?2)";
 const UPDATE: &str = "UPDATE projects
     SET closed = ?2, holder_account = ?3, holder_team = ?4, name = ?5, external_id = ?6, revision = ?8
     WHERE id = ?1 AND created_at = ?7 AND revision = ?8 - 1";
@@ -34,11 +39,20 @@ const MEMBERS: MemberTable = MemberTable {
 };
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] =
-    &[INSERT, UPDATE, REVISION, MEMBERS.select, MEMBERS.put, MEMBERS.remove];
+    &[INSERT, COUNT_OF_ACCOUNT, COUNT_OF_TEAM, UPDATE, REVISION, MEMBERS.select, MEMBERS.put, MEMBERS.remove];
 
-/// Adds a project with its members.
-pub(crate) fn create(write: &mut Write<'_>, record: ProjectRecord) -> Result<()> {
+/// Adds a project with its members. It counts towards the limit of its owner.
+pub(crate) fn create(write: &mut Write<'_>, record: ProjectRecord, limit: u32) -> Result<()> {
     require_holder(write.conn, record.project.holder)?;
+    let (count, owner) = match record.project.holder {
+        ProjectHolder::Account(id) => (COUNT_OF_ACCOUNT, bytes(id)),
+        ProjectHolder::Team(id) => (COUNT_OF_TEAM, bytes(id)),
+    };
+    let projects: u32 =
+        write.conn.prepare_cached(count)?.query_row(params![owner, limit], |row| row.get(0))?;
+    if projects >= limit {
+        return Err(StoreError::Limit { what: Limited::Projects, limit });
+    }
     execute(write.conn, INSERT, &record)?;
     MEMBERS.replace(write.conn, record.project.id, &record.project.members)?;
     write.touch_new(ChangeItem::Project(record.project));

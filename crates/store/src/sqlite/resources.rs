@@ -15,7 +15,7 @@ use super::list::Select;
 use super::row::{Cells, bytes};
 use super::{Result, Write, accounts, keys, projects, teams};
 use crate::error::StoreError;
-use crate::query::{Page, ResourceFilter};
+use crate::query::{OwnedSince, Page, ResourceFilter};
 
 /// What decisions see of a resource; the rest of its record follows.
 macro_rules! resource_columns {
@@ -27,14 +27,20 @@ macro_rules! resource_columns {
 const INSERT: &str = concat!(
     "INSERT INTO resources (",
     resource_columns!(),
-    ", created_at, updated_at, revision) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+    ", created_at, updated_at, revision, owned_since, owned_after_row)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?11, (SELECT coalesce(max(row), 0) FROM history))"
 );
 const UPDATE: &str = "UPDATE resources
     SET holder_account = ?2, holder_team = ?3, holder_project = ?4, creator = ?5, visibility = ?6, public_from = ?7,
-        before_shared = ?8, latest = ?9, updated_at = ?11, revision = ?12
+        before_shared = ?8, latest = ?9, updated_at = ?11, revision = ?12,
+        owned_since = CASE WHEN holder_account IS ?2 AND holder_team IS ?3 AND holder_project IS ?4
+            THEN owned_since ELSE ?11 END,
+        owned_after_row = CASE WHEN holder_account IS ?2 AND holder_team IS ?3 AND holder_project IS ?4
+            THEN owned_after_row ELSE (SELECT coalesce(max(row), 0) FROM history) END
     WHERE reference = ?1 AND created_at = ?10 AND revision = ?12 - 1";
 const DELETE: &str = "DELETE FROM resources WHERE reference = ?1 AND (?2 IS NULL OR revision = ?2)";
 const REVISION: &str = "SELECT revision FROM resources WHERE reference = ?1";
+const OWNED: &str = "SELECT reference, owned_after_row, owned_since FROM resources WHERE reference = ?1";
 const SELECT: &str =
     concat!("SELECT ", resource_columns!(), ", created_at, updated_at, revision FROM resources WHERE true");
 /// All of a type: see [`names_of`].
@@ -51,7 +57,7 @@ const PUT_REFERENCES: &str = "INSERT INTO resource_references (reference, versio
 const REMOVE_REFERENCES: &str = "DELETE FROM resource_references WHERE reference = ?1 AND version = ?2";
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] =
-    &[INSERT, UPDATE, DELETE, REVISION, LOAD, REFERENCES, PUT_REFERENCES, REMOVE_REFERENCES];
+    &[INSERT, UPDATE, DELETE, REVISION, OWNED, LOAD, REFERENCES, PUT_REFERENCES, REMOVE_REFERENCES];
 
 /// Adds a resource, or replaces its record at a revision.
 pub(crate) fn put(write: &mut Write<'_>, next: ResourceRecord, expected: Option<u64>) -> Result<()> {
@@ -179,6 +185,15 @@ fn references_of(conn: &Connection, reference: &str) -> Result<Vec<References>> 
 pub(crate) fn by_reference(conn: &Connection, reference: &str) -> Result<Option<ResourceRecord>> {
     let select = Select::new(SELECT).and("reference = ?", Some(reference.to_owned())).page("reference", 1);
     Ok(with_references(conn, select)?.pop())
+}
+
+/// Since when a resource is owned by its present owner.
+pub(crate) fn owned_since(conn: &Connection, reference: &str) -> Result<Option<OwnedSince>> {
+    let mut statement = conn.prepare_cached(OWNED)?;
+    let mut rows = statement.query(params![reference])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let cells = Cells { table: "resources", row };
+    Ok(Some(OwnedSince { after_row: cells.count(1)?, at: cells.timestamp(2)? }))
 }
 
 /// A page, by name.

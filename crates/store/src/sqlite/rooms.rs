@@ -4,13 +4,13 @@
 use std::collections::HashMap;
 
 use super::Result;
-use crate::error::StoreError;
+use crate::error::{Limited, StoreError};
 
 /// Authorities remembered at most; then all are forgotten and counted anew as they come.
 const AUTHORITIES_MAX: usize = 10_000;
 
-/// At most how many unexpired keys authorities have. A key that goes or expires only makes it fewer, so what
-/// is remembered errs on the safe side; at the limit it is counted again.
+/// At most how many keys authorities have. A key that is deleted makes it fewer, so what is remembered errs on
+/// the safe side; at the limit it is counted again.
 #[derive(Default)]
 pub(crate) struct Rooms(HashMap<String, u32>);
 
@@ -22,28 +22,21 @@ impl Rooms {
         limit: u32,
         count: impl FnOnce(&str) -> Result<u32>,
     ) -> Result<()> {
-        let unexpired = match self.0.get(&authority) {
+        let listed = match self.0.get(&authority) {
             Some(known) if *known < limit => *known,
             _ => count(&authority)?,
         };
-        if unexpired >= limit {
-            return Err(StoreError::Limit { limit });
+        if listed >= limit {
+            return Err(StoreError::Limit { what: Limited::Keys, limit });
         }
         if self.0.len() >= AUTHORITIES_MAX {
             self.forget_all();
         }
-        self.0.insert(authority, unexpired + 1);
+        self.0.insert(authority, listed + 1);
         Ok(())
     }
 
-    /// Another key of this authority may be unexpired now.
-    pub(super) fn add(&mut self, authority: &str) {
-        if let Some(known) = self.0.get_mut(authority) {
-            *known = known.saturating_add(1);
-        }
-    }
-
-    /// Keys of any authority may be.
+    /// There may be more keys of any authority.
     pub(super) fn forget_all(&mut self) {
         self.0.clear();
     }
@@ -69,10 +62,7 @@ mod tests {
         assert_eq!(take(&mut rooms, 3), (false, 2), "it remembers 3, and so counts");
         assert_eq!(take(&mut rooms, 2), (true, 3), "one has gone meanwhile");
         assert_eq!(take(&mut rooms, 0), (true, 4));
-        rooms.add("operator");
-        assert_eq!(take(&mut rooms, 9), (true, 4), "it remembers 2");
-        assert_eq!(take(&mut rooms, 0), (true, 5));
         rooms.forget_all();
-        assert_eq!(take(&mut rooms, 3), (false, 6));
+        assert_eq!(take(&mut rooms, 3), (false, 5));
     }
 }

@@ -9,9 +9,11 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
-use super::Result;
+use super::{Result, upgrade};
 use crate::error::StoreError;
 
+/// The migration that goes on in [`upgrade`].
+pub(super) const RIGHTS_AND_LIMITS: &str = "rights_and_limits";
 /// In the header of every database of ours (`Clvg`), so that another program's file is not taken for one.
 const APPLICATION_ID: i32 = 0x436c_7667;
 /// Only another program that looks into the database can hold us up; it gets this long.
@@ -33,6 +35,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("key_life", include_str!("../../migrations/sqlite/0002_key_life.sql")),
     ("import_order", include_str!("../../migrations/sqlite/0003_import_order.sql")),
     ("losses", include_str!("../../migrations/sqlite/0004_losses.sql")),
+    (RIGHTS_AND_LIMITS, include_str!("../../migrations/sqlite/0007_rights_and_limits.sql")),
 ];
 
 /// The connection that writes, and the lock that keeps other processes away as long as it is held.
@@ -151,6 +154,17 @@ pub(super) fn version(conn: &Connection) -> Result<u32> {
 
 /// Brings the schema up to date, all of it or nothing.
 pub(super) fn migrate(conn: &mut Connection, fresh: bool) -> Result<()> {
+    run(conn, fresh, MIGRATIONS)
+}
+
+/// Makes a new database with the schema from before a migration.
+#[cfg(test)]
+pub(super) fn migrate_until(conn: &mut Connection, name: &str) -> Result<()> {
+    let count = MIGRATIONS.iter().take_while(|(known, _)| *known != name).count();
+    run(conn, true, &MIGRATIONS[..count])
+}
+
+fn run(conn: &mut Connection, fresh: bool, migrations: &[(&str, &str)]) -> Result<()> {
     let transaction = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     if fresh {
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -159,8 +173,11 @@ pub(super) fn migrate(conn: &mut Connection, fresh: bool) -> Result<()> {
         )?;
     }
     let done = version(&transaction)?;
-    for (number, (name, sql)) in (1_u32..).zip(MIGRATIONS).skip_while(|(number, _)| *number <= done) {
+    for (number, (name, sql)) in (1_u32..).zip(migrations).skip_while(|(number, _)| *number <= done) {
         transaction.execute_batch(sql)?;
+        if *name == RIGHTS_AND_LIMITS {
+            upgrade::rights_and_limits(&transaction)?;
+        }
         transaction.execute(
             "INSERT INTO schema_migrations (version, name) VALUES (?1, ?2)",
             params![number, name],

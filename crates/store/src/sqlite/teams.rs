@@ -5,7 +5,7 @@ use claviger_core::id::TeamId;
 use claviger_core::name::{ExternalId, Name};
 use claviger_core::permit::RecordRef;
 use claviger_core::revocation;
-use claviger_core::subject::{Members, Team, TeamRecord};
+use claviger_core::subject::{Members, Team, TeamRecord, TeamRole};
 use rusqlite::{Connection, params};
 
 use super::error::Place;
@@ -13,11 +13,14 @@ use super::list::Select;
 use super::members::MemberTable;
 use super::row::{Cells, bytes};
 use super::{Result, Write};
-use crate::error::StoreError;
+use crate::error::{Limited, StoreError};
 use crate::query::{Page, TeamFilter};
 
 const INSERT: &str =
     "INSERT INTO teams (id, closed, name, external_id, created_at, revision) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const CREATED_FOR: &str = "UPDATE teams SET created_for = ?2 WHERE id = ?1";
+/// Stops counting at the limit.
+pub(super) const COUNT: &str = "SELECT count(*) FROM (SELECT 1 FROM teams WHERE created_for = ?1 LIMIT ?2)";
 const UPDATE: &str = "UPDATE teams SET closed = ?2, name = ?3, external_id = ?4, revision = ?6
     WHERE id = ?1 AND created_at = ?5 AND revision = ?6 - 1";
 const REVISION: &str = "SELECT revision FROM teams WHERE id = ?1";
@@ -31,11 +34,22 @@ const MEMBERS: MemberTable = MemberTable {
 };
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] =
-    &[INSERT, UPDATE, REVISION, MEMBERS.select, MEMBERS.put, MEMBERS.remove];
+    &[INSERT, CREATED_FOR, COUNT, UPDATE, REVISION, MEMBERS.select, MEMBERS.put, MEMBERS.remove];
 
-/// Adds a team with its members.
-pub(crate) fn create(write: &mut Write<'_>, record: TeamRecord) -> Result<()> {
+/// Adds a team with its members. It counts towards the limit of the account that it is created for, its first
+/// owner, for good.
+pub(crate) fn create(write: &mut Write<'_>, record: TeamRecord, limit: u32) -> Result<()> {
+    let owner = record.team.members.iter().find(|(_, role)| *role == TeamRole::Owner);
+    let owner = owner.map(|(account, _)| bytes(account));
+    if let Some(owner) = owner {
+        let teams: u32 =
+            write.conn.prepare_cached(COUNT)?.query_row(params![owner, limit], |row| row.get(0))?;
+        if teams >= limit {
+            return Err(StoreError::Limit { what: Limited::Teams, limit });
+        }
+    }
     execute(write.conn, INSERT, &record)?;
+    write.conn.prepare_cached(CREATED_FOR)?.execute(params![bytes(record.team.id), owner])?;
     MEMBERS.replace(write.conn, record.team.id, &record.team.members)?;
     write.touch_new(ChangeItem::Team(record.team));
     Ok(())

@@ -13,8 +13,8 @@ use rusqlite::{Connection, params};
 
 use super::list::Select;
 use super::{
-    accounts, changes, history, imports, keys, list, load, once, projects, reconcile, resources, schema,
-    settings, teams, usage, writer,
+    accounts, changes, deleted, history, imports, keys, list, load, once, projects, reconcile, resources,
+    schema, settings, teams, usage, writer,
 };
 use super::{journal, restore};
 use crate::query::{AccountFilter, HistoryFilter, KeyFilter, ProjectFilter, ResourceFilter, TeamFilter};
@@ -75,6 +75,7 @@ fn listings() -> Vec<String> {
         since: Some(NOW),
         until: Some(NOW),
         origin: Some(Origin::Cli),
+        owned: Some(crate::query::OwnedSince { after_row: 1, at: NOW }),
     };
     all.push(history::select(&filter, Some(1)));
     all.push(history::select(&HistoryFilter::default(), None));
@@ -87,6 +88,7 @@ fn every_statement_prepares_on_the_schema() {
     let fixed = [
         accounts::STATEMENTS,
         changes::STATEMENTS,
+        deleted::STATEMENTS,
         history::STATEMENTS,
         imports::STATEMENTS,
         journal::STATEMENTS,
@@ -134,7 +136,10 @@ fn what_is_asked_often_is_answered_by_an_index_in_order() {
     check(&listing(KeyFilter { kind: Some(Kind::Operator), ..KeyFilter::default() }), "keys_by_authority");
     let created_by = KeyFilter { created_by: Some(Actor::System), ..KeyFilter::default() };
     check(&listing(created_by), "keys_by_creator");
-    check(keys::UNEXPIRED, "COVERING INDEX keys_by_authority");
+    check(teams::COUNT, "COVERING INDEX teams_by_created_for");
+    check(projects::COUNT_OF_ACCOUNT, "COVERING INDEX projects_by_holder_account");
+    check(projects::COUNT_OF_TEAM, "COVERING INDEX projects_by_holder_team");
+    check(keys::LISTED, "COVERING INDEX keys_by_authority");
     check(keys::PURGE, "keys_by_expiry");
     check(keys::LOAD, "SCAN keys");
     check(keys::LOAD_PART, "SEARCH keys USING PRIMARY KEY");

@@ -2,7 +2,7 @@
 
 use claviger_core::key::{Actor, KeyRecord};
 use claviger_core::permit::WritePermit;
-use claviger_core::time::{Timestamp, UnixSeconds};
+use claviger_core::time::Timestamp;
 
 use super::{Result, Store};
 use crate::commit::{Audit, Committed};
@@ -23,8 +23,8 @@ impl Store {
         self.backend.plain(permit, move |conn| imports::open(conn, at, by)).await
     }
 
-    /// Stages rows and says of each what became of it. `limit` is how many unexpired keys an authority may
-    /// have at `now`, staged ones included; none for no limit. One transaction: whoever hands in a thousand
+    /// Stages rows and says of each what became of it. `limit` is how many keys an authority may
+    /// have, expired and staged ones included; none for no limit. One transaction: whoever hands in a thousand
     /// rows makes the other writers wait for that long.
     ///
     /// # Errors
@@ -34,10 +34,9 @@ impl Store {
         import: u64,
         rows: Vec<KeyRecord>,
         limit: Option<u32>,
-        now: UnixSeconds,
         permit: WritePermit,
     ) -> Result<Vec<Staged>> {
-        self.backend.plain(permit, move |conn| imports::stage(conn, import, &rows, limit, now)).await
+        self.backend.plain(permit, move |conn| imports::stage(conn, import, &rows, limit)).await
     }
 
     /// Makes all that was staged visible in one change, and returns how many keys that are. The transaction

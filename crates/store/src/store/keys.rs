@@ -7,16 +7,16 @@ use claviger_core::time::UnixSeconds;
 
 use super::{Result, Store};
 use crate::commit::{Audit, Committed};
-use crate::query::{KeyFilter, LastUsed, Page, StoredKey};
+use crate::query::{KeyFilter, LastUsed, Page, StoredKey, Taken};
 use crate::sqlite::{keys, list};
 
 impl Store {
     /// Adds a key. What it stands for has to exist, so that a key cannot outlive a resource that is deleted
-    /// at the same moment. `limit` is how many unexpired keys its authority may have at `created_at`.
+    /// at the same moment. `limit` is how many keys its authority may have, expired ones included.
     ///
     /// # Errors
     /// [`StoreError::Limit`](crate::StoreError::Limit), [`Conflict::Digest`](crate::Conflict::Digest),
-    /// [`Conflict::Id`](crate::Conflict::Id), [`StoreError::Missing`](crate::StoreError::Missing).
+    /// [`Conflict::DeletedKey`](crate::Conflict::DeletedKey), [`Conflict::Id`](crate::Conflict::Id), [`StoreError::Missing`](crate::StoreError::Missing).
     pub async fn create_key(&self, key: KeyRecord, limit: u32, audit: Audit) -> Result<Committed<()>> {
         self.backend.write(audit, move |write| keys::create(write, key, limit)).await
     }
@@ -35,21 +35,6 @@ impl Store {
         self.backend.write(audit, move |write| keys::update(write, next, expected_revision)).await
     }
 
-    /// The same for a key that has expired by now and will have no more: it is counted against the limit of
-    /// its authority like a new one.
-    ///
-    /// # Errors
-    /// Those of [`Store::update_key`], and [`StoreError::Limit`](crate::StoreError::Limit).
-    pub async fn revive_key(
-        &self,
-        next: KeyRecord,
-        expected_revision: u64,
-        (now, limit): (UnixSeconds, u32),
-        audit: Audit,
-    ) -> Result<Committed<()>> {
-        self.backend.write(audit, move |write| keys::revive(write, next, expected_revision, now, limit)).await
-    }
-
     /// Deletes a key; with a revision, only at that revision.
     ///
     /// # Errors
@@ -63,8 +48,8 @@ impl Store {
         self.backend.write(audit, move |write| keys::delete(write, id, expected_revision)).await
     }
 
-    /// Updates the old key to its last state and adds the new one: one change with both. The old key does
-    /// not count against the limit: rotating must be possible where creating is not.
+    /// Updates the old key to its last state and adds the new one: one change with both. Both count
+    /// towards `limit`.
     ///
     /// # Errors
     /// Those of [`Store::update_key`] and of [`Store::create_key`].
@@ -136,11 +121,12 @@ impl Store {
         self.backend.read(move |conn| keys::by_ids(conn, &ids)).await
     }
 
-    /// Which of these digests are taken: by a key that shares the first 128 bits, or by a row of an open import.
+    /// Which of these digests are taken: by a key that shares the first 128 bits, by a row of an open import, or
+    /// by a key that was deleted.
     ///
     /// # Errors
     /// Only those that every method has.
-    pub async fn digests_taken(&self, digests: Vec<Digest>) -> Result<Vec<bool>> {
+    pub async fn digests_taken(&self, digests: Vec<Digest>) -> Result<Vec<Option<Taken>>> {
         self.backend.read(move |conn| keys::taken(conn, &digests)).await
     }
 

@@ -4,7 +4,7 @@ use claviger_core::resource::{ResourceRecord, ResourceRef};
 
 use super::{Result, Store};
 use crate::commit::{Audit, Committed};
-use crate::query::{Differences, Page, ResourceFilter};
+use crate::query::{Differences, OwnedSince, Page, ResourceFilter};
 use crate::sqlite::{reconcile, resources};
 
 impl Store {
@@ -45,6 +45,14 @@ impl Store {
     /// Only those that every method has.
     pub async fn resource(&self, reference: ResourceRef) -> Result<Option<ResourceRecord>> {
         self.backend.read(move |conn| resources::by_reference(conn, reference.as_str())).await
+    }
+
+    /// Since when a resource is owned by its present owner.
+    ///
+    /// # Errors
+    /// Only those that every method has.
+    pub async fn owned_since(&self, reference: ResourceRef) -> Result<Option<OwnedSince>> {
+        self.backend.read(move |conn| resources::owned_since(conn, reference.as_str())).await
     }
 
     /// Resources, by name.

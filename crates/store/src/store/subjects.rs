@@ -66,13 +66,14 @@ impl Store {
         self.backend.read(move |conn| accounts::list(conn, &filter, page)).await
     }
 
-    /// Adds a team with its members.
+    /// Adds a team with its members. `limit` is how many teams may be created for its first owner, closed ones
+    /// included.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`](crate::StoreError::Conflict), [`StoreError::Missing`](crate::StoreError::Missing)
-    /// for a member that is no account.
-    pub async fn create_team(&self, team: TeamRecord, audit: Audit) -> Result<Committed<()>> {
-        self.backend.write(audit, move |write| teams::create(write, team)).await
+    /// [`StoreError::Limit`](crate::StoreError::Limit), [`StoreError::Conflict`](crate::StoreError::Conflict),
+    /// [`StoreError::Missing`](crate::StoreError::Missing) for a member that is no account.
+    pub async fn create_team(&self, team: TeamRecord, limit: u32, audit: Audit) -> Result<Committed<()>> {
+        self.backend.write(audit, move |write| teams::create(write, team, limit)).await
     }
 
     /// Replaces a team's record, members included. `next.revision` has to follow `expected_revision`.
@@ -105,13 +106,18 @@ impl Store {
         self.backend.read(move |conn| teams::list(conn, &filter, page)).await
     }
 
-    /// Adds a project with its members.
+    /// Adds a project with its members. `limit` is how many projects its owner may have, closed ones included.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`](crate::StoreError::Conflict), [`StoreError::Missing`](crate::StoreError::Missing)
-    /// for its holder or a member.
-    pub async fn create_project(&self, project: ProjectRecord, audit: Audit) -> Result<Committed<()>> {
-        self.backend.write(audit, move |write| projects::create(write, project)).await
+    /// [`StoreError::Limit`](crate::StoreError::Limit), [`StoreError::Conflict`](crate::StoreError::Conflict),
+    /// [`StoreError::Missing`](crate::StoreError::Missing) for its holder or a member.
+    pub async fn create_project(
+        &self,
+        project: ProjectRecord,
+        limit: u32,
+        audit: Audit,
+    ) -> Result<Committed<()>> {
+        self.backend.write(audit, move |write| projects::create(write, project, limit)).await
     }
 
     /// Replaces a project's record, holder and members included. `next.revision` has to follow

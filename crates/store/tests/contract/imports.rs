@@ -4,21 +4,16 @@ use claviger_core::change::{ChangeItem, Sequence};
 use claviger_core::id::KeyId;
 use claviger_core::key::{Actor, Digest, KeyRecord};
 use claviger_core::resource::ResourceRef;
-use claviger_core::time::UnixSeconds;
-use claviger_store::{Conflict, KeyFilter, Page, Staged, Store, StoreError};
+use claviger_store::{Conflict, KeyFilter, Page, Staged, Store, StoreError, Taken};
 
 use super::support::*;
-
-fn now() -> UnixSeconds {
-    NOW.seconds()
-}
 
 async fn opened(store: &Store) -> u64 {
     store.open_import(NOW, Actor::System, PERMIT).await.unwrap()
 }
 
 async fn stage(store: &Store, import: u64, rows: Vec<KeyRecord>) -> Vec<Staged> {
-    store.stage_keys(import, rows, None, now(), PERMIT).await.unwrap()
+    store.stage_keys(import, rows, None, PERMIT).await.unwrap()
 }
 
 #[tokio::test]
@@ -41,7 +36,7 @@ async fn nothing_is_seen_before_the_commit_and_everything_after_it() {
     assert_eq!(store.keys(KeyFilter::default(), Page::first(9)).await.unwrap().len(), 1);
     assert_eq!(store.keys_by_ids(vec![KeyId::from_bits(2)]).await.unwrap(), []);
     let taken = store.digests_taken(vec![key(1).digest, key(2).digest, Digest::of("free")]).await.unwrap();
-    assert_eq!(taken, [true, true, false]);
+    assert_eq!(taken, [Some(Taken::Key), Some(Taken::Key), None]);
 
     let committed = store.commit_import(import, audit("key:import")).await.unwrap();
     assert_eq!(committed.value, 3);
@@ -70,12 +65,12 @@ async fn an_import_ends_once() {
     assert_eq!(store.commit_import(one, audit("key:import")).await.unwrap().value, 1);
     let missed = |result: Result<(), StoreError>| assert!(matches!(result, Err(StoreError::NotFound)));
     missed(store.commit_import(one, audit("key:import")).await.map(|_| ()));
-    missed(store.stage_keys(one, vec![key(9)], None, now(), PERMIT).await.map(|_| ()));
+    missed(store.stage_keys(one, vec![key(9)], None, PERMIT).await.map(|_| ()));
     assert!(store.abandon_import(one, 10, PERMIT).await.unwrap(), "too late, and nothing is lost");
     assert_eq!(fresh.loaded().await.keys.len(), 1);
 
     assert!(!store.abandon_import(two, 2, PERMIT).await.unwrap());
-    missed(store.stage_keys(two, vec![key(9)], None, now(), PERMIT).await.map(|_| ()));
+    missed(store.stage_keys(two, vec![key(9)], None, PERMIT).await.map(|_| ()));
     let fresh = fresh.reopened().await;
     let store = &fresh.store;
     assert_eq!(fresh.loaded().await.keys.len(), 1, "a restart shows nothing of it");
@@ -109,7 +104,7 @@ async fn a_limit_counts_what_is_staged() {
     store.create_key(key(1), LIMIT, audit("key:create")).await.unwrap();
     let import = opened(store).await;
     let rows = vec![key(2), key(3)];
-    let outcomes = store.stage_keys(import, rows, Some(2), now(), PERMIT).await.unwrap();
+    let outcomes = store.stage_keys(import, rows, Some(2), PERMIT).await.unwrap();
     assert_eq!(outcomes, [Staged::Staged, Staged::Limit]);
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use claviger_core::authority::Authority;
 use claviger_core::change::{ChangeId, Sequence};
 use claviger_core::id::{AccountId, KeyId, TeamId};
-use claviger_core::key::KeyRecord;
+use claviger_core::key::{Digest, KeyRecord};
 use claviger_core::lifecycle::Status;
 use claviger_core::resource::ResourceRef;
 use claviger_core::subject::{ProjectRole, TeamRole};
@@ -83,7 +83,7 @@ async fn changes_are_found_listed_and_pruned() {
     assert_eq!(store.changes_since(Sequence(4), 9).await.unwrap().unwrap().len(), 2);
     assert_eq!(store.prune_changes(0, PERMIT).await.unwrap(), 1, "the latest stays");
     assert_eq!(store.change(deleted.id).await.unwrap(), Some(deleted.sequence));
-    let next = store.create_key(key(1), LIMIT, audit("key:create")).await.unwrap();
+    let next = store.create_key(key(2), LIMIT, audit("key:create")).await.unwrap();
     assert_eq!(next.sequence, Sequence(7));
 }
 
@@ -92,6 +92,9 @@ async fn step(fresh: &Fresh, random: &mut Seeded) {
     let store = &fresh.store;
     let mut small = || u128::from(random.below(5)) + 1;
     let (n, m, other) = (small(), small(), small());
+    // The text of a deleted key is refused, so each has another.
+    let text = random.below(u64::MAX).to_string();
+    let texted = |key: KeyRecord| KeyRecord { digest: Digest::of(&text), ..key };
     let reference = format!("notebook:{n}");
     let authority = match m {
         1 => Authority::Account(AccountId::from_bits(n)),
@@ -102,13 +105,15 @@ async fn step(fresh: &Fresh, random: &mut Seeded) {
     let _refused_or_not = match random.below(14) {
         0 => store.create_account(account(n), audit("x:y")).await.is_ok(),
         1 => store
-            .create_team(team(n, &[(m, TeamRole::Owner), (other, TeamRole::Member)]), audit("x:y"))
+            .create_team(team(n, &[(m, TeamRole::Owner), (other, TeamRole::Member)]), 10_000, audit("x:y"))
             .await
             .is_ok(),
-        2 => store.create_project(project(n, &[(m, ProjectRole::Viewer)]), audit("x:y")).await.is_ok(),
+        2 => {
+            store.create_project(project(n, &[(m, ProjectRole::Viewer)]), 10_000, audit("x:y")).await.is_ok()
+        }
         3 => store.put_resource(resource(&reference), None, audit("x:y")).await.is_ok(),
         4 => store.delete_resource(ResourceRef::parse(&reference).unwrap(), None, audit("x:y")).await.is_ok(),
-        5 | 6 => store.create_key(key_of(m * 10 + n, authority), 3, audit("x:y")).await.is_ok(),
+        5 | 6 => store.create_key(texted(key_of(m * 10 + n, authority)), 3, audit("x:y")).await.is_ok(),
         7 => store.delete_key(id, None, audit("x:y")).await.is_ok(),
         8 => store.delete_keys_of(authority.to_string(), audit("x:y")).await.is_ok(),
         9 => match store.key(id).await.unwrap() {
@@ -116,7 +121,7 @@ async fn step(fresh: &Fresh, random: &mut Seeded) {
                 let mut next = stored.record;
                 next.entry.status = if other > 2 { Status::Active } else { Status::Disabled };
                 next.revision += 1;
-                let new = key_of(100 + other, next.entry.rights.authority.clone());
+                let new = texted(key_of(100 + other, next.entry.rights.authority.clone()));
                 let expected = next.revision - u64::from(other > 1);
                 store.rotate_key(next, expected, new, 5, audit("x:y")).await.is_ok()
             }

@@ -6,7 +6,9 @@ use claviger_core::id::{AccountId, ProjectId, TeamId};
 use claviger_core::resource::{Holder, References, ResourceRecord, ResourceRef, Visibility};
 use claviger_core::selector::Version;
 use claviger_core::time::Timestamp;
-use claviger_store::{Conflict, Differences, Page, ResourceFilter, Store, StoreError};
+use claviger_store::{
+    Conflict, Differences, HistoryFilter, OwnedSince, Page, ResourceFilter, Store, StoreError,
+};
 
 use super::support::*;
 
@@ -257,4 +259,45 @@ async fn a_store_opens_after_a_long_change() {
         .await
         .unwrap();
     assert_eq!(again.sequence.0, done.sequence.0 + 1);
+}
+
+#[tokio::test]
+async fn a_resource_knows_since_when_it_is_owned() {
+    let fresh = furnished().await;
+    let store = &fresh.store;
+    store.create_account(account(2), audit("account:create")).await.unwrap();
+    let reference = ResourceRef::parse("notebook:b").unwrap();
+    let owned = async || store.owned_since(reference.clone()).await.unwrap();
+    let rows = async || {
+        let last = store.history(HistoryFilter::default(), Page::first(1)).await.unwrap();
+        last.first().map_or(0, |(row, _)| *row)
+    };
+    assert_eq!(owned().await, None);
+    let before = rows().await;
+    let first = resource("notebook:b");
+    store.put_resource(first.clone(), None, audit("resource:create")).await.unwrap();
+    assert_eq!(owned().await, Some(OwnedSince { after_row: before, at: first.updated_at }));
+    // Changed, but not handed over.
+    let shown = |revision, visibility| {
+        let updated_at = Timestamp::from_millis(NOW.millis() + 5);
+        let mut next = ResourceRecord { revision, updated_at, ..first.clone() };
+        next.resource.visibility = visibility;
+        next
+    };
+    store.put_resource(shown(2, Visibility::Public), Some(1), audit("resource:update")).await.unwrap();
+    assert_eq!(owned().await.unwrap().after_row, before);
+    let handing = rows().await;
+    let mut next = shown(3, Visibility::Private);
+    next.resource.holder = Holder::Account(AccountId::from_bits(2));
+    store.put_resource(next.clone(), Some(2), audit("resource:update")).await.unwrap();
+    let handed = owned().await.unwrap();
+    assert_eq!(handed, OwnedSince { after_row: handing, at: next.updated_at });
+    let filter = HistoryFilter { owned: Some(handed), ..HistoryFilter::default() };
+    let seen = store.history(filter, Page::first(9)).await.unwrap();
+    assert!(seen.iter().all(|(row, _)| *row > handing), "nothing from before");
+    // Deleted and made again.
+    store.delete_resource(reference.clone(), None, audit("resource:delete")).await.unwrap();
+    let between = rows().await;
+    store.put_resource(first, None, audit("resource:create")).await.unwrap();
+    assert_eq!(owned().await.unwrap().after_row, between);
 }

@@ -9,7 +9,7 @@ use claviger_core::lifecycle::Status;
 use claviger_core::resource::{ResourceRef, Visibility};
 use claviger_core::scope::ScopeSet;
 use claviger_core::subject::TeamRole;
-use claviger_store::{Restored, Store, StoreError};
+use claviger_store::{Conflict, Restored, Store, StoreError};
 
 use super::support::*;
 
@@ -51,7 +51,10 @@ async fn revoked_since() -> (Fresh, PathBuf) {
     let on_notebook = key_of(6, resource_authority("notebook:a"));
     store.create_key(on_notebook, LIMIT, audit("key:create")).await.unwrap();
     store.put_resource(resource("notebook:b"), None, audit("resource:create")).await.unwrap();
-    store.create_team(team(2, &[(1, TeamRole::Owner), (2, TeamRole::Member)]), audit("x:y")).await.unwrap();
+    store
+        .create_team(team(2, &[(1, TeamRole::Owner), (2, TeamRole::Member)]), LIMIT, audit("x:y"))
+        .await
+        .unwrap();
     let backup = backed_up(&fresh).await;
 
     store.delete_key(KeyId::from_bits(1), None, audit("key:delete")).await.unwrap();
@@ -71,6 +74,8 @@ async fn revoked_since() -> (Fresh, PathBuf) {
     let mut closed = account(3);
     (closed.account.closed, closed.revision) = (true, 2);
     store.update_account(closed, 1, audit("x:y")).await.unwrap();
+    store.create_key(key(8), LIMIT, audit("key:create")).await.unwrap();
+    store.delete_key(KeyId::from_bits(8), None, audit("key:delete")).await.unwrap();
     (fresh, backup)
 }
 
@@ -81,7 +86,7 @@ async fn what_was_taken_away_since_stays_away() {
     assert!(matches!(restore(&backup, &fresh.path(), false).await, Err(StoreError::Locked { .. })));
     fresh.store.close().await.unwrap();
     let restored = restore(&backup, &fresh.path(), false).await.unwrap();
-    assert_eq!(restored, Restored { applied: 8, vouched: true, disabled: Vec::new() });
+    assert_eq!(restored, Restored { applied: 10, vouched: true, disabled: Vec::new() });
     let (store, _) = open(fresh.path()).await.unwrap();
     let (after, sequence) = store.load(View::default()).await.unwrap();
     // All but the key that came into being since: nobody has its record any more.
@@ -100,6 +105,12 @@ async fn what_was_taken_away_since_stays_away() {
     let (store, _) = open(fresh.path()).await.unwrap();
     expect.keys.remove(&key(5).digest);
     assert_eq!(store.load(View::default()).await.unwrap().0, expect);
+    // The texts of keys that were deleted since, or made and deleted since, never become keys again.
+    let again = |n: u128| KeyRecord { digest: key(n).digest, ..key(n + 100) };
+    for n in [1, 6, 8] {
+        let error = store.create_key(again(n), LIMIT, audit("key:create")).await.unwrap_err();
+        assert!(matches!(error, StoreError::Conflict(Conflict::DeletedKey)), "{n}: {error}");
+    }
 }
 
 #[tokio::test]
@@ -172,7 +183,7 @@ async fn what_went_to_somebody_who_is_not_in_the_backup_is_shut() {
     let backup = backed_up(&fresh).await;
     let store = &fresh.store;
     store.create_account(account(9), audit("account:create")).await.unwrap();
-    store.create_team(team(9, &[(9, TeamRole::Owner)]), audit("x:y")).await.unwrap();
+    store.create_team(team(9, &[(9, TeamRole::Owner)]), LIMIT, audit("x:y")).await.unwrap();
     let mut moved = resource("notebook:a");
     moved.resource.holder = claviger_core::resource::Holder::Account(AccountId::from_bits(9));
     moved.revision = 2;

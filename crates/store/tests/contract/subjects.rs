@@ -6,7 +6,7 @@ use claviger_core::name::{Email, ExternalId};
 use claviger_core::subject::{
     AccountRecord, PasswordHash, ProjectHolder, ProjectRecord, ProjectRole, TeamRecord, TeamRole,
 };
-use claviger_store::{AccountFilter, Conflict, Page, ProjectFilter, StoreError, TeamFilter};
+use claviger_store::{AccountFilter, Conflict, Limited, Page, ProjectFilter, StoreError, TeamFilter};
 
 use super::support::*;
 
@@ -108,7 +108,7 @@ async fn teams() {
     let expect = format!("account:{}", AccountId::from_bits(77));
     assert!(matches!(&missing, StoreError::Missing(what) if *what == expect), "{missing}");
     assert_eq!(store.team(id).await.unwrap(), Some(next), "nothing of it stays");
-    let create = async |record| store.create_team(record, audit("team:create")).await.map(|_| ());
+    let create = async |record| store.create_team(record, LIMIT, audit("team:create")).await.map(|_| ());
     assert!(matches!(create(team(2, &[(77, Member)])).await, Err(StoreError::Missing(_))));
     assert_eq!(store.team(TeamId::from_bits(2)).await.unwrap(), None);
     create(TeamRecord { external_id: external("t2"), ..team(2, &[(3, Owner)]) }).await.unwrap();
@@ -153,14 +153,15 @@ async fn projects() {
     {
         let mut wrong = project(2, &[]);
         wrong.project.holder = holder;
-        let error = store.create_project(wrong, audit("project:create")).await.unwrap_err();
+        let error = store.create_project(wrong, LIMIT, audit("project:create")).await.unwrap_err();
         assert!(matches!(error, StoreError::Missing(_)), "{error}");
     }
-    let wrong = store.create_project(project(2, &[(9, Viewer)]), audit("project:create")).await.unwrap_err();
+    let wrong =
+        store.create_project(project(2, &[(9, Viewer)]), LIMIT, audit("project:create")).await.unwrap_err();
     assert!(matches!(wrong, StoreError::Missing(_)), "{wrong}");
-    store.create_project(project(2, &[(1, Collaborator)]), audit("project:create")).await.unwrap();
+    store.create_project(project(2, &[(1, Collaborator)]), LIMIT, audit("project:create")).await.unwrap();
     let taken = ProjectRecord { external_id: external("p"), ..project(3, &[]) };
-    let error = store.create_project(taken, audit("project:create")).await.unwrap_err();
+    let error = store.create_project(taken, LIMIT, audit("project:create")).await.unwrap_err();
     assert!(matches!(error, StoreError::Conflict(Conflict::ExternalId)), "{error}");
     let list = async |filter| {
         let projects = store.projects(filter, Page::first(9)).await.unwrap();
@@ -175,4 +176,42 @@ async fn projects() {
     assert_eq!(list(ProjectFilter { holder: Some(team), ..all() }).await, [2]);
     assert_eq!(list(ProjectFilter { external_id: external("p"), ..all() }).await, [1]);
     assert_eq!(fresh.loaded().await, fresh.seen.view());
+}
+
+#[tokio::test]
+async fn teams_and_projects_are_limited() {
+    let fresh = fresh().await;
+    let store = &fresh.store;
+    for n in [1, 2] {
+        store.create_account(account(n), audit("account:create")).await.unwrap();
+    }
+    let create = async |record| store.create_team(record, 2, audit("team:create")).await.map(|_| ());
+    create(team(1, &[(1, TeamRole::Owner)])).await.unwrap();
+    create(team(2, &[(1, TeamRole::Owner), (2, TeamRole::Member)])).await.unwrap();
+    let full = |error: StoreError, of| matches!(error, StoreError::Limit { what, limit: 2 } if what == of);
+    assert!(full(create(team(3, &[(1, TeamRole::Owner)])).await.unwrap_err(), Limited::Teams));
+    // Handing a team over, or closing it, makes no room: somebody could go on for ever.
+    let mut handed = TeamRecord { revision: 2, ..team(1, &[(2, TeamRole::Owner)]) };
+    handed.team.closed = true;
+    store.update_team(handed, 1, audit("team:update")).await.unwrap();
+    assert!(full(create(team(3, &[(1, TeamRole::Owner)])).await.unwrap_err(), Limited::Teams));
+    // The one that it was handed to has all of its own room; what has no owner counts for nobody.
+    create(team(4, &[(2, TeamRole::Owner)])).await.unwrap();
+    create(team(5, &[(2, TeamRole::Owner)])).await.unwrap();
+    for n in 6..9 {
+        create(team(n, &[])).await.unwrap();
+    }
+    let create = async |record| store.create_project(record, 2, audit("project:create")).await.map(|_| ());
+    let of = |n, holder| {
+        let mut record = project(n, &[]);
+        record.project.holder = holder;
+        record
+    };
+    let holders =
+        [ProjectHolder::Account(AccountId::from_bits(2)), ProjectHolder::Team(TeamId::from_bits(2))];
+    for (first, holder) in [10, 20].into_iter().zip(holders) {
+        create(of(first, holder)).await.unwrap();
+        create(of(first + 1, holder)).await.unwrap();
+        assert!(full(create(of(first + 2, holder)).await.unwrap_err(), Limited::Projects));
+    }
 }

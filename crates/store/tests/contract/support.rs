@@ -160,8 +160,8 @@ pub(crate) async fn furnished() -> Fresh {
     let fresh = fresh().await;
     let store = &fresh.store;
     store.create_account(account(1), audit("account:create")).await.unwrap();
-    store.create_team(team(1, &[(1, TeamRole::Owner)]), audit("team:create")).await.unwrap();
-    store.create_project(project(1, &[]), audit("project:create")).await.unwrap();
+    store.create_team(team(1, &[(1, TeamRole::Owner)]), LIMIT, audit("team:create")).await.unwrap();
+    store.create_project(project(1, &[]), LIMIT, audit("project:create")).await.unwrap();
     store.put_resource(resource("notebook:a"), None, audit("resource:create")).await.unwrap();
     fresh
 }

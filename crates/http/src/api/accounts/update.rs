@@ -22,7 +22,7 @@ pub struct UpdateAccount {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     name: Option<Option<String>>,
-    /// With which it signs in; null: it no longer does.
+    /// With which it signs in; null: it no longer does. Operators only.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     email: Option<Option<String>>,

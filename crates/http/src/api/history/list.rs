@@ -73,6 +73,7 @@ impl ListHistory {
             action: self.action.as_ref().map(action).transpose().map_err(|e| invalid("action", e))?,
             since: instant("since", &self.since)?,
             until: instant("until", &self.until)?,
+            owned: None,
             origin: self.origin.as_ref().map(origin).transpose()?,
         })
     }

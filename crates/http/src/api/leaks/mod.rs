@@ -2,8 +2,10 @@
 
 mod github;
 mod report;
+mod room;
 
 pub use github::{GithubKey, GithubKeyError};
+pub(super) use room::LargeBodies;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 

@@ -1,5 +1,7 @@
 //! `POST /v1/leaks`
 
+use std::time::Duration;
+
 use axum::Extension;
 use axum::Json;
 use axum::body::Body;
@@ -9,15 +11,18 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use claviger_authority::Caller;
-use claviger_authority::leaks::{LeakOutcome, LeakReport};
+use claviger_authority::leaks::{LeakOutcome, LeakReport, LeakSource};
 use claviger_core::key::Digest;
-use http::{HeaderMap, StatusCode};
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use http_body::Body as _;
 use http_body_util::LengthLimitError;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::github::{self, Label};
+use super::room::LargeBodies;
 use crate::api::BODY_BYTES_MAX;
 use crate::extract::{from_slice, unreadable, whole};
 use crate::problem::{Problem, ProblemDocument};
@@ -30,6 +35,10 @@ const REPORTED_MAX: usize = 1_000;
 const GITHUB_REPORTED_MAX: usize = 10_000;
 /// Bytes of such a report: for each of its keys 400, which is twice what a key with its address takes.
 const GITHUB_BODY_BYTES_MAX: usize = 400 * GITHUB_REPORTED_MAX;
+/// Bytes of a body that are nothing to speak of: a connection's buffers hold more.
+const SMALL_BODY_BYTES_MAX: u64 = 16 * 1024;
+/// For a whole body: GitHub's largest at a megabit a second, so that room for large ones comes back soon.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Characters of what a reporter calls itself.
 const SOURCE_CHARACTERS_MAX: usize = 64;
 
@@ -52,7 +61,7 @@ pub struct Leak {
     /// Where it was found.
     #[schema(example = "https://example.org/page")]
     url: Option<String>,
-    /// What the reporter calls itself.
+    /// What the reporter calls itself; recorded as a claim.
     source: Option<String>,
 }
 
@@ -74,9 +83,10 @@ fn word(outcome: LeakOutcome) -> &'static str {
 
 /// Report leaked keys
 ///
-/// Whoever reports a key holds it, so no other credential is asked for. A report disables the key, or tells
-/// its managers, as is set for its kind; a key of one resource is never disabled by a report. With the header
-/// `Github-Public-Key-Signature` the body is GitHub's secret-scanning partner format.
+/// Anyone who reports a key holds it, so no other credential is needed. A report disables the key, or notifies
+/// its managers, as is set for its kind; a key of one resource is never disabled by a report. What a report says
+/// of its source and place is recorded as unconfirmed. With the header `Github-Public-Key-Signature` the body is
+/// GitHub's secret-scanning partner format, and its signature is checked.
 #[utoipa::path(
     post, path = "/v1/leaks", tag = "leaks", request_body = ReportLeaks, security(()),
     responses(
@@ -87,9 +97,13 @@ fn word(outcome: LeakOutcome) -> &'static str {
 pub(super) async fn report(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
+    Extension(large): Extension<LargeBodies>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    // Nobody has to have a credential here, so what everybody may send at once is limited.
+    let small = body.size_hint().upper().is_some_and(|bytes| bytes <= SMALL_BODY_BYTES_MAX);
+    let _room = if small { None } else { Some(large.room(caller.address).await.ok_or_else(busy)?) };
     if headers.contains_key(github::SIGNATURE) {
         // Nobody has to have a credential here, so a large body is read only where GitHub is expected.
         let known = github::names_a_key(&headers, &state.edge.github_keys);
@@ -104,10 +118,9 @@ pub(super) async fn report(
     }
     let reports = report.leaks.into_iter().map(|Object(leak)| LeakReport {
         digest: Digest::of(leak.key.trim()),
-        source: leak
-            .source
-            .as_deref()
-            .map_or("a finder".to_owned(), |source| name(&without(source, &leak.key))),
+        source: LeakSource::Unconfirmed(
+            leak.source.as_deref().map(|source| name(&without(source, &leak.key))),
+        ),
         place: without(&leak.url.unwrap_or_default(), &leak.key),
     });
     let outcomes = state.authority.report_leaks(&caller, reports.collect()).await?;
@@ -116,7 +129,11 @@ pub(super) async fn report(
 
 /// The whole body, if it has no more than so many bytes.
 async fn read(body: Body, bytes_max: usize, keys_max: usize) -> Result<Bytes, Problem> {
-    let read = whole(body, bytes_max).await;
+    let read = tokio::time::timeout(BODY_TIMEOUT, whole(body, bytes_max)).await;
+    let read = read.map_err(|_| {
+        let detail = "The body did not come in time; send fewer keys at once.";
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail)
+    })?;
     read.map_err(|error| match error.is::<LengthLimitError>() {
         true => too_many(keys_max),
         false => unreadable(false, &*error),
@@ -141,6 +158,12 @@ fn without(text: &str, key: &str) -> String {
     }
 }
 
+fn busy() -> Problem {
+    let detail = "Too many large reports are being read at the moment; try again in some seconds.";
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail)
+        .with(RETRY_AFTER, HeaderValue::from_static("10"))
+}
+
 fn too_many(most: usize) -> Problem {
     Problem::new(
         StatusCode::PAYLOAD_TOO_LARGE,
@@ -161,7 +184,9 @@ async fn from_github(
     }
     let reports = found.iter().map(|found| LeakReport {
         digest: Digest::of(&found.token),
-        source: format!("GitHub ({})", found.source.as_deref().map_or("content".to_owned(), name)),
+        source: LeakSource::GitHub(
+            found.source.as_deref().map(|source| name(&without(source, &found.token))),
+        ),
         place: without(found.url.as_deref().unwrap_or_default(), &found.token),
     });
     let outcomes = state.authority.report_leaks(caller, reports.collect()).await?;

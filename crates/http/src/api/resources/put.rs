@@ -14,8 +14,8 @@ use crate::wire::{AfterChange, Revocation};
 /// Describe a resource
 ///
 /// Your application mirrors what it protects here, whole, as often as it likes. Operators alone make a
-/// resource known and say what its versions reference; who administers one may hand it over, show it to
-/// others, and tell a new latest version.
+/// resource known and say who created it and what its versions reference; who administers one may hand it over,
+/// show it to others, and tell a new latest version, as far as they reach the versions that this opens.
 #[utoipa::path(
     put, path = "/v1/resources/{reference}", operation_id = "put_resource", tag = "resources", request_body = PutResource,
     params(

@@ -27,7 +27,7 @@ pub struct PutResource {
     /// Who holds it: `account:acct_…`, `team:team_…` or `project:proj_…`.
     #[schema(example = "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b")]
     holder: String,
-    /// Who made it: `acct_…`.
+    /// Who created it: `acct_…`. Only operators state it; left out, it stays.
     creator: Option<String>,
     /// `private`, `shared` (with the team that holds it) or `public`.
     #[schema(example = "private")]
@@ -53,7 +53,7 @@ pub struct ListedResource {
     /// Who holds it: `account:acct_…`, `team:team_…` or `project:proj_…`.
     #[schema(example = "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b")]
     holder: String,
-    /// Who made it: `acct_…`.
+    /// Who created it: `acct_…`. Left out, it stays.
     creator: Option<String>,
     /// `private`, `shared` (with the team that holds it) or `public`.
     #[schema(example = "private")]

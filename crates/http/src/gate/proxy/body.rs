@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::client::{Detached, Lease};
 use super::headers::filter_trailers;
+use crate::least_speed::LeastSpeed;
 
 /// The body of a request to an upstream.
 pub(super) enum Upload {
@@ -37,6 +38,12 @@ pub(super) struct UploadState {
     began: Instant,
     /// Milliseconds from `began` to the last progress.
     progress_millis: AtomicU64,
+    /// Bytes that have come.
+    received_bytes: AtomicU64,
+    /// Milliseconds for which the client was waited for before the wait under way.
+    waited_millis: AtomicU64,
+    /// Milliseconds from `began` to the beginning of that wait.
+    client_since_millis: AtomicU64,
     waiting: AtomicU8,
     fault: AtomicU8,
     limit_bytes: u64,
@@ -83,6 +90,9 @@ impl Upload {
         let state = Arc::new(UploadState {
             began: Instant::now(),
             progress_millis: AtomicU64::new(0),
+            received_bytes: AtomicU64::new(0),
+            waited_millis: AtomicU64::new(0),
+            client_since_millis: AtomicU64::new(0),
             waiting: AtomicU8::new(Waiting::Upstream as u8),
             fault: AtomicU8::new(FAULT_NONE),
             limit_bytes,
@@ -124,7 +134,7 @@ impl Body for Upload {
 impl UploadStream {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
-            self.state.note(Waiting::Client);
+            self.state.wait_for_client();
             return Poll::Pending;
         };
         let mut frame = match frame {
@@ -144,6 +154,7 @@ impl UploadStream {
                 return Poll::Ready(Some(Err(UploadError::TooLarge)));
             };
             self.left_bytes = left;
+            self.state.received_bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
         }
         if let Some(trailers) = frame.trailers_mut() {
             filter_trailers(trailers, &self.strip);
@@ -180,14 +191,35 @@ impl UploadState {
         }
     }
 
-    fn note(&self, waiting: Waiting) {
-        self.waiting.store(waiting as u8, Ordering::Relaxed);
+    /// When the client will have been too slow if nothing more comes; none while nobody waits for it, or if it
+    /// may be as slow as it likes. What the upstream is waited for does not count.
+    pub(super) fn too_slow_at(&self, least: LeastSpeed) -> Option<Instant> {
+        if self.waiting().0 != Waiting::Client || least.bytes_per_second == 0 {
+            return None;
+        }
+        let read = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        let waited = Duration::from_millis(read(&self.waited_millis));
+        let left = least.patience(read(&self.received_bytes)).saturating_sub(waited);
+        Some(self.began + Duration::from_millis(read(&self.client_since_millis)) + left)
+    }
+
+    fn wait_for_client(&self) {
+        if self.waiting.swap(Waiting::Client as u8, Ordering::Relaxed) != Waiting::Client as u8 {
+            self.client_since_millis.store(self.millis(), Ordering::Relaxed);
+        }
     }
 
     fn progress(&self, waiting: Waiting) {
-        let millis = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let millis = self.millis();
         self.progress_millis.store(millis, Ordering::Relaxed);
-        self.note(waiting);
+        if self.waiting.swap(waiting as u8, Ordering::Relaxed) == Waiting::Client as u8 {
+            let since = self.client_since_millis.load(Ordering::Relaxed);
+            self.waited_millis.fetch_add(millis.saturating_sub(since), Ordering::Relaxed);
+        }
+    }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -218,6 +250,8 @@ pub(super) struct Download {
     /// The upload that was not over when the answer began, and the task that goes on with it. While it gets
     /// on, the upstream may well be silent.
     pub(super) upload: Option<(Arc<UploadState>, Detached)>,
+    /// How slowly the client may send it.
+    pub(super) upload_speed: LeastSpeed,
     /// Whether the timer is set for the present silence.
     pub(super) silent: bool,
 }
@@ -306,7 +340,10 @@ impl Download {
         }
         loop {
             ready!(timer.as_mut().poll(cx));
-            let last = self.upload.as_ref().map(|(upload, _)| upload.waiting().1 + self.idle_timeout);
+            let last = self.upload.as_ref().map(|(upload, _)| {
+                let idle = upload.waiting().1 + self.idle_timeout;
+                upload.too_slow_at(self.upload_speed).map_or(idle, |slow| slow.min(idle))
+            });
             match last {
                 Some(due) if due > Instant::now() => timer.as_mut().reset(due),
                 _ => break,

@@ -33,6 +33,7 @@ pub(super) type Driver = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>
 pub(super) struct Pool {
     hosts: RwLock<HashMap<Box<str>, Arc<Host>>>,
     limits: ProxyLimits,
+    slots: Arc<Semaphore>,
     reaper: Once,
 }
 
@@ -66,12 +67,13 @@ pub(super) struct Lease {
 /// The right to send an upstream one request.
 pub(super) struct Slot {
     host: Arc<Host>,
-    _permit: OwnedSemaphorePermit,
+    _permits: [OwnedSemaphorePermit; 2],
 }
 
 impl Pool {
     pub(super) fn new(limits: ProxyLimits) -> Arc<Self> {
-        Arc::new(Self { hosts: RwLock::default(), limits, reaper: Once::new() })
+        let slots = Arc::new(Semaphore::new(limits.requests_in_all_max));
+        Arc::new(Self { hosts: RwLock::default(), limits, slots, reaper: Once::new() })
     }
 
     /// Waits for the right to send the upstream a request.
@@ -81,14 +83,11 @@ impl Pool {
         times: &ProxyTimeouts,
     ) -> Result<Slot, ProxyError> {
         let host = self.host(authority);
-        let slots = Arc::clone(&host.slots);
-        if let Ok(permit) = Arc::clone(&slots).try_acquire_owned() {
-            return Ok(Slot { host, _permit: permit });
-        }
-        match tokio::time::timeout(times.connect, slots.acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Slot { host, _permit: permit }),
-            _ => Err(ProxyError::UpstreamBusy),
-        }
+        // That of the upstream first: a busy one must not keep room from the others while it is waited for.
+        let deadline = Instant::now() + times.connect;
+        let of_host = permit(&host.slots, deadline).await?;
+        let of_all = permit(&self.slots, deadline).await?;
+        Ok(Slot { host, _permits: [of_host, of_all] })
     }
 
     fn host(self: &Arc<Self>, authority: &str) -> Arc<Host> {
@@ -101,6 +100,16 @@ impl Pool {
         let mut hosts = self.hosts.write().unwrap_or_else(PoisonError::into_inner);
         let host = hosts.entry(authority.into()).or_insert_with(|| Host::new(authority, &self.limits));
         Arc::clone(host)
+    }
+}
+
+async fn permit(slots: &Arc<Semaphore>, deadline: Instant) -> Result<OwnedSemaphorePermit, ProxyError> {
+    if let Ok(permit) = Arc::clone(slots).try_acquire_owned() {
+        return Ok(permit);
+    }
+    match tokio::time::timeout_at(deadline, Arc::clone(slots).acquire_owned()).await {
+        Ok(Ok(permit)) => Ok(permit),
+        _ => Err(ProxyError::UpstreamBusy),
     }
 }
 
@@ -257,7 +266,13 @@ fn deadline(started: Instant, upload: Option<&UploadState>, times: &ProxyTimeout
         None => (Waiting::Nobody, started),
     };
     match waiting {
-        Waiting::Client => (progress + times.upload_idle, ProxyError::ClientTimeout(times.upload_idle)),
+        Waiting::Client => {
+            let idle = progress + times.upload_idle;
+            match upload.and_then(|upload| upload.too_slow_at(times.upload_speed)) {
+                Some(slow) if slow < idle => (slow, ProxyError::ClientTooSlow),
+                Some(_) | None => (idle, ProxyError::ClientTimeout(times.upload_idle)),
+            }
+        }
         Waiting::Upstream => {
             let late = ProxyError::UpstreamTimeout(Phase::Upload, times.upload_idle);
             (progress + times.upload_idle, late)

@@ -36,6 +36,9 @@ pub enum ProxyError {
     /// The client stopped sending its body.
     #[error("nothing more of the request's body came for {0:?}")]
     ClientTimeout(Duration),
+    /// The client sent its body more slowly than the route allows.
+    #[error("the request's body came too slowly")]
+    ClientTooSlow,
     /// As many requests as are allowed are under way at the upstream.
     #[error("too many requests are under way at the upstream")]
     UpstreamBusy,
@@ -62,7 +65,7 @@ impl ProxyError {
         match self {
             Self::BadRequest(_) | Self::ClientBody => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::ClientTimeout(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::ClientTimeout(_) | Self::ClientTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::UpstreamBusy => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamTimeout(..) => StatusCode::GATEWAY_TIMEOUT,
             Self::UpstreamUnreachable(_)

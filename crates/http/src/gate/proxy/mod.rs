@@ -32,6 +32,8 @@ use body::{Download, Upload, UploadState};
 use client::{Connection, Lease, Pool, Slot};
 use retry::Kept;
 
+use crate::least_speed::{LEAST_SPEED, LeastSpeed};
+
 /// How long each phase of a request may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyTimeouts {
@@ -41,6 +43,8 @@ pub struct ProxyTimeouts {
     pub response_header: Duration,
     /// From one piece of an upload to the next.
     pub upload_idle: Duration,
+    /// How slowly a client may send an upload.
+    pub upload_speed: LeastSpeed,
     /// From one piece of an answer to the next.
     pub response_idle: Duration,
     /// The same for `text/event-stream`, which is silent when nothing happens.
@@ -57,6 +61,7 @@ impl Default for ProxyTimeouts {
             // What nginx, HAProxy examples and cloud balancers use.
             response_header: Duration::from_secs(60),
             upload_idle: Duration::from_secs(30),
+            upload_speed: LEAST_SPEED,
             response_idle: Duration::from_secs(60),
             // Beyond the comment line that servers send each 15 to 30 seconds, and most proxies in front.
             event_stream_idle: Duration::from_secs(600),
@@ -76,6 +81,8 @@ pub struct ProxyLimits {
     pub idle_connections_max: usize,
     /// Requests that an upstream may have at once, tunnels included.
     pub requests_max: usize,
+    /// Requests that all upstreams together may have at once: each has a connection.
+    pub requests_in_all_max: usize,
     /// The head of an answer in bytes, and its trailers.
     pub response_header_bytes_max: usize,
     /// Bytes buffered per connection and direction.
@@ -88,6 +95,7 @@ impl Default for ProxyLimits {
             idle_timeout: Duration::from_secs(50),
             idle_connections_max: 256,
             requests_max: 16_384,
+            requests_in_all_max: 16_384,
             response_header_bytes_max: 64 * 1024,
             buffer_bytes_max: 128 * 1024,
         }
@@ -343,7 +351,9 @@ fn answer(
     // that sends everything before it reads would wait forever.
     let upload = upload.filter(|upload| !upload.is_over());
     let upload = upload.and_then(|upload| Some((upload, lease.connection.detach()?)));
-    let download = Download { incoming, lease: Some(lease), idle_timeout, upload, silent: false };
+    let upload_speed = times.upload_speed;
+    let download =
+        Download { incoming, lease: Some(lease), idle_timeout, upload, upload_speed, silent: false };
     Response::from_parts(parts, ProxyBody::new(download))
 }
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
 use crate::sqlite::row::hex;
-use crate::sqlite::{Result, Write, accounts, keys, pointer, projects, resources, teams};
+use crate::sqlite::{Result, Write, accounts, deleted, keys, pointer, projects, resources, teams};
 
 /// A change.
 #[derive(Debug, Serialize, Deserialize)]
@@ -229,6 +229,8 @@ fn apply(write: &mut Write<'_>, item: &Item) -> Result<Option<()>> {
             if let Some(key) = keys::by_digest(write.conn, digest)? {
                 keys::delete(write, key.record.entry.id, None)?;
             }
+            // Also one that was made after the backup: its text must not become a key again.
+            deleted::remember(write.conn, &digest)?;
             Ok(Some(()))
         }
         Item::Account { id, closed } => {

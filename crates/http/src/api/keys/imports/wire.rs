@@ -54,14 +54,14 @@ pub struct ImportedKey {
     grants: Option<Vec<String>>,
     /// What it may do; absent: the default of its kind.
     scopes: Option<Vec<String>>,
-    /// The second from which it is refused, which may have come already; absent or null: never. Besides RFC 3339,
-    /// `2027-01-31` and `2027-01-31 12:00:00` are read, in UTC.
+    /// The second from which it is refused, which may have come already where an operator imports; absent or null:
+    /// never. Besides RFC 3339, `2027-01-31` and `2027-01-31 12:00:00` are read, in UTC.
     #[schema(format = DateTime)]
     expires_at: Option<String>,
     /// When it was made; absent: now. Read as `expires_at`.
     #[schema(format = DateTime)]
     created_at: Option<String>,
-    /// What is shown of it, such as `sk_...Zq3x`.
+    /// What is shown of it, such as `sk_...Zq3x`. It has to fit the key; absent: made from the key, if that is there.
     preview: Option<String>,
     /// Up to 16 short texts for your own use.
     metadata: Option<BTreeMap<String, String>>,

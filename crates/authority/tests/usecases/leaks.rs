@@ -1,0 +1,68 @@
+//! Reports of leaked keys.
+
+use claviger_authority::Caller;
+use claviger_authority::CallerCredential;
+use claviger_authority::leaks::{LeakOutcome, LeakReport, LeakSource};
+use claviger_core::key::{Actor, Digest};
+
+use super::support::*;
+
+async fn report(house: &House, by: &Caller, text: &str, source: LeakSource, place: &str) -> LeakOutcome {
+    let report = LeakReport { digest: Digest::of(text), source, place: place.to_owned() };
+    house.authority.report_leaks(by, vec![report]).await.unwrap().remove(0)
+}
+
+fn anonymous() -> Caller {
+    caller(CallerCredential::Anonymous)
+}
+
+fn claimed(source: &str) -> LeakSource {
+    LeakSource::Unconfirmed(Some(source.to_owned()))
+}
+
+#[tokio::test]
+async fn a_false_report_says_that_it_is_unconfirmed_and_silences_nobody() {
+    let house = House::build().await;
+    let key = house.key(house.notebook(), "notebook:read").await;
+    let text = key.secret.expose();
+    let false_one = claimed("GitHub (content)");
+    for _ in 0..3 {
+        let outcome = report(&house, &anonymous(), text, false_one.clone(), "https://victim.example").await;
+        assert_eq!(outcome, LeakOutcome::Told);
+    }
+    let genuine = LeakSource::GitHub(Some("content".to_owned()));
+    report(&house, &anonymous(), text, genuine, "https://github.com/x/y").await;
+    report(&house, &house.bob(), text, claimed("a crawler"), "https://example.org").await;
+    let rows = house.history("key:leaked").await;
+    let told = rows.iter().map(|row| (row.actor, &*row.detail)).collect::<Vec<_>>();
+    assert_eq!(
+        told,
+        [
+            (
+                Actor::Account(house.bob),
+                "unconfirmed report; source, as stated: a crawler; place, as stated: https://example.org"
+            ),
+            (Actor::Anonymous, "reported by GitHub (content), signature checked: https://github.com/x/y"),
+            (
+                Actor::Anonymous,
+                "unconfirmed report; source, as stated: GitHub (content); place, as stated: https://victim.example"
+            ),
+        ]
+    );
+    assert_eq!(house.whoami(text).await, "ok", "a key of a resource stands in pages");
+}
+
+#[tokio::test]
+async fn a_report_names_the_key_that_it_was_made_with() {
+    let house = House::build().await;
+    let reporter = house.key(house.of_ada(), "a:read").await;
+    let leaked = house.key(house.of_ada(), "a:read").await;
+    let by = house.with_key(reporter.secret.expose());
+    let source = LeakSource::Unconfirmed(None);
+    assert_eq!(report(&house, &by, leaked.secret.expose(), source, "a log").await, LeakOutcome::Disabled);
+    let row = house.history("key:leaked").await.remove(0);
+    let id = reporter.key.record.entry.id;
+    assert_eq!((row.actor, row.key), (Actor::Key(id), Some(id)));
+    assert_eq!(&*row.detail, "unconfirmed report; place, as stated: a log");
+    assert_eq!(house.whoami(leaked.secret.expose()).await, "key_disabled");
+}
