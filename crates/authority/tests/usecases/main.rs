@@ -6,6 +6,7 @@ mod idempotency;
 mod imports;
 mod jobs;
 mod limits;
+mod races;
 mod recovery;
 mod revoke;
 mod roles;
