@@ -32,6 +32,7 @@ use crate::usage::Usage;
 #[derive(Clone)]
 pub struct Authority {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) locks: Arc<Locks>,
 }
 
 pub(crate) struct Shared {
@@ -51,7 +52,6 @@ pub(crate) struct Shared {
     pub(crate) reconciling: tokio::sync::Mutex<()>,
     /// The day, since 1970, on which the journal was last compacted.
     pub(crate) compacted_on: AtomicI64,
-    pub(crate) locks: Locks,
     /// What is carried on without whoever asked for it.
     pub(crate) tasks: TaskTracker,
     node: String,
@@ -132,11 +132,10 @@ impl Authority {
             notes: Notes::default(),
             usage: Usage::default(),
             compacted_on: AtomicI64::new(i64::MIN),
-            locks: Locks::default(),
             tasks: TaskTracker::new(),
             node,
         };
-        let authority = Self { shared: Arc::new(shared) };
+        let authority = Self { shared: Arc::new(shared), locks: Arc::default() };
         authority.seed_quotas(&quotas).await?;
         authority.clear_stale_imports_meanwhile();
         Ok(authority)
@@ -152,6 +151,14 @@ impl Authority {
         self.shared.tasks.wait().await;
         self.flush_and_log().await;
         self.shared.store.close().await
+    }
+
+    /// The same authority as another process would have it: it decides by the same index and writes to the same
+    /// store, but shares no locks. For tests of what holds between processes.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn in_another_process(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), locks: Arc::default() }
     }
 
     /// The wall clock.

@@ -259,7 +259,7 @@ impl Authority {
     where
         F: Future<Output = Result<T>>,
     {
-        let locks = &self.shared.locks;
+        let locks = &self.locks;
         let _place = locks.place(caller.credential, targets).await;
         let mut records = targets.to_vec();
         for _ in 0..ATTEMPTS_MAX {

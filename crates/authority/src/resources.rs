@@ -136,7 +136,12 @@ impl Authority {
         deciding.permit(action("create"), holder).or_else(|_| deciding.permit(action("update"), holder))?;
         let before = self.shared.store.resource(description.reference.clone()).await?;
         if before.is_some() {
-            deciding.permit(action("update"), Target::Resource(description.reference.name(), None))?;
+            let name = description.reference.name();
+            if deciding.look(action("update"), |snapshot, _| snapshot.resource(name).is_none())? {
+                // Deleted since it was read: what was asked for is to make it anew.
+                return Err(Error::Stale { current: 0 });
+            }
+            deciding.permit(action("update"), Target::Resource(name, None))?;
         } else {
             deciding.permit(action("create"), holder)?;
         }

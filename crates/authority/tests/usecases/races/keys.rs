@@ -29,6 +29,13 @@ async fn mint(attack: &Attack, authority: KeyAuthority, words: &str) -> u64 {
     u64::from(attack.authority.create_key(&attack.caller, new).await.is_ok())
 }
 
+/// Enables a key, under another name.
+async fn enable(attack: &Attack, key: claviger_core::KeyId) -> u64 {
+    let name = Some(attack.name());
+    let patch = KeyPatch { name, status: Some(Status::Active), ..KeyPatch::default() };
+    u64::from(attack.authority.update_key(&attack.caller, key, patch, None).await.is_ok())
+}
+
 /// Imports a key of the same account.
 async fn import(attack: &Attack, authority: &KeyAuthority) -> u64 {
     let Attack { authority: claviger, caller, .. } = attack;
@@ -68,9 +75,9 @@ async fn revoking_all_keys_of_an_account_leaves_none_that_they_made() {
         let key = house.key(of.clone(), MANAGES).await;
         let other = house.key(of.clone(), "a:read").await;
         let attack = Attack::by(&house, &key);
-        let revoke = async {
+        let revoke = async || {
             let which = Revocation::Authority(of.clone());
-            house.authority.revoke_keys(&house.operator(), which).await.unwrap();
+            house.authority.revoke_keys(&house.operator(), which).await
         };
         let (target, sibling) = (of.clone(), id(&other));
         let changes = race(revoke, &attack, move |attack| {
@@ -106,9 +113,9 @@ async fn a_key_that_is_revoked_by_its_identifier_makes_no_more_keys() {
         let of = KeyAuthority::Account(account(&house, race_number).await);
         let key = house.key(of.clone(), MANAGES).await;
         let attack = Attack::by(&house, &key);
-        let revoke = async {
+        let revoke = async || {
             let which = Revocation::Keys(vec![id(&key)]);
-            house.authority.revoke_keys(&house.operator(), which).await.unwrap();
+            house.authority.revoke_keys(&house.operator(), which).await
         };
         let changes = race(revoke, &attack, move |attack| {
             let of = of.clone();
@@ -121,8 +128,8 @@ async fn a_key_that_is_revoked_by_its_identifier_makes_no_more_keys() {
 }
 
 /// Patches the attacking key, by the operator.
-async fn patched(house: &House, key: &CreatedKey, patch: KeyPatch) {
-    house.authority.update_key(&house.operator(), id(key), patch, None).await.unwrap();
+async fn patched(house: &House, key: &CreatedKey, patch: &KeyPatch) -> Result<(), Error> {
+    house.authority.update_key(&house.operator(), id(key), patch.clone(), None).await.map(|_| ())
 }
 
 /// The number of the row that the operator left at the key.
@@ -148,23 +155,32 @@ async fn row_of_operator(house: &House, key: &CreatedKey, action: &str) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_key_that_is_being_disabled_does_not_enable_rename_or_rotate_itself() {
+async fn a_key_that_is_being_disabled_neither_enables_itself_nor_makes_others() {
     let house = House::build().await;
     for race_number in 0..RACES {
         let of = KeyAuthority::Account(account(&house, race_number).await);
-        let key = house.key(of, MANAGES).await;
+        let key = house.key(of.clone(), MANAGES).await;
         let (attack, own) = (Attack::by(&house, &key), id(&key));
         let patch = KeyPatch { status: Some(Status::Disabled), ..KeyPatch::default() };
-        let changes = race(patched(&house, &key, patch), &attack, move |attack| async move {
-            if attack.turn(8) == 0 {
-                // With an overlap, so that it goes on.
-                let made = attack.authority.rotate_key(&attack.caller, own, 3_600, None, None).await;
-                return u64::from(made.is_ok());
-            }
-            let name = Some(attack.name());
-            let patch = KeyPatch { name, status: Some(Status::Active), ..KeyPatch::default() };
-            u64::from(attack.authority.update_key(&attack.caller, own, patch, None).await.is_ok())
-        })
+        let changes = race(
+            async || patched(&house, &key, &patch).await,
+            &attack,
+            move |attack| {
+                let of = of.clone();
+                async move {
+                    match attack.turn(7) {
+                        0 => {
+                            // With an overlap, so that it goes on.
+                            let made =
+                                attack.authority.rotate_key(&attack.caller, own, 3_600, None, None).await;
+                            u64::from(made.is_ok())
+                        }
+                        1 | 2 => mint(&attack, of, "a:read").await,
+                        _ => enable(&attack, own).await,
+                    }
+                }
+            },
+        )
         .await;
         assert_eq!(house.whoami(key.secret.expose()).await, "key_disabled", "race {race_number}");
         let row = row_of_operator(&house, &key, "key:update").await;
@@ -177,10 +193,14 @@ async fn narrowing(house: &House, race_number: u64, patch: KeyPatch) {
     let of = KeyAuthority::Account(account(house, race_number).await);
     let key = house.key(of.clone(), MANAGES).await;
     let attack = Attack::by(house, &key);
-    let changes = race(patched(house, &key, patch), &attack, move |attack| {
-        let of = of.clone();
-        async move { mint(&attack, of, "b:read").await }
-    })
+    let changes = race(
+        async || patched(house, &key, &patch).await,
+        &attack,
+        move |attack| {
+            let of = of.clone();
+            async move { mint(&attack, of, "b:read").await }
+        },
+    )
     .await;
     let row = row_of_operator(house, &key, "key:update").await;
     lost(house, Actor::Key(id(&key)), row, changes).await;
@@ -205,23 +225,28 @@ async fn a_key_that_gets_an_end_makes_no_more_keys_without_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_key_that_is_reported_as_leaked_does_not_enable_itself() {
+async fn a_key_that_is_reported_as_leaked_neither_enables_itself_nor_makes_others() {
     let house = House::build().await;
     for race_number in 0..RACES {
         let of = KeyAuthority::Account(account(&house, race_number).await);
-        let key = house.key(of, MANAGES).await;
+        let key = house.key(of.clone(), MANAGES).await;
         let (attack, own) = (Attack::by(&house, &key), id(&key));
-        let report = async {
+        let report = async || {
             let digest = Digest::of(key.secret.expose());
             let report = LeakReport { digest, source: "test".to_owned(), place: "here".to_owned() };
             let nobody = caller(claviger_authority::CallerCredential::Anonymous);
-            let outcome = house.authority.report_leaks(&nobody, vec![report]).await.unwrap();
+            let outcome = house.authority.report_leaks(&nobody, vec![report]).await?;
             assert_eq!(outcome, [LeakOutcome::Disabled]);
+            Ok(())
         };
-        let changes = race(report, &attack, move |attack| async move {
-            let name = Some(attack.name());
-            let patch = KeyPatch { name, status: Some(Status::Active), ..KeyPatch::default() };
-            u64::from(attack.authority.update_key(&attack.caller, own, patch, None).await.is_ok())
+        let changes = race(report, &attack, move |attack| {
+            let of = of.clone();
+            async move {
+                match attack.turn(3) {
+                    0 => mint(&attack, of, "a:read").await,
+                    _ => enable(&attack, own).await,
+                }
+            }
         })
         .await;
         assert_eq!(house.whoami(key.secret.expose()).await, "key_disabled", "race {race_number}");

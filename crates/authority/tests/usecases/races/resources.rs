@@ -2,9 +2,10 @@
 
 use claviger_authority::keys::KeyQuery;
 use claviger_authority::resources::{Audience, ResourceDescription};
+use claviger_core::authority::ResourceAuthority;
 use claviger_core::key::Actor;
 use claviger_core::resource::{Holder, ResourceRef};
-use claviger_core::selector::Version;
+use claviger_core::selector::{Grants, Selector, Version};
 
 use super::*;
 
@@ -19,26 +20,37 @@ fn described(reference: &ResourceRef, holder: Holder, audience: Audience) -> Res
     }
 }
 
+fn of(reference: &ResourceRef) -> KeyAuthority {
+    KeyAuthority::Resource(Box::new(ResourceAuthority {
+        reference: reference.clone(),
+        selector: Selector::Any,
+        grants: Grants::default(),
+    }))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_former_owner_of_a_resource_neither_changes_nor_deletes_it() {
+async fn the_former_owner_of_a_resource_neither_changes_it_nor_makes_keys_for_it() {
     let house = House::build().await;
     let new_owner = Holder::Account(house.bob);
     for race_number in 0..RACES {
         let former = account(&house, race_number).await;
-        let key = house.key(KeyAuthority::Account(former), "resource:update resource:delete").await;
+        let key = house
+            .key(KeyAuthority::Account(former), "resource:update resource:delete key:create notebook:read")
+            .await;
         let reference = ResourceRef::parse(&format!("notebook:race-{race_number}")).unwrap();
         house.put_notebook(reference.as_str(), Holder::Account(former)).await;
         let attack = Attack::by(&house, &key);
-        let hand_over = async {
+        let hand_over = async || {
             let description = described(&reference, new_owner, Audience::Private);
-            house.authority.put_resource(&house.operator(), description, None).await.unwrap();
+            house.authority.put_resource(&house.operator(), description, None).await
         };
         let target = reference.clone();
+        let sample = house.new_key(of(&reference), "notebook:read");
         let changes = race(hand_over, &attack, move |attack| {
-            let reference = target.clone();
+            let (reference, new) = (target.clone(), sample.clone());
             async move {
                 let Attack { authority, caller, .. } = &attack;
-                let turn = attack.turn(16);
+                let turn = attack.turn(17);
                 if turn == 0 {
                     return u64::from(authority.delete_resource(caller, reference, None).await.is_ok());
                 }
@@ -48,6 +60,9 @@ async fn the_former_owner_of_a_resource_neither_changes_nor_deletes_it() {
                     return u64::from(
                         authority.delete_resource(caller, reference, Some(coming)).await.is_ok(),
                     );
+                }
+                if turn < 9 {
+                    return u64::from(authority.create_key(caller, new).await.is_ok());
                 }
                 let audience = if turn % 2 == 0 { Audience::Public(None) } else { Audience::Private };
                 let description = described(&reference, Holder::Account(former), audience);
@@ -76,16 +91,13 @@ async fn a_resource_that_is_being_deleted_gets_no_more_keys() {
         let key = house.key(KeyAuthority::Account(owner), "key:create notebook:read").await;
         let reference = ResourceRef::parse(&format!("notebook:race-{race_number}")).unwrap();
         house.put_notebook(reference.as_str(), Holder::Account(owner)).await;
-        let of = KeyAuthority::Resource(Box::new(claviger_core::authority::ResourceAuthority {
-            reference: reference.clone(),
-            selector: claviger_core::selector::Selector::Any,
-            grants: claviger_core::selector::Grants::default(),
-        }));
+        let of = of(&reference);
         let attack = Attack::by(&house, &key);
-        let delete = async {
-            house.authority.delete_resource(&house.operator(), reference.clone(), None).await.unwrap();
+        let delete = async || {
+            house.authority.delete_resource(&house.operator(), reference.clone(), None).await?;
             // Made again, as a host would: nothing of the earlier one may come with it.
             house.put_notebook(reference.as_str(), Holder::Account(house.bob)).await;
+            Ok(())
         };
         let sample = house.new_key(of.clone(), "notebook:read");
         let changes = race(delete, &attack, move |attack| {
