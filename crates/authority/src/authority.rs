@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
+use std::time::Duration;
 
 use claviger_core::Timestamp;
 use claviger_core::change::{Change, ChangeId, Sequence};
@@ -27,6 +28,9 @@ use crate::password::Passwords;
 use crate::ports::Ports;
 use crate::settings::{InForce, Settings};
 use crate::usage::Usage;
+
+/// How long closing waits for requests whose clients have gone. Their connections were given longer.
+const TASKS_SECONDS_MAX: u64 = 5;
 
 /// Everything a running Claviger knows and does. Clones are the same authority.
 #[derive(Clone)]
@@ -148,7 +152,10 @@ impl Authority {
     /// What the store says.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.shared.tasks.close();
-        self.shared.tasks.wait().await;
+        let tasks = tokio::time::timeout(Duration::from_secs(TASKS_SECONDS_MAX), self.shared.tasks.wait());
+        if tasks.await.is_err() {
+            tracing::warn!(tasks = self.shared.tasks.len(), "closing before every request was completed");
+        }
         self.flush_and_log().await;
         self.shared.store.close().await
     }
