@@ -157,7 +157,10 @@ impl Authority {
     /// # Errors
     /// Not found for everyone else.
     pub async fn resource(&self, caller: &Caller, reference: ResourceRef) -> Result<(ResourceRecord, bool)> {
-        self.permit(caller, action("read"), Target::Resource(reference.name(), None))?;
+        if let Err(error) = self.permit(caller, action("read"), Target::Resource(reference.name(), None)) {
+            // Its keys go with it, and after it.
+            return Err(self.in_force(error).await?);
+        }
         let administers = {
             let resource = ResourceAuthority {
                 reference: reference.clone(),
