@@ -55,7 +55,7 @@ http {
         location = /proxied { proxy_pass http://bare/; proxy_http_version 1.1; proxy_set_header Connection ""; }
         location = /_claviger {
             internal;
-            proxy_pass http://claviger/forward-auth;
+            proxy_pass http://claviger/forward-auth/nginx;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
             proxy_pass_request_body off;

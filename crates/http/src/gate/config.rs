@@ -12,6 +12,8 @@ pub struct RouteConfig {
     /// Methods; `GET` stands for `HEAD`, too.
     #[serde(default = "get")]
     pub methods: Vec<String>,
+    /// The host that a request has to name, such as `api.example.org`; absent: any.
+    pub host: Option<String>,
     /// A path with named captures, such as `/d/{notebook}@{version}.{format}`.
     pub path: String,
     /// What the request is about: `notebook:{notebook}`, `project:{project}`, or nothing in particular.
@@ -32,7 +34,7 @@ pub struct RouteConfig {
     /// `mirrored`: Claviger knows the resources; `host`: only the application does, and decides about them.
     #[serde(default = "mirrored")]
     pub resources: String,
-    /// `plain`: a path that could be read in two ways is refused; `any`: it is passed on as it stands, for
+    /// `plain`: a path that could be read in two ways is refused; `any`: it is passed on as it is, for
     /// applications that take it literally.
     #[serde(default = "plain")]
     pub paths: String,
@@ -42,8 +44,11 @@ pub struct RouteConfig {
     /// Web origins whose scripts may call the route; `*` for all.
     #[serde(default)]
     pub origins: Vec<String>,
-    /// Where requests go: `http://host:port`.
-    pub upstream: String,
+    /// Where requests go: `http://host:port`. Absent: the route is for forward-auth alone.
+    pub upstream: Option<String>,
+    /// Whether a GET or HEAD may carry a body.
+    #[serde(default)]
+    pub get_body: bool,
     /// The largest body that is passed on, in bytes.
     pub body_bytes_max: Option<u64>,
 }
@@ -86,6 +91,16 @@ pub enum RouteMistake {
     /// The path.
     #[error("the path: {0}")]
     Path(#[from] PatternError),
+    /// The host.
+    #[error(
+        "the host: write a name, such as `api.example.org`, perhaps with a port, and without `https://` before it"
+    )]
+    Host,
+    /// A path that the gateway answers itself.
+    #[error(
+        "the path: what is below `/forward-auth` is for proxies; choose another path, or leave `upstream` out"
+    )]
+    Reserved,
     /// The upstream.
     #[error("the upstream: {0}")]
     Upstream(#[from] UpstreamError),
@@ -138,6 +153,6 @@ pub enum RouteMistake {
     #[error("only reading can be `anonymous`: the action has to be `type:read`, or absent")]
     AnonymousWrite,
     /// The same methods on the same path.
-    #[error("another route has the same path and method")]
+    #[error("another route has the same path, method and host")]
     Twice,
 }

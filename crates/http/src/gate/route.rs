@@ -9,9 +9,12 @@ use http::Method;
 
 use super::config::{RouteConfig, RouteConfigError, RouteMistake};
 use super::cors::Origins;
+use super::forward_auth::Address;
+use super::host::Host;
 use super::passage::Recorded;
-use super::pattern::{Captures, Pattern};
+use super::pattern::{Captures, Pattern, Specificity};
 use super::proxy::Upstream;
+use super::spelling::{ambiguous_path, readings};
 use crate::credential::Slots;
 
 /// The largest body that a route passes on unless it says otherwise: 1 GiB, streamed.
@@ -21,8 +24,15 @@ const BODY_BYTES_MAX: u64 = 1 << 30;
 pub struct Route {
     /// Its methods.
     pub methods: Vec<Method>,
+    /// The host that it is for; `None`: any.
+    pub host: Option<Host>,
     /// Its path.
     pub pattern: Pattern,
+    /// The same for paths in lower case.
+    folded: Pattern,
+    /// The same without a slash or a rest at its end, if it has one.
+    without_end: Option<(Specificity, Pattern)>,
+    specificity: Specificity,
     target: TargetTemplate,
     version: VersionTemplate,
     action: Option<Box<str>>,
@@ -42,8 +52,10 @@ pub struct Route {
     pub recorded: Recorded,
     /// Which scripts may call it.
     pub origins: Origins,
-    /// Where requests go.
-    pub upstream: Upstream,
+    /// Where requests go; `None`: nowhere, as another proxy asks and passes them on itself.
+    pub upstream: Option<Upstream>,
+    /// Whether a GET or HEAD may carry a body.
+    pub get_body: bool,
     /// The largest body that is passed on, in bytes.
     pub body_bytes_max: u64,
 }
@@ -88,6 +100,8 @@ impl Route {
     /// [`RouteMistake`] says what is wrong with it.
     pub fn new(config: &RouteConfig) -> Result<Self, RouteMistake> {
         let pattern = Pattern::parse(&config.path)?;
+        let host =
+            config.host.as_deref().map(|text| Host::parse(text).ok_or(RouteMistake::Host)).transpose()?;
         let methods = config.methods.iter().map(|name| method(name)).collect::<Result<Vec<_>, _>>()?;
         if methods.is_empty() {
             return Err(RouteMistake::NoMethod);
@@ -121,8 +135,16 @@ impl Route {
             "any" => true,
             _ => return Err(RouteMistake::Paths),
         };
+        if config.upstream.is_some() && Address::of(&config.path) != Address::Routes {
+            return Err(RouteMistake::Reserved);
+        }
+        let folded = pattern.folded();
         Ok(Self {
             methods,
+            host,
+            without_end: folded.without_end().map(|pattern| (pattern.specificity(), pattern)),
+            specificity: pattern.specificity(),
+            folded,
             pattern,
             target,
             version,
@@ -135,7 +157,8 @@ impl Route {
             any_path,
             recorded: Recorded::from_word(&config.history).ok_or(RouteMistake::History)?,
             origins: Origins::parse(&config.origins).map_err(RouteMistake::Origin)?,
-            upstream: Upstream::parse(&config.upstream)?,
+            upstream: config.upstream.as_deref().map(Upstream::parse).transpose()?,
+            get_body: config.get_body,
             body_bytes_max: config.body_bytes_max.unwrap_or(BODY_BYTES_MAX),
         })
     }
@@ -144,6 +167,20 @@ impl Route {
     #[must_use]
     pub fn takes(&self, method: &Method) -> bool {
         self.methods.contains(method) || (*method == Method::HEAD && self.methods.contains(&Method::GET))
+    }
+
+    /// Whether the route is for such a request, its path aside.
+    fn is_for(&self, method: &Method, host: Option<&str>) -> bool {
+        self.takes(method) && self.is_for_host(host)
+    }
+
+    fn is_for_host(&self, host: Option<&str>) -> bool {
+        self.host.as_ref().is_none_or(|pinned| host.is_some_and(|host| pinned.is(host)))
+    }
+
+    /// How narrow the route is; of two that match, the greater one is taken.
+    fn narrowness(&self) -> (Specificity, bool) {
+        (self.specificity, self.host.is_some())
     }
 
     /// Where credentials are read for this method.
@@ -257,7 +294,11 @@ fn version(
 
 /// All routes, the narrowest first.
 #[derive(Default)]
-pub struct Routes(Vec<Route>);
+pub struct Routes {
+    routes: Vec<Route>,
+    /// Whether any pattern has an upper-case letter in it.
+    cased: bool,
+}
 
 /// Which route a request has.
 pub enum Found<'r, 't> {
@@ -281,6 +322,7 @@ impl Routes {
             let route = Route::new(config).map_err(error)?;
             let same = |other: &Route| {
                 other.pattern.as_str() == route.pattern.as_str()
+                    && other.host == route.host
                     && route.methods.iter().any(|m| other.methods.contains(m))
             };
             if routes.iter().any(same) {
@@ -289,27 +331,78 @@ impl Routes {
             routes.push(route);
         }
         // Stable: of two alike, the one that stands first.
-        routes.sort_by_key(|route| std::cmp::Reverse(route.pattern.specificity()));
-        Ok(Self(routes))
+        routes.sort_by_key(|route| std::cmp::Reverse(route.narrowness()));
+        let cased = routes.iter().any(|route| route.folded != route.pattern);
+        Ok(Self { routes, cased })
     }
 
-    /// The route of a request: the narrowest whose path matches and that takes the method.
+    /// The route of a request: the narrowest whose path and host match and that takes the method.
     #[must_use]
-    pub fn find<'r, 't>(&'r self, method: &Method, path: &'t str) -> Found<'r, 't> {
+    pub fn find<'r, 't>(&'r self, method: &Method, host: Option<&str>, path: &'t str) -> Found<'r, 't> {
         let mut others = Vec::new();
-        for route in &self.0 {
+        for route in &self.routes {
             let Some(captures) = route.pattern.matches(path) else { continue };
-            if route.takes(method) {
+            if route.is_for(method, host) {
                 return Found::Route(route, captures);
             }
-            others.extend(&route.methods);
+            if route.is_for_host(host) {
+                others.extend(&route.methods);
+            }
         }
         if others.is_empty() { Found::Nothing } else { Found::OtherMethods(others) }
     }
 
+    /// Who may call what is at this path, whatever the method: what the narrowest route there says.
+    #[must_use]
+    pub fn origins(&self, host: Option<&str>, path: &str) -> Option<&Origins> {
+        let here = |route: &&Route| route.is_for_host(host) && route.pattern.matches(path).is_some();
+        self.routes.iter().find(here).map(|route| &route.origins)
+    }
+
+    /// Whether an application could read the path of a request in a way that leads to another route than the one
+    /// that was found for it. Never, where that route takes paths as they are.
+    #[must_use]
+    pub fn ambiguous(
+        &self,
+        (found, captures): (&Route, &Captures<'_, '_>),
+        method: &Method,
+        host: Option<&str>,
+        path: &str,
+    ) -> bool {
+        if found.any_path {
+            return false;
+        }
+        if ambiguous_path(path) || captures.split_an_encoding() {
+            return true;
+        }
+        let readings = readings(path);
+        let same = readings.iter().all(|reading| **reading == *path);
+        let mut candidates = self.routes.iter().filter(|route| route.is_for(method, host));
+        if (!same || self.cased)
+            && readings.iter().any(|reading| {
+                let read = candidates.clone().find(|route| route.folded.matches(reading).is_some());
+                !read.is_some_and(|route| std::ptr::eq(route, found))
+            })
+        {
+            return true;
+        }
+        // A slash at the end more or less: to many applications it is the same.
+        candidates.any(|route| {
+            let narrower = |specificity: Specificity| specificity > found.specificity;
+            readings.iter().any(|reading| {
+                let path = reading.trim_end_matches('/');
+                let bare = route.without_end.as_ref();
+                bare.is_some_and(|(specificity, bare)| narrower(*specificity) && bare.matches(path).is_some())
+                    || (path.len() < reading.len()
+                        && narrower(route.specificity)
+                        && route.folded.matches(path).is_some())
+            })
+        })
+    }
+
     /// The routes, the narrowest first.
     pub fn iter(&self) -> impl Iterator<Item = &Route> {
-        self.0.iter()
+        self.routes.iter()
     }
 }
 
@@ -355,7 +448,16 @@ mod tests {
         check(&|r| r.resources = "mine".into(), "resources are");
         check(&|r| r.paths = "all".into(), "paths are");
         check(&|r| r.origins = vec!["example.org".into()], "origin `example.org`");
-        check(&|r| r.upstream = "example.org".into(), "the upstream");
+        check(&|r| r.upstream = Some("example.org".into()), "the upstream");
+        check(&|r| r.upstream = None, "");
+        check(
+            &|r| {
+                r.path = "/forward-auth/{notebook}.{version}".into();
+            },
+            "for proxies",
+        );
+        check(&|r| r.host = Some("https://example.org".into()), "the host");
+        check(&|r| r.host = Some("example.org".into()), "");
         check(
             &|r| {
                 r.anonymous = true;
@@ -371,7 +473,7 @@ mod tests {
         post.methods = vec!["POST".into()];
         let routes = [config("/d/{notebook}.{format}"), config("/d/{notebook}@{version}.{format}"), post];
         let routes = Routes::new(&routes).unwrap();
-        let found = |method: Method, path: &str| match routes.find(&method, path) {
+        let found = |method: Method, path: &str| match routes.find(&method, None, path) {
             Found::Route(route, _) => route.pattern.as_str().to_owned(),
             Found::OtherMethods(methods) => format!("{methods:?}"),
             Found::Nothing => String::new(),
