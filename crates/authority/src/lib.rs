@@ -40,7 +40,7 @@ pub use claviger_store::{
     StoredKey, TeamFilter, UsageBucket, UsageStep,
 };
 /// What is done to a database file without being the process that serves it.
-pub use claviger_store::{Inspection, backup_file, inspect_file, journal_file};
+pub use claviger_store::{Inspection, backup_file, inspect_file, journal_file, key_status};
 pub use error::{Error, Result};
 pub use jobs::JobsDone;
 pub use read::NotFresh;

@@ -6,6 +6,7 @@
 //! that the decision and the upstream see the same target. What an upstream could nevertheless read
 //! differently is found by [`super::spelling`].
 
+use super::spelling::is_dot_segment;
 use std::cmp::Reverse;
 use std::ops::Range;
 
@@ -33,7 +34,7 @@ pub enum PatternError {
     #[error("the pattern is longer than {PATTERN_BYTES_MAX} bytes")]
     TooLong,
     /// The pattern does not begin with a slash.
-    #[error("a pattern begins with a slash")]
+    #[error("a path begins with a slash, such as /api/{{rest..}}")]
     NoLeadingSlash,
     /// A segment other than the last is empty (`//`).
     #[error("`//` in a pattern would match nothing that the gateway lets through")]
@@ -179,6 +180,19 @@ impl Pattern {
         }
         bare.rest = false;
         Some(bare)
+    }
+
+    /// Whether both match the very same paths, however their captures are called. Two other patterns never do
+    /// unless one is narrower, and then the narrower is tried first.
+    pub fn same_paths(&self, other: &Self) -> bool {
+        self.segments == other.segments
+    }
+
+    /// Whether a segment is one that some servers take for `.` or `..`.
+    pub fn has_dot_segment(&self) -> bool {
+        let dots =
+            |segment: &Segment| matches!(segment, Segment::Literal(literal) if is_dot_segment(literal));
+        self.segments.iter().any(dots)
     }
 
     /// The names of the captures, in the order in which they stand.

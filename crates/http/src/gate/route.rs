@@ -20,6 +20,9 @@ use crate::credential::Slots;
 /// The largest body that a route passes on unless it says otherwise: 1 GiB, streamed.
 const BODY_BYTES_MAX: u64 = 1 << 30;
 
+/// Mistakes of one route that are named at most.
+const MISTAKES_MAX: usize = 64;
+
 /// One route, ready to match.
 pub struct Route {
     /// Its methods.
@@ -161,6 +164,22 @@ impl Route {
             get_body: config.get_body,
             body_bytes_max: config.body_bytes_max.unwrap_or(BODY_BYTES_MAX),
         })
+    }
+
+    /// Whether any request can lead to the route, if these come before it in the file.
+    fn reachable(&self, earlier: &[Self]) -> Result<(), RouteMistake> {
+        let meet = |other: &Self| {
+            self.methods.iter().any(|m| other.takes(m)) || other.methods.iter().any(|m| self.takes(m))
+        };
+        let same =
+            |other: &Self| other.pattern.same_paths(&self.pattern) && other.host == self.host && meet(other);
+        if let Some(at) = earlier.iter().position(same) {
+            return Err(RouteMistake::Twice(at + 1));
+        }
+        if self.pattern.has_dot_segment() && !self.any_path {
+            return Err(RouteMistake::Ambiguous);
+        }
+        Ok(())
     }
 
     /// Whether the route takes this method.
@@ -320,20 +339,43 @@ impl Routes {
         for (n, config) in configs.iter().enumerate() {
             let error = |reason| RouteConfigError { number: n + 1, path: config.path.clone(), reason };
             let route = Route::new(config).map_err(error)?;
-            let same = |other: &Route| {
-                other.pattern.as_str() == route.pattern.as_str()
-                    && other.host == route.host
-                    && route.methods.iter().any(|m| other.methods.contains(m))
-            };
-            if routes.iter().any(same) {
-                return Err(error(RouteMistake::Twice));
-            }
+            route.reachable(&routes).map_err(error)?;
             routes.push(route);
         }
         // Stable: of two alike, the one that stands first.
         routes.sort_by_key(|route| std::cmp::Reverse(route.narrowness()));
         let cased = routes.iter().any(|route| route.folded != route.pattern);
         Ok(Self { routes, cased })
+    }
+
+    /// Everything that is wrong with the routes of the configuration.
+    #[must_use]
+    pub fn mistakes(configs: &[RouteConfig]) -> Vec<RouteConfigError> {
+        let mut mistakes = Vec::new();
+        let mut routes: Vec<Route> = Vec::new();
+        for (n, config) in configs.iter().enumerate() {
+            let mut found = |reason| {
+                mistakes.push(RouteConfigError { number: n + 1, path: config.path.clone(), reason });
+            };
+            let mut harmless = config.clone();
+            let fields = MISTAKES_MAX.min(16 + config.methods.len() + config.origins.len());
+            for _ in 0..fields {
+                match Route::new(&harmless) {
+                    Ok(route) => {
+                        if harmless.path == config.path {
+                            route.reachable(&routes).err().map(&mut found);
+                        }
+                        routes.push(route);
+                        break;
+                    }
+                    Err(reason) => {
+                        reason.step_over(&mut harmless);
+                        found(reason);
+                    }
+                }
+            }
+        }
+        mistakes
     }
 
     /// The route of a request: the narrowest whose path and host match and that takes the method.
@@ -430,41 +472,110 @@ mod tests {
             assert!(told.contains(expect) && told.is_empty() == expect.is_empty(), "{told} / {expect}");
         };
         check(&|_| {}, "");
-        check(&|r| r.path = "d".into(), "the path");
-        check(&|r| r.history = "reads".into(), "`all`, `writes` or `off`");
+        check(&|r| r.path = "d".into(), "begins with a slash");
+        check(&|r| r.history = "reads".into(), "use all, writes or off");
         check(&|r| r.methods = vec![], "at least one method");
         check(&|r| r.methods = vec!["get".into()], "not a method");
         check(&|r| r.methods = vec!["CONNECT".into()], "not a method");
-        check(&|r| r.target = Some("notebook".into()), "the target is");
-        check(&|r| r.target = Some("operator:{notebook}".into()), "the target is");
+        check(&|r| r.target = Some("notebook".into()), "write `type:{capture}`");
+        check(&|r| r.target = Some("operator:{notebook}".into()), "write `type:{capture}`");
         check(&|r| r.target = Some("notebook:{note}".into()), "no capture `{note}`");
-        check(&|r| r.target = None, "the version is");
-        check(&|r| r.target = Some("project:{notebook}".into()), "the version is");
-        check(&|r| r.version = Some("zero".into()), "the version is");
-        check(&|r| r.action = Some("*:read".into()), "the action");
-        check(&|r| r.credentials = Some(vec!["cookie".into()]), "not from `cookie`");
-        check(&|r| r.credentials = Some(vec![]), "reads credentials somewhere");
-        check(&|r| r.context = "page".into(), "the context");
-        check(&|r| r.resources = "mine".into(), "resources are");
-        check(&|r| r.paths = "all".into(), "paths are");
-        check(&|r| r.origins = vec!["example.org".into()], "origin `example.org`");
-        check(&|r| r.upstream = Some("example.org".into()), "the upstream");
+        check(&|r| r.target = None, "write `{capture}` or a number");
+        check(&|r| r.target = Some("project:{notebook}".into()), "write `{capture}` or a number");
+        check(&|r| r.version = Some("zero".into()), "write `{capture}` or a number");
+        check(&|r| r.action = Some("*:read".into()), "such as notebook:read");
+        check(&|r| r.credentials = Some(vec!["cookie".into()]), "\"cookie\" is no place");
+        check(&|r| r.credentials = Some(vec![]), "must read keys somewhere");
+        check(&|r| r.context = "page".into(), "use api or embed");
+        check(&|r| r.resources = "mine".into(), "use mirrored or host");
+        check(&|r| r.paths = "all".into(), "use plain or any");
+        check(&|r| r.origins = vec!["example.org".into()], "\"example.org\" is not an origin");
+        check(&|r| r.upstream = Some("example.org".into()), "http://127.0.0.1:3000");
         check(&|r| r.upstream = None, "");
         check(
             &|r| {
                 r.path = "/forward-auth/{notebook}.{version}".into();
             },
-            "for proxies",
+            "answered by Claviger",
         );
-        check(&|r| r.host = Some("https://example.org".into()), "the host");
+        check(&|r| r.host = Some("https://example.org".into()), "write a name");
         check(&|r| r.host = Some("example.org".into()), "");
         check(
             &|r| {
                 r.anonymous = true;
                 r.action = Some("notebook:write".into());
             },
-            "only reading",
+            "only reading can be anonymous",
         );
+    }
+
+    #[test]
+    fn every_mistake_of_every_route_is_found() {
+        let mut first = config("/a/{x}");
+        first.methods = vec!["get".into(), "POST".into(), "TRACE".into()];
+        first.target = Some("notebook:{y}".into());
+        first.history = "some".into();
+        first.origins = vec!["https://a.example".into(), "b.example".into()];
+        let second = config("x");
+        let found = Routes::mistakes(&[first, second]);
+        let named = found.iter().map(|mistake| (mistake.number, mistake.reason.field())).collect::<Vec<_>>();
+        let expect =
+            [(1, "methods"), (1, "methods"), (1, "target"), (1, "history"), (1, "origins"), (2, "path")];
+        assert_eq!(named, expect);
+        assert!(Routes::mistakes(&[config("/a"), config("/b")]).is_empty());
+    }
+
+    #[test]
+    fn a_route_that_no_request_reaches_is_refused() {
+        let check = |first: (&str, &str), second: (&str, &str), expect: Option<RouteMistake>| {
+            let configs = [first, second].map(|(method, path)| {
+                let mut route = config(path);
+                route.methods = vec![method.to_owned()];
+                route
+            });
+            let found = Routes::mistakes(&configs);
+            let fields = found.iter().map(|mistake| mistake.reason.to_string()).collect::<Vec<_>>();
+            assert_eq!(
+                fields,
+                expect.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "{first:?} {second:?}"
+            );
+            assert_eq!(Routes::new(&configs).is_err(), expect.is_some());
+        };
+        let twice = || Some(RouteMistake::Twice(1));
+        check(("GET", "/d/{a}"), ("GET", "/d/{a}"), twice());
+        check(("GET", "/d/{a}"), ("GET", "/d/{b}"), twice());
+        check(("GET", "/d/{a}.{b}"), ("HEAD", "/d/{x}.{y}"), twice());
+        check(("GET", "/d/{a..}"), ("GET", "/d/{b..}"), twice());
+        check(("GET", "/d/{a}"), ("POST", "/d/{b}"), None);
+        check(("GET", "/d/{a}"), ("GET", "/d/{a..}"), None);
+        check(("GET", "/d/{a}"), ("GET", "/d/{a}/"), None);
+        check(("GET", "/d"), ("GET", "/forward-auth/nginx"), Some(RouteMistake::Reserved));
+        check(("GET", "/d"), ("GET", "/forward-authority"), None);
+        check(("GET", "/d"), ("GET", "/{rest..}"), None);
+        check(("GET", "/d"), ("GET", "/a/..;x/b"), Some(RouteMistake::Ambiguous));
+    }
+
+    #[test]
+    fn upstreams_that_cannot_be_reached_are_refused() {
+        for upstream in [
+            "",
+            "example.org",
+            "https://a",
+            "http://",
+            "http://:80",
+            "http://a:0",
+            "http://a:99999",
+            "http://a:x",
+            "http://a/b",
+            "http://u@a",
+            "http://a?x",
+        ] {
+            assert!(Upstream::parse(upstream).is_err(), "{upstream}");
+        }
+        for upstream in ["http://127.0.0.1:3000", "http://app", "http://app/", "http://[::1]:3000"] {
+            assert!(Upstream::parse(upstream).is_ok(), "{upstream}");
+        }
     }
 
     #[test]

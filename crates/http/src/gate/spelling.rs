@@ -55,7 +55,7 @@ fn ambiguous_encoding(path: &str) -> bool {
 }
 
 /// Whether a segment is `.` or `..` once decoded and without the parameters that some servers cut off.
-fn is_dot_segment(segment: &str) -> bool {
+pub(super) fn is_dot_segment(segment: &str) -> bool {
     let mut left = segment.as_bytes();
     let mut dots = 0;
     while let Some(&byte) = left.first() {

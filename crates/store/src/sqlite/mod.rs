@@ -44,7 +44,7 @@ use tokio::sync::{Mutex, oneshot, watch};
 pub(crate) use self::backup::backup;
 use self::journal::Journal;
 pub use self::offline::Inspection;
-pub(crate) use self::offline::{backup_file, inspect};
+pub(crate) use self::offline::{backup_file, inspect, key_status};
 use self::queue::Queue;
 use self::reader::ReadJob;
 pub(crate) use self::writer::Write;

@@ -109,13 +109,17 @@ pub struct Upstream {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UpstreamError {
     /// It is not an absolute URL.
-    #[error("an upstream is written as http://host:port")]
+    #[error("not an address of an application; write http://host:port, such as http://127.0.0.1:3000")]
     NotAnUrl,
     /// It has another scheme than `http`.
-    #[error("upstreams are reached by http only")]
+    #[error(
+        "applications are reached by plain http only; write http://host:port, such as http://127.0.0.1:3000"
+    )]
     Scheme,
     /// It has a path, which would have to be put before the paths of requests, or a user.
-    #[error("an upstream has neither a path nor a user; paths are forwarded as they came")]
+    #[error(
+        "an upstream has neither a path nor a user, since paths are passed on as they came; write http://host:port, such as http://127.0.0.1:3000"
+    )]
     Surplus,
 }
 
@@ -132,6 +136,12 @@ impl Upstream {
         }
         if uri.path_and_query().is_some_and(|path| path != "/") || authority.as_str().contains('@') {
             return Err(UpstreamError::Surplus);
+        }
+        // Not even a port can stand there that is none: `a:0`, `a:99999`.
+        let has_port = authority.as_str().rsplit_once(':').is_some_and(|(_, rest)| !rest.ends_with(']'));
+        let port = authority.port_u16().filter(|port| *port > 0);
+        if authority.host().is_empty() || (has_port && port.is_none()) {
+            return Err(UpstreamError::NotAnUrl);
         }
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_| UpstreamError::NotAnUrl)?;
         let authority = match authority.port() {

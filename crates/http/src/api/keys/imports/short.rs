@@ -7,11 +7,12 @@ use claviger_authority::{Authority, Caller, Error};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::wire::{ImportAnswer, ImportedKey, RowOutcome, rows_of};
+use super::read_row::{RawRow, read_rows};
+use super::wire::{ImportAnswer, ImportedKey, RowOutcome};
 use crate::extract::{By, JsonBody};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
-use crate::wire::{Object, invalid};
+use crate::wire::invalid;
 
 /// Rows of one request at most: it is answered when all of them are valid, and who has more wants to see how
 /// far it is.
@@ -26,7 +27,7 @@ const ROWS_MAX: usize = 1_000;
 pub struct ImportKeys {
     /// At most 1,000; for more there is `/v1/keys/imports`.
     #[schema(value_type = Vec<ImportedKey>, max_items = 1000)]
-    rows: Vec<Object<ImportedKey>>,
+    rows: Vec<RawRow>,
     /// Only say what would become of each row.
     #[serde(default)]
     dry_run: bool,
@@ -64,7 +65,7 @@ pub(super) async fn import(
         return Err(invalid("rows", detail));
     }
     let options = ImportOptions { dry_run: body.dry_run, digests_are_strong: body.digests_are_strong };
-    let rows = rows_of(body.rows)?;
+    let rows = read_rows(body.rows);
     let (id, outcomes, progress) = all_of(&state.authority, &caller, options, rows).await?;
     let outcomes = outcomes.into_iter().map(RowOutcome::of).collect();
     Ok(Json(ImportedKeys { outcomes, import: ImportAnswer::of(id, progress, true) }))
@@ -75,11 +76,11 @@ async fn all_of(
     authority: &Authority,
     caller: &Caller,
     options: ImportOptions,
-    rows: Vec<ImportRow>,
+    rows: Vec<Result<ImportRow, String>>,
 ) -> Result<(ImportId, Vec<ImportOutcome>, ImportProgress), Error> {
     let id = authority.begin_import(caller, options).await?;
     let done = async {
-        let outcomes = authority.stage_rows(caller, id, rows).await?;
+        let outcomes = authority.stage_read_rows(caller, id, rows).await?;
         let committed = authority.commit_import(caller, id).await?;
         Ok((id, outcomes, committed.value))
     };
