@@ -43,7 +43,7 @@ async fn import(attack: &Attack, authority: &KeyAuthority) -> u64 {
     let text =
         Digest::of(&format!("{authority} {}", attack.name())).as_bytes().map(|byte| format!("{byte:02x}"));
     let row = ImportRow {
-        key: ImportKey::Text(text.concat().into()),
+        key: ImportKey::Text(format!("old-{}", text.concat()).into()),
         name: attack.name().to_string(),
         authority: authority.to_string(),
         scopes: Some(vec!["a:read".to_owned()]),
