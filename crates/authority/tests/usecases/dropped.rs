@@ -96,6 +96,8 @@ async fn rows_that_were_staged_for_nobody_are_counted() {
     for polls in 1..POLLS_MAX {
         let (operator, import) = (house.operator(), begun(&house).await);
         let done = polled(polls, house.authority.stage_rows(&operator, import, rows(&house, polls))).await;
+        let progress = async || house.authority.import_progress(&operator, import).unwrap();
+        eventually(async || progress().await.staged == 3).await;
         let committed = house.authority.commit_import(&operator, import).await.unwrap();
         assert_eq!(committed.value.staged, 3, "{polls} polls");
         assert_eq!(&*house.history("key:import").await[0].detail, "keys: 3", "{polls} polls");
