@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
+use std::time::Duration;
 
 use claviger_core::Timestamp;
 use claviger_core::change::{Change, ChangeId, Sequence};
@@ -28,10 +29,14 @@ use crate::ports::Ports;
 use crate::settings::{InForce, Settings};
 use crate::usage::Usage;
 
+/// How long closing waits for requests whose clients have gone. Their connections were given longer.
+const TASKS_SECONDS_MAX: u64 = 5;
+
 /// Everything a running Claviger knows and does. Clones are the same authority.
 #[derive(Clone)]
 pub struct Authority {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) locks: Arc<Locks>,
 }
 
 pub(crate) struct Shared {
@@ -51,7 +56,6 @@ pub(crate) struct Shared {
     pub(crate) reconciling: tokio::sync::Mutex<()>,
     /// The day, since 1970, on which the journal was last compacted.
     pub(crate) compacted_on: AtomicI64,
-    pub(crate) locks: Locks,
     /// What is carried on without whoever asked for it.
     pub(crate) tasks: TaskTracker,
     node: String,
@@ -132,11 +136,10 @@ impl Authority {
             notes: Notes::default(),
             usage: Usage::default(),
             compacted_on: AtomicI64::new(i64::MIN),
-            locks: Locks::default(),
             tasks: TaskTracker::new(),
             node,
         };
-        let authority = Self { shared: Arc::new(shared) };
+        let authority = Self { shared: Arc::new(shared), locks: Arc::default() };
         authority.seed_quotas(&quotas).await?;
         authority.clear_stale_imports_meanwhile();
         Ok(authority)
@@ -149,9 +152,20 @@ impl Authority {
     /// What the store says.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.shared.tasks.close();
-        self.shared.tasks.wait().await;
+        let tasks = tokio::time::timeout(Duration::from_secs(TASKS_SECONDS_MAX), self.shared.tasks.wait());
+        if tasks.await.is_err() {
+            tracing::warn!(tasks = self.shared.tasks.len(), "closing before every request was completed");
+        }
         self.flush_and_log().await;
         self.shared.store.close().await
+    }
+
+    /// The same authority as another process would have it: it decides by the same index and writes to the same
+    /// store, but shares no locks. For tests of what holds between processes.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn in_another_process(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), locks: Arc::default() }
     }
 
     /// The wall clock.

@@ -259,8 +259,8 @@ impl Authority {
     where
         F: Future<Output = Result<T>>,
     {
-        let locks = &self.shared.locks;
-        let _place = locks.place(caller.credential, targets).await;
+        let locks = &self.locks;
+        let _place = locks.place(caller.credential, targets).await?;
         let mut records = targets.to_vec();
         for _ in 0..ATTEMPTS_MAX {
             let held = locks.hold(&records).await;
@@ -292,12 +292,20 @@ impl Authority {
         Ok(self.check_freshness()?)
     }
 
+    /// Starts a task that [`Authority::close`] waits for.
+    pub fn carry_on<F>(&self, task: F) -> tokio::task::JoinHandle<F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        self.shared.tasks.spawn(task)
+    }
+
     /// Carries a use case of several steps on to its end, also if whoever asked for it goes away.
     pub(crate) async fn to_the_end<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let done = self.shared.tasks.spawn(work).await;
+        let done = self.carry_on(work).await;
         done.map_err(|error| {
             Error::Store(claviger_store::StoreError::Unavailable(std::sync::Arc::new(error)))
         })?

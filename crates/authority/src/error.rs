@@ -46,8 +46,9 @@ pub enum Error {
         /// What the decision rests on.
         records: Arc<[RecordRef]>,
     },
-    /// Others kept changing the record, or the rights to change it, as often as it was tried.
-    #[error("others keep changing what this depends on")]
+    /// Others kept changing the record, or the rights to change it, as often as it was tried; or too many requests
+    /// of the caller wait to change it.
+    #[error("too many requests change the same records at once")]
     Contended,
     /// What this node has in memory may lack a committed change, so it decides nothing.
     #[error("this node may lack a committed change")]

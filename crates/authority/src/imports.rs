@@ -375,33 +375,30 @@ impl Authority {
     ) -> Result<Changed<ImportProgress>> {
         let since = self.now();
         self.may_commit(&mut deciding, import)?;
-        // Out of the way of the job that abandons idle imports; back again if it could not be committed.
-        let session = self.shared.imports.lock().remove(&import).ok_or_else(not_open)?;
-        let committed = self.commit_session(&deciding, import, &session, since).await;
-        match committed {
-            Ok(_) | Err(Error::Conflict { .. }) => {}
-            Err(_) => drop(self.shared.imports.lock().insert(import, session)),
+        // It stays in the list until it is committed, so that nobody hears that it is closed before its keys are
+        // valid; whoever else would go on with it waits for its turn.
+        let (mut progress, rows) = self.with_import(deciding.caller(), import, |session| {
+            let rest = Some(("operator".to_owned(), session.rest));
+            // What is not listed, and an import of nothing, stands with the operators.
+            let rest = rest.filter(|(_, keys)| *keys > 0 || session.authorities.is_empty());
+            let listed = session.authorities.iter().map(|(name, keys)| (name.clone(), *keys));
+            (session.progress, listed.chain(rest).collect::<Vec<_>>())
+        })?;
+        let committed = if progress.dry_run {
+            deciding.unchanged(progress, since, false).await
+        } else {
+            let audit = import_audit(&deciding, import, rows)?;
+            let committed = self.shared.store.commit_import(import.0, audit).await.map_err(closed);
+            committed.map(|Committed { sequence, id, value }| {
+                // What vanished meanwhile, with what it stood for, was not imported.
+                progress.staged = value;
+                self.made(Committed { sequence, id, value: progress }, since, false)
+            })
+        };
+        if matches!(committed, Ok(_) | Err(Error::Conflict { .. })) {
+            self.shared.imports.lock().remove(&import);
         }
         committed
-    }
-
-    async fn commit_session(
-        &self,
-        deciding: &Deciding<'_>,
-        import: ImportId,
-        session: &Session,
-        since: Timestamp,
-    ) -> Result<Changed<ImportProgress>> {
-        let mut progress = session.progress;
-        if progress.dry_run {
-            return deciding.unchanged(progress, since, false).await;
-        }
-        let audit = import_audit(deciding, import, session)?;
-        let committed = self.shared.store.commit_import(import.0, audit).await.map_err(closed)?;
-        let Committed { sequence, id, value } = committed;
-        // What vanished meanwhile, with what it stood for, was not imported.
-        progress.staged = value;
-        Ok(self.made(Committed { sequence, id, value: progress }, since, false))
     }
 
     /// Whether the rights that the rows were judged by are still there.
@@ -510,22 +507,13 @@ impl Authority {
     }
 }
 
-fn import_audit(deciding: &Deciding<'_>, import: ImportId, session: &Session) -> Result<Audit> {
-    let row = |authority: &str, keys: u64| {
+fn import_audit(deciding: &Deciding<'_>, import: ImportId, rows: Vec<(String, u64)>) -> Result<Audit> {
+    let row = |(authority, keys): (String, u64)| {
         deciding.entry(IMPORT, On::new(import, authority), format!("keys: {keys}"))
     };
-    let mut audit: Option<Audit> = None;
-    let listed = session.authorities.iter().map(|(name, keys)| (name.as_str(), *keys));
-    // What is not listed, and an import of nothing, stands with the operators.
-    let rest =
-        Some(("operator", session.rest)).filter(|(_, keys)| *keys > 0 || session.authorities.is_empty());
-    for (name, keys) in listed.chain(rest) {
-        audit = Some(match audit {
-            None => Audit::new(deciding.write()?, row(name, keys)?),
-            Some(audit) => audit.and(row(name, keys)?),
-        });
-    }
-    audit.ok_or_else(Error::not_found)
+    let mut rows = rows.into_iter();
+    let first = rows.next().ok_or_else(not_open)?;
+    rows.try_fold(Audit::new(deciding.write()?, row(first)?), |audit, other| Ok(audit.and(row(other)?)))
 }
 
 /// The store knows no such import any more.

@@ -197,7 +197,11 @@ impl Authority {
         self.accepts(caller, KeyAction::Read.action())?;
         // Absent from what the store had committed is absent from the index, too, by the time of the answer.
         let stored = self.shared.store.key(id).await?.ok_or_else(Error::not_found)?;
-        self.deciding(caller).key(KeyAction::Read, Some(id), &stored.record.entry.rights)?;
+        let rights = &stored.record.entry.rights;
+        if let Err(error) = self.deciding(caller).key(KeyAction::Read, Some(id), rights) {
+            // What it stands for may be gone from the index, and the key about to go.
+            return Err(self.in_force(error).await?);
+        }
         Ok(stored)
     }
 

@@ -8,42 +8,79 @@
 //! These locks decide nothing: the permit and the revision do, also against other processes.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use claviger_core::permit::RecordRef;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::caller::CallerCredential;
+use crate::error::{Error, Result};
 
 /// Locks of each sort; more than changes under way, so that two records rarely share one.
 const STRIPES: usize = 4_096;
 
+/// Requests of one caller for one record at a time, at most: more of them are a mistake, or worse.
+const WAITING_MAX: usize = 256;
+
 /// The locks of all records and of all places in their lines.
 pub(crate) struct Locks {
     records: Box<[Mutex<()>]>,
-    places: Box<[Mutex<()>]>,
+    places: Box<[Place]>,
+}
+
+/// A caller's place in the line of a record.
+#[derive(Default)]
+struct Place {
+    turn: Mutex<()>,
+    /// Requests that have the place or wait for it.
+    waiting: AtomicUsize,
+}
+
+/// A place that was taken.
+pub(crate) struct Placed<'l> {
+    _turn: MutexGuard<'l, ()>,
+    _waiting: Waiting<'l>,
+}
+
+/// One request that waits, as long as this lives.
+struct Waiting<'l>(&'l AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Default for Locks {
     fn default() -> Self {
-        let stripes = || (0..STRIPES).map(|_| Mutex::default()).collect();
-        Self { records: stripes(), places: stripes() }
+        let records = (0..STRIPES).map(|_| Mutex::default()).collect();
+        Self { records, places: (0..STRIPES).map(|_| Place::default()).collect() }
     }
 }
 
 impl Locks {
     /// The caller's place in the line of these records. To be taken before their locks, once for a use case.
+    ///
+    /// # Errors
+    /// [`Error::Contended`] if too many requests of this caller wait for it already.
     pub(crate) async fn place(
         &self,
         caller: CallerCredential,
         records: &[RecordRef],
-    ) -> Option<MutexGuard<'_, ()>> {
-        let first = records.first()?;
+    ) -> Result<Option<Placed<'_>>> {
+        let Some(first) = records.first() else { return Ok(None) };
         let caller = match caller {
             CallerCredential::Key(digest) => digest.as_bytes()[..16].to_vec(),
             CallerCredential::Account(id) => id.to_string().into_bytes(),
             CallerCredential::Anonymous | CallerCredential::Unknown => Vec::new(),
         };
-        Some(self.places[stripe(&(caller, first))].lock().await)
+        let place = &self.places[stripe(&(caller, first))];
+        let before = place.waiting.fetch_add(1, Ordering::Relaxed);
+        let waiting = Waiting(&place.waiting);
+        if before >= WAITING_MAX {
+            return Err(Error::Contended);
+        }
+        Ok(Some(Placed { _turn: place.turn.lock().await, _waiting: waiting }))
     }
 
     /// The locks of these records, taken in one order by everybody.
@@ -68,6 +105,7 @@ fn stripe(of: &impl Hash) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Poll;
     use std::time::Duration;
 
     use claviger_core::{AccountId, KeyId};
@@ -94,10 +132,34 @@ mod tests {
         let locks = Locks::default();
         let records = [RecordRef::Account(AccountId::from_bits(1))];
         let [one, other] = [1, 2].map(|bits| CallerCredential::Account(AccountId::from_bits(bits)));
-        let first = locks.place(one, &records).await;
+        let first = locks.place(one, &records).await.unwrap();
         assert!(first.is_some());
         assert!(tokio::time::timeout(MOMENT, locks.place(one, &records)).await.is_err());
-        assert!(locks.place(other, &records).await.is_some());
-        assert!(locks.place(one, &[]).await.is_none(), "what has no record to wait for waits for nobody");
+        assert!(locks.place(other, &records).await.unwrap().is_some());
+        assert!(
+            locks.place(one, &[]).await.unwrap().is_none(),
+            "what has no record to wait for waits for nobody"
+        );
+        drop(first);
+        assert!(locks.place(one, &records).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_sends_too_many_requests_at_once_is_refused_and_others_are_not() {
+        let locks = Locks::default();
+        let records = [RecordRef::Account(AccountId::from_bits(1))];
+        let [one, other] = [1, 2].map(|bits| CallerCredential::Account(AccountId::from_bits(bits)));
+        let _first = locks.place(one, &records).await.unwrap();
+        let mut waiting = Vec::new();
+        for _ in 1..WAITING_MAX {
+            let mut place = Box::pin(locks.place(one, &records));
+            assert!(std::future::poll_fn(|cx| Poll::Ready(place.as_mut().poll(cx))).await.is_pending());
+            waiting.push(place);
+        }
+        assert!(matches!(locks.place(one, &records).await, Err(Error::Contended)));
+        assert!(locks.place(other, &records).await.is_ok());
+        waiting.pop();
+        let mut place = Box::pin(locks.place(one, &records));
+        assert!(std::future::poll_fn(|cx| Poll::Ready(place.as_mut().poll(cx))).await.is_pending());
     }
 }

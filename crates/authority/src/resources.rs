@@ -145,7 +145,12 @@ impl Authority {
         deciding.permit(action("create"), holder).or_else(|_| deciding.permit(action("update"), holder))?;
         let before = self.shared.store.resource(description.reference.clone()).await?;
         if before.is_some() {
-            deciding.permit(action("update"), Target::Resource(description.reference.name(), None))?;
+            let name = description.reference.name();
+            if deciding.look(action("update"), |snapshot, _| snapshot.resource(name).is_none())? {
+                // Deleted since it was read: what was asked for is to make it anew.
+                return Err(Error::Stale { current: 0 });
+            }
+            deciding.permit(action("update"), Target::Resource(name, None))?;
         } else {
             deciding.permit(action("create"), holder)?;
         }
@@ -161,7 +166,10 @@ impl Authority {
     /// # Errors
     /// Not found for everyone else.
     pub async fn resource(&self, caller: &Caller, reference: ResourceRef) -> Result<(ResourceRecord, bool)> {
-        self.permit(caller, action("read"), Target::Resource(reference.name(), None))?;
+        if let Err(error) = self.permit(caller, action("read"), Target::Resource(reference.name(), None)) {
+            // Its keys go with it, and after it.
+            return Err(self.in_force(error).await?);
+        }
         let administers = {
             let resource = ResourceAuthority {
                 reference: reference.clone(),

@@ -189,7 +189,7 @@ impl From<Error> for Problem {
             Error::Overtaken { .. } | Error::Contended => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
-                "Others keep changing what this depends on. Nothing was changed; send the request again.",
+                "Too many requests change the same records at once. Nothing was changed; send the request again.",
             )
             .with(RETRY_AFTER, HeaderValue::from_static("1")),
             Error::NotFresh => Self::not_fresh(),
@@ -425,7 +425,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         "unavailable",
         "Unavailable",
-        "The store cannot answer at the moment, or others keep changing what the request depends on. Nothing is known about your key by this; try again after the time in `Retry-After`.",
+        "The store cannot answer at the moment, or too many requests change the same records at once. Nothing is known about your key by this; try again after the time in `Retry-After`.",
     ),
     (
         "internal",

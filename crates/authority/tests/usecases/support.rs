@@ -105,7 +105,7 @@ impl House {
             clock: Arc::new(TestClock(Arc::clone(&clock))),
             random: Arc::new(Seeded(AtomicU64::new(seed << 32))),
         };
-        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let folder = Arc::new(folder());
         let options = SqliteOptions::at(folder.path().join("claviger.db"));
         let authority = Authority::open(options, settings.clone(), ports.clone()).await.unwrap();
         authority.first_start(folder.path(), Some(OPERATOR.to_owned())).await.unwrap();
@@ -224,6 +224,11 @@ impl House {
         let rows = self.authority.history(&self.operator(), filter, Page::first(1_000)).await.unwrap();
         rows.into_iter().map(|(_, row)| row).collect()
     }
+}
+
+/// A folder in memory where there is one: what is tested here does not depend on a disk, and many writes are slow.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 fn key_caller(authority: &Authority, text: &str) -> Caller {

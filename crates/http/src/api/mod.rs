@@ -2,6 +2,7 @@
 
 mod accounts;
 mod arrival;
+mod carried;
 mod changes;
 mod group;
 mod history;
@@ -46,6 +47,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::arrival::Arrival;
+use self::carried::Carriage;
 use self::patience::Patience;
 use crate::credential::{self, Slots};
 use crate::problem::Problem;
@@ -103,13 +105,15 @@ pub struct ApiService {
 struct Shared {
     router: Router,
     state: AppState,
+    carriage: Carriage,
 }
 
 impl ApiService {
     /// The service, for whoever says in the extensions of a request which [`Peer`] it came from.
     #[must_use]
     pub fn new(state: AppState) -> Self {
-        Self { shared: Arc::new(Shared { router: router(state.clone()).0, state }), peer: None }
+        let shared = Shared { router: router(state.clone()).0, state, carriage: Carriage::default() };
+        Self { shared: Arc::new(shared), peer: None }
     }
 
     /// The service for the connection of this peer.
@@ -141,7 +145,19 @@ impl ApiService {
             return verify::answer(&self.shared, peer, request);
         }
         let shared = Arc::clone(&self.shared);
-        Answering::Later(Box::pin(async move { shared.through_router(peer, request.map(Body::new)).await }))
+        let carried = Carriage::takes(request.method());
+        let answer = async move { shared.through_router(peer, request.map(Body::new)).await };
+        if !carried {
+            return Answering::Later(Box::pin(answer));
+        }
+        match self.shared.carriage.start(&self.shared.state.authority, answer) {
+            Ok(answer) => Answering::Later(Box::pin(answer)),
+            Err(problem) => {
+                let id = RequestId::new(self.shared.state.authority.ports());
+                let response = self.shared.refused(problem).map(Either::Right);
+                Answering::Now(Some(finish(response, None, &id)))
+            }
+        }
     }
 }
 

@@ -60,6 +60,14 @@ impl House {
         house
     }
 
+    /// The same folder in a process that starts anew, after the authority was closed.
+    pub(crate) async fn reopened(self) -> Self {
+        let options = SqliteOptions::at(self._folder.path().join("claviger.db"));
+        let authority = Authority::open(options, Settings::default(), Ports::system()).await.unwrap();
+        let state = AppState { authority, ..self.state };
+        Self { api: ApiService::new(state.clone()), state, ..self }
+    }
+
     /// A request with a key, and perhaps with more headers.
     pub(crate) async fn ask(
         &self,
@@ -107,7 +115,7 @@ impl House {
     }
 }
 
-fn peer() -> Peer {
+pub(crate) fn peer() -> Peer {
     let address = "127.0.0.1:4000".parse().unwrap();
     Peer { address, local: address, tls: false }
 }

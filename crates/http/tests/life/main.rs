@@ -5,6 +5,7 @@
 mod forward_auth;
 mod front;
 mod gateway;
+mod gone;
 mod house;
 mod imports;
 mod keys;

@@ -9,6 +9,7 @@ mod journal;
 mod keys;
 mod once;
 mod order;
+mod permits;
 mod resources;
 mod restore;
 mod subjects;

@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use claviger_authority::imports::{ImportId, ImportOptions, ImportOutcome, ImportProgress, ImportRow};
 use claviger_authority::{Authority, Caller, Error};
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -66,12 +65,8 @@ pub(super) async fn import(
         return Err(invalid("rows", detail));
     }
     let options = ImportOptions { dry_run: body.dry_run, digests_are_strong: body.digests_are_strong };
-    let (authority, rows) = (state.authority.clone(), read_rows(body.rows));
-    // In a task of its own, so that a client that goes away leaves nothing half done.
-    let task = tokio::spawn(async move { all_of(&authority, &caller, options, rows).await });
-    let (id, outcomes, progress) = task.await.map_err(|_| {
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The import was not completed.")
-    })??;
+    let rows = read_rows(body.rows);
+    let (id, outcomes, progress) = all_of(&state.authority, &caller, options, rows).await?;
     let outcomes = outcomes.into_iter().map(RowOutcome::of).collect();
     Ok(Json(ImportedKeys { outcomes, import: ImportAnswer::of(id, progress, true) }))
 }
