@@ -11,6 +11,7 @@
 
 pub mod authority;
 pub mod change;
+pub mod clock;
 pub mod decide;
 pub mod history;
 pub mod id;

@@ -9,17 +9,21 @@
 //! [`Random`]. Nothing here decides who may do what.
 
 mod commit;
+mod disk;
 mod error;
 mod offline;
 mod query;
 mod sqlite;
+mod state;
 mod store;
 
 pub use commit::{Audit, ChangeSink, Committed, LoadVisitor, Once, Random};
+pub use disk::{Disk, DiskFaults, DiskOperation};
 pub use error::{Conflict, StoreError};
-pub use offline::{Inspection, backup_file, inspect_file, journal_file};
+pub use offline::{Inspection, backup_file, check_private, inspect_file, journal_file};
 pub use query::{
     AccountFilter, Differences, HistoryFilter, KeyFilter, LastUsed, PAGE_ROWS_MAX, Page, ProjectFilter,
     ResourceFilter, Staged, StoredKey, TeamFilter, UsageBucket, UsageCount, UsageStep,
 };
+pub use state::Obstacle;
 pub use store::{Restored, SqliteOptions, Store};

@@ -41,13 +41,17 @@ use tokio::sync::{Mutex, oneshot};
 pub(crate) use self::backup::backup;
 use self::journal::Journal;
 pub use self::offline::Inspection;
-pub(crate) use self::offline::{backup_file, inspect};
+pub(crate) use self::offline::{backup_file, inspect, reset_time};
 use self::queue::Queue;
 use self::reader::ReadJob;
 pub(crate) use self::writer::Write;
-use self::writer::{Mutation, Plain, Upkeep, WriteJob};
+pub(crate) use self::schema::check_private;
+use self::schema::Lock;
+use self::writer::{ChangeName, Mutation, Plain, Trial, Upkeep, WriteJob};
 use crate::commit::{Audit, ChangeSink, Committed, Random};
+use crate::disk::Disk;
 use crate::error::StoreError;
+use crate::state::WriterState;
 use crate::store::SqliteOptions;
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -58,12 +62,17 @@ const CLOSE_SECONDS_MAX: u64 = 30;
 /// An open database with its threads. They end when this is dropped or closed.
 pub(crate) struct Sqlite {
     path: PathBuf,
+    disk: Disk,
+    state: WriterState,
     reads: Queue<ReadJob>,
     writes: Queue<WriteJob>,
     /// What each reader drops at its end.
     readers: Mutex<Vec<oneshot::Receiver<()>>>,
-    /// What the writer drops at its end, after the lock.
+    /// What the writer drops at its end.
     writer: Mutex<Vec<oneshot::Receiver<()>>>,
+    /// Held until this is closed or dropped, even if the writer has died: until then, somebody may be answered from
+    /// what was read here, and another process must not change it.
+    lock: std::sync::Mutex<Option<Lock>>,
 }
 
 impl Sqlite {
@@ -74,7 +83,10 @@ impl Sqlite {
     ) -> Result<Self> {
         // The writer comes first: it makes the file, migrates it and turns on the write-ahead log.
         let (writes, jobs) = Queue::new();
-        let writer = writer::start(options.path.clone(), jobs, random, sink).await?;
+        let state = WriterState::default();
+        let (writer, lock) =
+            writer::start(options.disk.clone(), options.path.clone(), jobs, random, sink, state.clone())
+                .await?;
         let (reads, jobs) = Queue::new();
         let jobs = Arc::new(std::sync::Mutex::new(jobs));
         let mut readers = Vec::new();
@@ -83,11 +95,22 @@ impl Sqlite {
         }
         Ok(Self {
             path: options.path,
+            disk: options.disk,
+            state,
             reads,
             writes,
             readers: Mutex::new(readers),
             writer: Mutex::new(vec![writer]),
+            lock: std::sync::Mutex::new(Some(lock)),
         })
+    }
+
+    pub(crate) fn state(&self) -> &WriterState {
+        &self.state
+    }
+
+    pub(crate) fn disk(&self) -> &Disk {
+        &self.disk
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -112,8 +135,14 @@ impl Sqlite {
         F: FnOnce(&mut Write<'_>) -> Result<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.writes.send(Box::new(Mutation::new(operation, audit, reply))).await?;
-        answer.await.map_err(|_| stopped())?
+        let name = ChangeName::default();
+        self.writes.send(Box::new(Mutation::new(operation, audit, name.clone(), reply))).await?;
+        match (answer.await, name.get()) {
+            (Ok(answer), _) => answer,
+            // The writer died before it came to this.
+            (Err(_), None) => Err(stopped()),
+            (Err(_), Some(change)) => Err(stopped().unknown(Some(*change))),
+        }
     }
 
     /// Runs a write that verification does not see: no change row.
@@ -124,6 +153,13 @@ impl Sqlite {
     {
         let (reply, answer) = oneshot::channel();
         self.writes.send(Box::new(Plain::new(operation, reply))).await?;
+        answer.await.map_err(|_| stopped().unknown(None))?
+    }
+
+    /// Tries whether a change could be made: writes to the database and to the journal.
+    pub(crate) async fn try_writing(&self) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        self.writes.send(Box::new(Trial::new(reply))).await?;
         answer.await.map_err(|_| stopped())?
     }
 
@@ -140,13 +176,14 @@ impl Sqlite {
 
     /// Has the journal forget what came before an instant; see [`crate::Store::compact_journal`].
     pub(crate) async fn compact_journal(&self, before: Timestamp) -> Result<u64> {
-        let length = self.upkeep(|journal| Ok(journal.length())).await?;
-        let journal = journal::path_of(&self.path);
-        let copy = tokio::task::spawn_blocking(move || journal::Copy::make(&journal, length, before));
+        let extent = self.upkeep(|journal| Ok(journal.extent())).await?;
+        let (disk, journal) = (self.disk.clone(), journal::path_of(&self.path));
+        let copy =
+            tokio::task::spawn_blocking(move || journal::Copy::make(&disk, &journal, extent, before));
         let copied = copy.await.map_err(StoreError::unavailable)?;
         match copied.map_err(StoreError::unavailable)? {
             None => Ok(0),
-            Some(copy) => self.upkeep(|journal| journal.replace(copy).map_err(StoreError::unavailable)).await,
+            Some(copy) => self.upkeep(|journal| journal.replace(copy)).await,
         }
     }
 
@@ -155,7 +192,9 @@ impl Sqlite {
         self.reads.close();
         wait_for(&self.readers).await?;
         self.writes.close();
-        wait_for(&self.writer).await
+        wait_for(&self.writer).await?;
+        self.lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        Ok(())
     }
 }
 

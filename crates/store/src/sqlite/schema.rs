@@ -1,15 +1,17 @@
 //! Opening a database: the lock, the file, the pragmas, the migrations.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
-use super::Result;
+use super::{Result, journal};
+use crate::disk::{Disk, InPlace, folder_of};
 use crate::error::StoreError;
 
 /// In the header of every database of ours (`Clvg`), so that another program's file is not taken for one.
@@ -32,12 +34,36 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("initial", include_str!("../../migrations/sqlite/0001_initial.sql")),
     ("key_life", include_str!("../../migrations/sqlite/0002_key_life.sql")),
     ("import_order", include_str!("../../migrations/sqlite/0003_import_order.sql")),
+    ("time_and_turns", include_str!("../../migrations/sqlite/0005_time_and_turns.sql")),
 ];
 
+/// Users other than the owner that may write, as bits of a mode.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+
+/// What keeps other processes away as long as any clone of it is held.
+#[derive(Clone)]
+pub(super) struct Lock {
+    file: Arc<File>,
+    path: PathBuf,
+}
+
+impl Lock {
+    /// Fails if the file was removed: another process could take the lock by another one.
+    pub(super) fn in_place(&self) -> std::io::Result<InPlace> {
+        InPlace::of(&self.file, &self.path)
+    }
+}
+
 /// The connection that writes, and the lock that keeps other processes away as long as it is held.
-pub(super) fn open_writer(path: &Path) -> Result<(Connection, File)> {
-    let lock = lock(path)?;
-    private_file(path, OpenOptions::new().create(true)).map_err(StoreError::unavailable)?;
+pub(super) fn open_writer(disk: &Disk, path: &Path) -> Result<(Connection, Lock)> {
+    check_all_private(path)?;
+    let lock = lock(disk, path)?;
+    refuse_loss(path)?;
+    disk.open_ours(path).map_err(StoreError::unavailable)?;
+    Ok((connect_writer(path)?, lock))
+}
+
+fn connect_writer(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(Duration::from_millis(BUSY_MILLIS))?;
@@ -57,7 +83,60 @@ pub(super) fn open_writer(path: &Path) -> Result<(Connection, File)> {
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     migrate(&mut conn, fresh)?;
-    Ok((conn, lock))
+    Ok(conn)
+}
+
+/// Refuses a database that others can write to, or whose folder they can write to.
+fn check_all_private(path: &Path) -> Result<()> {
+    check_private(folder_of(path))?;
+    for suffix in ["", "-wal", "-shm", ".lock"] {
+        check_private(&with_suffix(path, suffix))?;
+    }
+    check_private(&journal::path_of(path))
+}
+
+/// Refuses a folder or a file that others can write to; see [`crate::check_private`].
+pub(crate) fn check_private(path: &Path) -> Result<()> {
+    let Ok(found) = fs::metadata(path) else { return Ok(()) };
+    if found.mode() & WRITABLE_BY_OTHERS == 0 {
+        return Ok(());
+    }
+    Err(StoreError::Exposed {
+        path: path.display().to_string(),
+        mode: found.mode() & 0o7777,
+        advice: if found.is_dir() { "700" } else { "600" },
+    })
+}
+
+/// Refuses to begin anew where there was something: before anything is created.
+fn refuse_loss(path: &Path) -> Result<()> {
+    let has_content = |path: &Path| fs::metadata(path).is_ok_and(|found| found.len() > 0);
+    if has_content(path) {
+        return Ok(());
+    }
+    let left = [journal::path_of(path), with_suffix(path, "-wal")];
+    match left.iter().find(|left| has_content(left)) {
+        Some(left) => Err(lost(path, left)),
+        None => Ok(()),
+    }
+}
+
+/// The error for a database that is gone, and what is left of it.
+pub(super) fn lost(database: &Path, evidence: &Path) -> StoreError {
+    StoreError::Lost { database: database.display().to_string(), evidence: evidence.display().to_string() }
+}
+
+/// The path with something added to its name.
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+/// What has to stay where it is while the database is open: what is written to a file that was removed is lost.
+pub(super) fn in_place(path: &Path, lock: &Lock) -> Result<Vec<InPlace>> {
+    let found = [InPlace::at(path), InPlace::at(&with_suffix(path, "-wal")), lock.in_place()];
+    found.into_iter().collect::<std::io::Result<_>>().map_err(StoreError::unavailable)
 }
 
 /// A connection that only reads.
@@ -86,18 +165,12 @@ pub(super) fn close_writer(conn: Connection) {
     drop(conn);
 }
 
-/// Opens a file for writing; one that this makes can be read by its owner only. SQLite gives its -wal and
-/// -shm files the mode of the database.
-pub(super) fn private_file(path: &Path, options: &mut OpenOptions) -> std::io::Result<File> {
-    options.write(true).mode(0o600).open(path)
-}
-
 /// The lock that keeps other processes away as long as it is held.
-pub(super) fn lock(path: &Path) -> Result<File> {
+pub(super) fn lock(disk: &Disk, path: &Path) -> Result<Lock> {
     let name = lock_name(path);
-    let file = private_file(&name, OpenOptions::new().create(true)).map_err(StoreError::unavailable)?;
+    let file = disk.open_ours(&name).map_err(StoreError::unavailable)?.into_inner();
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock { file: Arc::new(file), path: name }),
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked { lock: name.display().to_string() }),
         Err(TryLockError::Error(error)) => Err(StoreError::unavailable(error)),
     }
@@ -110,9 +183,7 @@ pub(super) fn is_locked(path: &Path) -> bool {
 }
 
 fn lock_name(path: &Path) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(".lock");
-    name.into()
+    with_suffix(path, ".lock")
 }
 
 /// Whether nothing was ever written to it; refuses what another program wrote.
@@ -150,6 +221,11 @@ pub(super) fn version(conn: &Connection) -> Result<u32> {
 
 /// Brings the schema up to date, all of it or nothing.
 pub(super) fn migrate(conn: &mut Connection, fresh: bool) -> Result<()> {
+    migrate_to(conn, fresh, known())
+}
+
+/// Brings the schema to a version.
+pub(super) fn migrate_to(conn: &mut Connection, fresh: bool, to: u32) -> Result<()> {
     let transaction = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     if fresh {
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -158,7 +234,8 @@ pub(super) fn migrate(conn: &mut Connection, fresh: bool) -> Result<()> {
         )?;
     }
     let done = version(&transaction)?;
-    for (number, (name, sql)) in (1_u32..).zip(MIGRATIONS).skip_while(|(number, _)| *number <= done) {
+    let due = |number: u32| number > done && number <= to;
+    for (number, (name, sql)) in (1_u32..).zip(MIGRATIONS).filter(|(number, _)| due(*number)) {
         transaction.execute_batch(sql)?;
         transaction.execute(
             "INSERT INTO schema_migrations (version, name) VALUES (?1, ?2)",

@@ -16,7 +16,7 @@ use super::{
     accounts, changes, history, imports, keys, list, load, once, projects, reconcile, resources, schema,
     settings, teams, usage, writer,
 };
-use super::{journal, restore};
+use super::restore;
 use crate::query::{AccountFilter, HistoryFilter, KeyFilter, ProjectFilter, ResourceFilter, TeamFilter};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000);
@@ -89,7 +89,6 @@ fn every_statement_prepares_on_the_schema() {
         changes::STATEMENTS,
         history::STATEMENTS,
         imports::STATEMENTS,
-        journal::STATEMENTS,
         keys::STATEMENTS,
         load::STATEMENTS,
         once::STATEMENTS,

@@ -2,20 +2,24 @@
 //! in a savepoint of its own, so that a hundred callers cost one sync of the disk and none of them pays for
 //! another's failure.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use claviger_core::change::{Change, ChangeId, ChangeItem, Sequence};
+use claviger_core::clock;
 use claviger_core::time::Timestamp;
 use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot};
 
-use super::journal::{self, Journal};
+use super::journal::Journal;
 use super::rooms::Rooms;
+use super::schema::Lock;
 use super::{Result, changes, history, once, pointer, schema};
 use crate::commit::{Audit, ChangeSink, Committed, Random};
+use crate::disk::{Disk, DiskOperation, InPlace};
 use crate::error::StoreError;
+use crate::state::{Obstacle, WriterState};
 
 /// Operations of one group at most: the first of them waits for the last.
 const GROUP_JOBS_MAX: usize = 256;
@@ -25,13 +29,18 @@ const GROUP_JOBS_MAX: usize = 256;
 const GATHER_TURN: Duration = Duration::from_micros(25);
 const GATHER_TURNS_MAX: u32 = 3;
 
+/// The parts that changes are written to.
+const DATABASE: &str = "database";
+const JOURNAL: &str = "journal";
+
 const BEGIN: &str = "BEGIN IMMEDIATE";
 const COMMIT: &str = "COMMIT";
+const ROLLBACK: &str = "ROLLBACK";
 const SAVE: &str = "SAVEPOINT operation";
 const KEEP: &str = "RELEASE operation";
 const UNDO: &str = "ROLLBACK TO operation";
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[BEGIN, COMMIT, SAVE, KEEP, UNDO];
+pub(super) const STATEMENTS: &[&str] = &[BEGIN, COMMIT, ROLLBACK, SAVE, KEEP, UNDO];
 
 /// What a mutation writes through: the connection, and the list of what it touched.
 pub(crate) struct Write<'c> {
@@ -82,22 +91,72 @@ pub(super) struct Desk {
     rooms: Rooms,
     /// The latest change, those of the group under way included.
     latest: Sequence,
-    /// Absent in tests of the writer alone.
-    journal: Option<Journal>,
+    /// The latest time that was acted on, by the group under way included.
+    at: Option<Timestamp>,
+    /// The number of the latest transaction that was tried.
+    turn: u64,
+    files: Option<Files>,
+    state: WriterState,
+    /// A transaction of which it is unknown whether it was committed.
+    undecided: Option<Undecided>,
+}
+
+/// What the writer has on the disk beside the database. Absent in tests of the writer alone.
+pub(super) struct Files {
+    pub(super) disk: Disk,
+    pub(super) path: PathBuf,
+    pub(super) journal: Journal,
+    /// What has to stay where it is.
+    pub(super) in_place: Vec<InPlace>,
+}
+
+/// A transaction whose COMMIT failed, until the database tells what became of it.
+struct Undecided {
+    turn: u64,
+    changes: Vec<Made>,
 }
 
 impl Desk {
-    fn new(random: Random, journal: Option<Journal>) -> Self {
-        Self { random, rooms: Rooms::default(), latest: Sequence(0), journal }
+    pub(super) fn new(random: Random, turn: u64, files: Option<Files>, state: WriterState) -> Self {
+        let (rooms, latest, at, undecided) = (Rooms::default(), Sequence(0), None, None);
+        Self { random, rooms, latest, at, turn, files, state, undecided }
+    }
+
+    pub(super) fn journal(&mut self) -> Option<&mut Journal> {
+        self.files.as_mut().map(|files| &mut files.journal)
+    }
+
+    fn before(&self, operation: DiskOperation) -> Result<()> {
+        let Some(files) = &self.files else { return Ok(()) };
+        files.disk.before(operation, &files.path).map_err(StoreError::unavailable)
+    }
+
+    /// Everything is still where it was when it was opened.
+    fn check_in_place(&self) -> Result<()> {
+        let files = self.files.iter().flat_map(|files| &files.in_place);
+        files.map(InPlace::check).collect::<std::io::Result<()>>().map_err(StoreError::unavailable)
     }
 }
 
 /// An operation with the one who waits for it.
 pub(super) trait Job: Send {
+    /// Whether it is a change, which needs the journal.
+    fn is_change(&self) -> bool;
     /// Runs it inside its savepoint. An error, or a change that is not made, has the savepoint undone.
     fn run(&mut self, conn: &Connection, desk: &mut Desk) -> Outcome;
-    /// Answers after the commit; with the reason if the whole group failed.
-    fn answer(self: Box<Self>, failure: Option<&StoreError>);
+    /// Answers at the end of the transaction.
+    fn answer(self: Box<Self>, end: End<'_>);
+}
+
+/// How a transaction ended.
+#[derive(Clone, Copy)]
+pub(super) enum End<'e> {
+    /// It is committed.
+    Committed,
+    /// It is certain that it was not, or it was not begun.
+    Failed(&'e StoreError),
+    /// It may have been.
+    Unknown(&'e StoreError),
 }
 
 /// What to do with an operation's savepoint.
@@ -119,7 +178,7 @@ pub(super) struct Made {
 /// A queued operation.
 pub(super) type WriteJob = Box<dyn Job>;
 
-/// Keeps an operation's result until the commit; none if the group failed before its turn.
+/// Keeps an operation's result until the end of the transaction; none if the group failed before its turn.
 struct Waiter<T> {
     result: Option<Result<T>>,
     reply: oneshot::Sender<Result<T>>,
@@ -130,27 +189,39 @@ impl<T> Waiter<T> {
         Self { result: None, reply }
     }
 
-    fn answer(self, failure: Option<&StoreError>) {
-        let result = match (self.result, failure) {
-            (Some(Ok(_)) | None, Some(failure)) => Err(failure.clone()),
-            (Some(result), _) => result,
-            (None, None) => Err(super::stopped()),
+    /// `made` names the change, if the operation made one.
+    fn answer(self, end: End<'_>, made: Option<ChangeId>) {
+        let result = match (self.result, end) {
+            (Some(result), End::Committed) => result,
+            (None, End::Committed) => Err(super::stopped()),
+            (Some(Ok(_)), End::Unknown(error)) => Err(error.clone().unknown(made)),
+            // An operation that found something in its way may have found it in what was undone.
+            (_, End::Failed(error) | End::Unknown(error)) => Err(error.clone()),
         };
-        // Whoever asked may have gone away; the operation stands all the same.
+        // The caller may have gone away; the operation stands all the same.
         let _gone = self.reply.send(result);
     }
 }
+
+/// The name of a change, for a caller that gets no answer because the writer died.
+pub(super) type ChangeName = Arc<OnceLock<ChangeId>>;
 
 /// An operation with a change row and history rows.
 pub(super) struct Mutation<T, F> {
     operation: Option<F>,
     audit: Audit,
+    name: ChangeName,
     waiter: Waiter<Committed<T>>,
 }
 
 impl<T, F: FnOnce(&mut Write<'_>) -> Result<T>> Mutation<T, F> {
-    pub(super) fn new(operation: F, audit: Audit, reply: oneshot::Sender<Result<Committed<T>>>) -> Self {
-        Self { operation: Some(operation), audit, waiter: Waiter::new(reply) }
+    pub(super) fn new(
+        operation: F,
+        audit: Audit,
+        name: ChangeName,
+        reply: oneshot::Sender<Result<Committed<T>>>,
+    ) -> Self {
+        Self { operation: Some(operation), audit, name, waiter: Waiter::new(reply) }
     }
 
     fn mutate(&mut self, conn: &Connection, desk: &mut Desk) -> Result<(Committed<T>, Option<Made>)> {
@@ -173,17 +244,27 @@ impl<T, F: FnOnce(&mut Write<'_>) -> Result<T>> Mutation<T, F> {
         let import = row.is_some();
         let change = Change { sequence, id, items };
         let row = row.unwrap_or_else(|| change.items.iter().map(pointer::text).collect());
-        changes::insert(conn, &change, &row)?;
+        let at = self.audit.at();
+        changes::insert(conn, &change, &row, at)?;
         if let Some(once) = self.audit.request() {
             once::remember(conn, once)?;
         }
         history::append(conn, self.audit.entries())?;
+        let _first = self.name.set(id);
         desk.latest = sequence;
-        Ok((Committed { sequence, id, value }, Some(Made { change, at: self.audit.at(), import, urgent })))
+        // A clock that is implausibly far ahead is not remembered.
+        if let Some(at) = at.filter(|at| clock::is_plausible(desk.at, *at)) {
+            desk.at = desk.at.max(Some(at));
+        }
+        Ok((Committed { sequence, id, value }, Some(Made { change, at, import, urgent })))
     }
 }
 
 impl<T: Send, F: FnOnce(&mut Write<'_>) -> Result<T> + Send> Job for Mutation<T, F> {
+    fn is_change(&self) -> bool {
+        true
+    }
+
     fn run(&mut self, conn: &Connection, desk: &mut Desk) -> Outcome {
         let (result, outcome) = match self.mutate(conn, desk) {
             Ok((committed, Some(made))) => (Ok(committed), Outcome::Keep(Some(made))),
@@ -194,8 +275,12 @@ impl<T: Send, F: FnOnce(&mut Write<'_>) -> Result<T> + Send> Job for Mutation<T,
         outcome
     }
 
-    fn answer(self: Box<Self>, failure: Option<&StoreError>) {
-        self.waiter.answer(failure);
+    fn answer(self: Box<Self>, end: End<'_>) {
+        match (self.name.get(), end) {
+            // There was nothing to do, which rests on what may have been undone; that nothing was done is certain.
+            (None, End::Unknown(error)) => self.waiter.answer(End::Failed(error), None),
+            (name, end) => self.waiter.answer(end, name.copied()),
+        }
     }
 }
 
@@ -212,6 +297,10 @@ impl<T, F: FnOnce(&Connection) -> Result<T>> Plain<T, F> {
 }
 
 impl<T: Send, F: FnOnce(&Connection) -> Result<T> + Send> Job for Plain<T, F> {
+    fn is_change(&self) -> bool {
+        false
+    }
+
     fn run(&mut self, conn: &Connection, desk: &mut Desk) -> Outcome {
         // It may have staged keys, which count like others.
         desk.rooms.forget_all();
@@ -224,8 +313,8 @@ impl<T: Send, F: FnOnce(&Connection) -> Result<T> + Send> Job for Plain<T, F> {
         outcome
     }
 
-    fn answer(self: Box<Self>, failure: Option<&StoreError>) {
-        self.waiter.answer(failure);
+    fn answer(self: Box<Self>, end: End<'_>) {
+        self.waiter.answer(end, None);
     }
 }
 
@@ -242,38 +331,75 @@ impl<T, F: FnOnce(&mut Journal) -> Result<T>> Upkeep<T, F> {
 }
 
 impl<T: Send, F: FnOnce(&mut Journal) -> Result<T> + Send> Job for Upkeep<T, F> {
+    fn is_change(&self) -> bool {
+        false
+    }
+
     fn run(&mut self, _conn: &Connection, desk: &mut Desk) -> Outcome {
-        let operation = self.operation.take().zip(desk.journal.as_mut());
+        let operation = self.operation.take().zip(desk.journal());
         self.waiter.result = operation.map(|(operation, journal)| operation(journal));
         Outcome::Keep(None)
     }
 
-    fn answer(self: Box<Self>, failure: Option<&StoreError>) {
-        self.waiter.answer(failure);
+    fn answer(self: Box<Self>, end: End<'_>) {
+        // What was done to the journal does not depend on the transaction.
+        let end = if self.waiter.result.is_some() { End::Committed } else { end };
+        self.waiter.answer(end, None);
     }
 }
 
-/// Starts the writer; returns when the database is open, migrated and locked.
+/// A trial: whether the journal can be written, and the transaction that it is in.
+pub(super) struct Trial(Waiter<()>);
+
+impl Trial {
+    pub(super) fn new(reply: oneshot::Sender<Result<()>>) -> Self {
+        Self(Waiter::new(reply))
+    }
+}
+
+impl Job for Trial {
+    fn is_change(&self) -> bool {
+        false
+    }
+
+    fn run(&mut self, _conn: &Connection, desk: &mut Desk) -> Outcome {
+        let tried = desk.journal().map_or(Ok(()), Journal::try_writing);
+        match &tried {
+            Ok(()) => desk.state.works(JOURNAL),
+            Err(error) => desk.state.fails(obstacle(JOURNAL, error)),
+        }
+        self.0.result = Some(tried);
+        Outcome::Keep(None)
+    }
+
+    fn answer(self: Box<Self>, end: End<'_>) {
+        self.0.answer(end, None);
+    }
+}
+
+/// Starts the writer; returns when the database is open, migrated and locked, with the lock.
 pub(super) async fn start(
+    disk: Disk,
     path: PathBuf,
     mut jobs: mpsc::Receiver<WriteJob>,
     random: Random,
     mut sink: Box<dyn ChangeSink>,
-) -> Result<oneshot::Receiver<()>> {
+    state: WriterState,
+) -> Result<(oneshot::Receiver<()>, Lock)> {
     let (ready, opened) = oneshot::channel();
     let (done, ended) = oneshot::channel();
     let body = move || {
-        match open(&path) {
-            Ok((conn, lock, journal)) => {
-                let mut desk = Desk::new(random, Some(journal));
-                let _gone = ready.send(Ok(()));
+        match open(&disk, &path) {
+            Ok(Opened { conn, lock, files, turn }) => {
+                let mut desk = Desk::new(random, turn, Some(files), state);
+                let _gone = ready.send(Ok(lock.clone()));
                 let mut before = 0;
                 while let Some(group) = next_group(&mut jobs, before) {
                     before = group.len();
                     commit_group(&conn, &mut desk, &mut *sink, group);
                 }
                 schema::close_writer(conn);
-                // Only now may another process open it.
+                // Only now may another process open it, unless there is more in this one that reads it.
                 drop(lock);
             }
             Err(error) => drop(ready.send(Err(error))),
@@ -284,14 +410,25 @@ pub(super) async fn start(
         .name("store-writer".to_owned())
         .spawn(body)
         .map_err(StoreError::unavailable)?;
-    opened.await.map_err(|_| super::stopped())??;
-    Ok(ended)
+    let lock = opened.await.map_err(|_| super::stopped())??;
+    Ok((ended, lock))
 }
 
-fn open(path: &Path) -> Result<(Connection, File, Journal)> {
-    let (conn, lock) = schema::open_writer(path)?;
-    let journal = Journal::open(path, &conn)?;
-    Ok((conn, lock, journal))
+/// What the writer begins with.
+struct Opened {
+    conn: Connection,
+    lock: Lock,
+    files: Files,
+    turn: u64,
+}
+
+fn open(disk: &Disk, path: &Path) -> Result<Opened> {
+    let (conn, lock) = schema::open_writer(disk, path)?;
+    let journal = Journal::open(disk, path, &conn)?;
+    let in_place = schema::in_place(path, &lock)?;
+    let turn = changes::read_head(&conn)?.turn;
+    let files = Files { disk: disk.clone(), path: path.to_owned(), journal, in_place };
+    Ok(Opened { conn, lock, files, turn })
 }
 
 /// Waits for a job and takes what else is queued; none once the queue is closed and empty. Where the group before
@@ -312,59 +449,176 @@ fn next_group(jobs: &mut mpsc::Receiver<WriteJob>, before: usize) -> Option<Vec<
     Some(group)
 }
 
-fn commit_group(conn: &Connection, desk: &mut Desk, sink: &mut dyn ChangeSink, mut group: Vec<WriteJob>) {
-    let failure = match run_group(conn, desk, &mut group) {
-        Ok(changes) => {
-            for made in &changes {
-                sink.apply(&made.change);
-            }
-            // They are committed and in force. But nobody is told that a revocation is done which a restored
-            // backup would undo.
-            desk.journal.as_mut().and_then(|journal| note(journal, &changes).err())
-        }
-        Err(error) => {
+fn commit_group(conn: &Connection, desk: &mut Desk, sink: &mut dyn ChangeSink, group: Vec<WriteJob>) {
+    // What is refused here was not begun.
+    if let Err(error) = prepare(conn, desk, sink) {
+        desk.state.fails(obstacle(DATABASE, &error));
+        return answer(group, End::Failed(&error));
+    }
+    let mut group = group;
+    if let Some(Err(error)) = desk.journal().map(|journal| journal.recover(conn)) {
+        desk.state.fails(obstacle(JOURNAL, &error));
+        let (refused, others) = group.into_iter().partition(|job| job.is_change());
+        answer(refused, End::Failed(&error));
+        group = others;
+    }
+    match run_group(conn, desk, &mut group) {
+        Ok(changes) => committed(desk, sink, &changes, group),
+        Err(Failure::Certain(error)) => {
             // It may have been undone already, by the very failure; then this fails and nothing is lost.
-            let _undone = conn.execute_batch("ROLLBACK");
-            Some(error)
+            let _undone = conn.execute_batch(ROLLBACK);
+            desk.state.fails(obstacle(DATABASE, &error));
+            answer(group, End::Failed(&error));
         }
-    };
+        Err(Failure::AtCommit(changes, error)) => {
+            let undecided = Undecided { turn: desk.turn, changes };
+            match decide(conn, desk, &undecided) {
+                Ok(true) => committed(desk, sink, &undecided.changes, group),
+                Ok(false) => {
+                    desk.state.fails(obstacle(DATABASE, &error));
+                    answer(group, End::Failed(&error));
+                }
+                Err(_) => {
+                    desk.state.fails(obstacle(DATABASE, &error));
+                    desk.state.set_undecided(undecided.changes.iter().map(|made| made.change.id));
+                    desk.undecided = Some(undecided);
+                    answer(group, End::Unknown(&error));
+                }
+            }
+        }
+    }
+}
+
+fn answer(group: Vec<WriteJob>, end: End<'_>) {
     for job in group {
-        job.answer(failure.as_ref());
+        job.answer(end);
+    }
+}
+
+fn obstacle(part: &'static str, error: &StoreError) -> Obstacle {
+    let reason = match error {
+        StoreError::Unavailable(source) => source.to_string(),
+        other => other.to_string(),
+    };
+    Obstacle { part, reason }
+}
+
+/// Everything is where it was, and nothing is undecided.
+fn prepare(conn: &Connection, desk: &mut Desk, sink: &mut dyn ChangeSink) -> Result<()> {
+    desk.check_in_place()?;
+    if let Some(undecided) = desk.undecided.take() {
+        match decide(conn, desk, &undecided) {
+            Ok(happened) => {
+                desk.state.set_undecided([]);
+                if happened {
+                    take_note(desk, sink, &undecided.changes);
+                }
+            }
+            Err(error) => {
+                desk.undecided = Some(undecided);
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Finds out whether a transaction happened whose COMMIT failed. What SQLite has rolled back may still stand in the
+/// write-ahead log, and would be found there after a crash; so the answer is certain only once something else was
+/// committed in its place.
+fn decide(conn: &Connection, desk: &Desk, undecided: &Undecided) -> Result<bool> {
+    if !conn.is_autocommit() {
+        conn.execute_batch(ROLLBACK)?;
+    }
+    let fenced = execute(conn, BEGIN)
+        .and_then(|()| changes::read_head(conn))
+        .and_then(|head| changes::fence(conn).map(|()| head.turn == undecided.turn))
+        .and_then(|happened| desk.before(DiskOperation::Commit).map(|()| happened))
+        .and_then(|happened| execute(conn, COMMIT).map(|()| happened));
+    if fenced.is_err() {
+        let _undone = conn.execute_batch(ROLLBACK);
+    }
+    fenced
+}
+
+/// Ends a group that was committed.
+fn committed(desk: &mut Desk, sink: &mut dyn ChangeSink, changes: &[Made], group: Vec<WriteJob>) {
+    take_note(desk, sink, changes);
+    answer(group, End::Committed);
+}
+
+/// Puts changes in force that were committed, and notes them in the journal. They stay in force if it cannot be
+/// written; then no further ones are begun until it has caught up.
+fn take_note(desk: &mut Desk, sink: &mut dyn ChangeSink, changes: &[Made]) {
+    for made in changes {
+        sink.apply(&made.change);
+    }
+    desk.state.works(DATABASE);
+    match desk.journal().map_or(Ok(()), |journal| note(journal, changes)) {
+        Ok(()) if changes.is_empty() => {}
+        Ok(()) => desk.state.works(JOURNAL),
+        Err(error) => desk.state.fails(obstacle(JOURNAL, &error)),
     }
 }
 
 fn note(journal: &mut Journal, changes: &[Made]) -> Result<()> {
     for made in changes {
-        journal::note(journal, &made.change, made.at, made.import, made.urgent)?;
+        journal.note(&made.change, made.at, made.import, made.urgent)?;
     }
     journal.write()
 }
 
-fn run_group(conn: &Connection, desk: &mut Desk, group: &mut [WriteJob]) -> Result<Vec<Made>> {
+/// Why a group was not committed.
+enum Failure {
+    /// It is certain that it was not.
+    Certain(StoreError),
+    /// COMMIT itself failed.
+    AtCommit(Vec<Made>, StoreError),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Certain(error)
+    }
+}
+
+fn run_group(
+    conn: &Connection,
+    desk: &mut Desk,
+    group: &mut [WriteJob],
+) -> std::result::Result<Vec<Made>, Failure> {
     execute(conn, BEGIN)?;
-    let before = changes::sequence(conn)?;
-    desk.latest = before;
+    let before = changes::read_head(conn)?;
+    (desk.latest, desk.at) = (before.sequence, before.at);
     let mut changes = Vec::with_capacity(group.len());
+    let mut writes = false;
     for job in group {
         execute(conn, SAVE)?;
         match job.run(conn, desk) {
-            Outcome::Keep(change) => changes.extend(change),
+            Outcome::Keep(change) => {
+                writes = true;
+                changes.extend(change);
+            }
             Outcome::Undo => {
                 // A full disk and the like make SQLite undo the whole transaction, the others' work included.
                 if conn.is_autocommit() {
-                    return Err(StoreError::unavailable_because(
+                    return Err(Failure::Certain(StoreError::unavailable_because(
                         "the database undid the transaction: is the disk full?",
-                    ));
+                    )));
                 }
                 execute(conn, UNDO)?;
             }
         }
         execute(conn, KEEP)?;
     }
-    if desk.latest > before {
-        changes::advance(conn, desk.latest)?;
+    // Also where there is no change: each transaction has a number of its own, by which it is recognised.
+    if writes {
+        desk.turn += 1;
+        changes::advance(conn, desk.latest, desk.turn, desk.at)?;
     }
-    execute(conn, COMMIT)?;
+    desk.before(DiskOperation::Commit)?;
+    let done = execute(conn, COMMIT).and_then(|()| desk.before(DiskOperation::Committed));
+    done.map_err(|error| Failure::AtCommit(std::mem::take(&mut changes), error))?;
     Ok(changes)
 }
 
@@ -406,7 +660,8 @@ mod tests {
             detail: "".into(),
         };
         let (reply, answer) = oneshot::channel();
-        (Box::new(Mutation::new(|_: &mut Write<'_>| Ok(()), Audit::new(entry), reply)), answer)
+        let name = ChangeName::default();
+        (Box::new(Mutation::new(|_: &mut Write<'_>| Ok(()), Audit::new(entry), name, reply)), answer)
     }
 
     fn plain(sql: &'static str, succeeds: bool) -> (WriteJob, Answer<()>) {
@@ -431,7 +686,7 @@ mod tests {
             count += 1;
             buffer.fill(count);
         };
-        let mut desk = Desk::new(Box::new(fill), None);
+        let mut desk = Desk::new(Box::new(fill), 0, None, WriterState::default());
         let (first, mut first_answer) = mutation();
         let (middle, mut middle_answer) = plain(sql, succeeds);
         let (last, mut last_answer) = mutation();
