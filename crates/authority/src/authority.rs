@@ -22,7 +22,9 @@ use crate::limiter::Limiter;
 use crate::notes::Notes;
 use crate::password::Passwords;
 use crate::ports::Ports;
+use crate::readiness::Trials;
 use crate::settings::{InForce, Settings};
+use crate::time::NodeTime;
 use crate::usage::Usage;
 
 /// Everything a running Claviger knows and does. Clones are the same authority.
@@ -35,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) index: Arc<Index>,
     pub(crate) ports: Ports,
+    pub(crate) time: NodeTime,
+    pub(crate) trials: Trials,
     pub(crate) settings: InForce,
     pub(crate) formats: Arc<Formats>,
     pub(crate) passwords: Passwords,
@@ -103,12 +107,15 @@ impl Authority {
             .remember_formats(settings.formats.iter().map(|(_, format)| format.clone()).collect())
             .await?;
         let stale = store.open_imports().await?;
+        let time = NodeTime::since(store.latest_time().await?);
         let formats = Arc::new(Formats::new(settings.formats.clone(), known));
         let node = format!("node_{:016x}", u64::from_be_bytes(ports.bytes()));
         let shared = Shared {
             store,
             index,
             ports,
+            time,
+            trials: Trials::default(),
             settings: InForce::new(settings),
             formats,
             passwords: Passwords::default(),
@@ -135,13 +142,10 @@ impl Authority {
     /// What the store says.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.flush_and_log().await;
+        if let Err(error) = self.watch_clock().await {
+            tracing::warn!(%error, "how far time has come could not be written");
+        }
         self.shared.store.close().await
-    }
-
-    /// The wall clock.
-    #[must_use]
-    pub fn now(&self) -> Timestamp {
-        self.shared.ports.clock.now()
     }
 
     /// Clock and randomness.
@@ -318,7 +322,8 @@ impl Authority {
         known.map(|_| ()).map_err(|_| Error::Store(StoreError::NotFound))
     }
 
-    /// Whether the store answers.
+    /// Whether verification can be served. Whether changes can be made is another matter:
+    /// [`Authority::try_changes`].
     ///
     /// # Errors
     /// What the store says.
@@ -329,7 +334,8 @@ impl Authority {
     /// The state of an earlier change.
     ///
     /// # Errors
-    /// Not found for anything but the name of a change.
+    /// Not found for anything but the name of a change that happened; [`Error::OutcomeUnknown`] as long as nobody
+    /// knows.
     pub async fn change(&self, caller: &Caller, id: ChangeId) -> Result<ChangeMade> {
         self.accepts(caller, Action::literal("key", "read"))?;
         let sequence = self.shared.store.change(id).await?.ok_or_else(Error::not_found)?;

@@ -1,9 +1,10 @@
 //! What a use case answers when it does not do as it was asked.
 
+use claviger_core::change::ChangeId;
 use claviger_core::decide::Refusal;
 use claviger_store::{Conflict, StoreError};
 
-/// Why a use case was not carried out. Nothing was changed.
+/// Why a use case was not carried out. Nothing was changed, except perhaps for [`Error::OutcomeUnknown`].
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The caller may not.
@@ -36,7 +37,15 @@ pub enum Error {
         /// What is in the way, and what to do.
         detail: String,
     },
-    /// The store cannot answer.
+    /// The change may have happened or not: the disk failed while it was being written.
+    #[error("{source}")]
+    OutcomeUnknown {
+        /// Its name, by which it can be looked up; `None` for writes that are no change.
+        change: Option<ChangeId>,
+        /// What the store says.
+        source: StoreError,
+    },
+    /// The store cannot answer. It is certain that nothing was changed.
     #[error(transparent)]
     Store(StoreError),
 }
@@ -63,6 +72,7 @@ impl From<StoreError> for Error {
         let public = error.public();
         match error {
             StoreError::NotFound => Self::not_found(),
+            StoreError::OutcomeUnknown { change, .. } => Self::OutcomeUnknown { change, source: error },
             StoreError::Missing(_) => Self::refused(Refusal::NotFound, ""),
             StoreError::Stale { current } => Self::Stale { current },
             StoreError::Replayed { .. } => Self::Conflict { code: "idempotency_replayed", detail: public },
@@ -81,6 +91,8 @@ impl From<StoreError> for Error {
             StoreError::Locked { .. }
             | StoreError::Newer { .. }
             | StoreError::ForeignFile { .. }
+            | StoreError::Exposed { .. }
+            | StoreError::Lost { .. }
             | StoreError::Unavailable(_)
             | StoreError::Inconsistent { .. } => Self::Store(error),
         }

@@ -22,10 +22,12 @@ mod listing;
 mod notes;
 pub mod password;
 pub mod ports;
+mod readiness;
 pub mod reconcile;
 pub mod reports;
 pub mod resources;
 pub mod settings;
+mod time;
 mod usage;
 mod verify;
 
@@ -33,10 +35,11 @@ pub use authority::{Authority, ChangeMade, Changed};
 pub use caller::{Caller, CallerCredential};
 /// What listings are asked with and return.
 pub use claviger_store::{
-    AccountFilter, HistoryFilter, Page, ProjectFilter, ResourceFilter, Restored, SqliteOptions, StoreError,
+    AccountFilter, HistoryFilter, Obstacle, Page, ProjectFilter, ResourceFilter, Restored, SqliteOptions, StoreError,
     StoredKey, TeamFilter, UsageBucket, UsageStep,
 };
 /// What is done to a database file without being the process that serves it.
-pub use claviger_store::{Inspection, backup_file, inspect_file, journal_file};
+pub use claviger_store::{Inspection, backup_file, check_private, inspect_file, journal_file};
 pub use error::{Error, Result};
 pub use jobs::JobsDone;
+pub use time::ClockState;

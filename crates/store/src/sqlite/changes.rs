@@ -18,12 +18,13 @@ const SET_TIME: &str = "UPDATE change_head SET at = ?1 WHERE one = 1";
 const INSERT: &str = "INSERT INTO changes (seq, id, what, at) VALUES (?1, ?2, ?3, ?4)";
 const LATEST: &str = "SELECT seq, id FROM changes ORDER BY seq DESC LIMIT 1";
 const FIND: &str = "SELECT seq FROM changes WHERE id = ?1";
+const ID_AT: &str = "SELECT id FROM changes WHERE seq = ?1";
 const SINCE: &str = "SELECT seq, id, what, at FROM changes WHERE seq > ?1 ORDER BY seq LIMIT ?2";
 const PRUNE: &str = "DELETE FROM changes WHERE seq <= ?1";
 const PRUNED: &str = "UPDATE change_head SET oldest = ?1 WHERE one = 1";
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] =
-    &[ADVANCE, HEAD, FENCE, NOTE_TIME, SET_TIME, INSERT, LATEST, FIND, SINCE, PRUNE, PRUNED];
+    &[ADVANCE, HEAD, FENCE, NOTE_TIME, SET_TIME, INSERT, LATEST, FIND, ID_AT, SINCE, PRUNE, PRUNED];
 
 /// The state that every write begins at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +116,12 @@ pub(crate) fn sequence(conn: &Connection) -> Result<Sequence> {
 pub(crate) fn find(conn: &Connection, id: ChangeId) -> Result<Option<Sequence>> {
     let mut statement = conn.prepare_cached(FIND)?;
     Ok(statement.query_row(params![id.0], |row| row.get(0)).optional()?.map(Sequence))
+}
+
+/// The name of the change at a place; none where its row is not kept.
+pub(super) fn id_at(conn: &Connection, sequence: Sequence) -> Result<Option<ChangeId>> {
+    let mut statement = conn.prepare_cached(ID_AT)?;
+    Ok(statement.query_row(params![sequence.0], |row| row.get(0)).optional()?.map(ChangeId))
 }
 
 /// The changes after one, with each record as it is now.

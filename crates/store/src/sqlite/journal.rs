@@ -75,6 +75,36 @@ pub(crate) fn path_of(database: &Path) -> PathBuf {
 impl Journal {
     /// Opens the journal of a database, or creates it, and adds what it lacks.
     pub(super) fn open(disk: &Disk, database: &Path, conn: &Connection) -> Result<Self> {
+        let (mut journal, last) = Self::start(disk, database)?;
+        let head = changes::sequence(conn)?;
+        match last {
+            Some(_) if head == Sequence(0) => return Err(schema::lost(database, &journal.path)),
+            Some(last) if !is_past(conn, last, head)? => {
+                return Err(StoreError::unavailable_because(format!(
+                    "the journal {} is ahead of the database: was an older copy put in its place? Keys that were revoked since would work again. Restore the copy with `claviger restore`",
+                    journal.path.display()
+                )));
+            }
+            _ => {}
+        }
+        journal.catch_up(conn, head)?;
+        journal.append().map_err(StoreError::unavailable)?;
+        Ok(journal)
+    }
+
+    /// Adds what the journal of a database lacks that is about to be replaced, as far as that can be read.
+    pub(super) fn complete(disk: &Disk, database: &Path, conn: &Connection) -> Result<()> {
+        let Ok(head) = changes::sequence(conn) else { return Ok(()) };
+        let (mut journal, last) = Self::start(disk, database)?;
+        let continues = last.is_some_and(|last| is_past(conn, last, head).unwrap_or(false));
+        if !continues || journal.catch_up(conn, head).is_err() {
+            return Ok(());
+        }
+        journal.append().map_err(StoreError::unavailable)
+    }
+
+    /// Opens the file and finds the last change that it tells of.
+    fn start(disk: &Disk, database: &Path) -> Result<(Self, Option<(Sequence, ChangeId)>)> {
         let path = path_of(database);
         compact::clear(disk, &path).map_err(StoreError::unavailable)?;
         let file = disk.open_ours(&path).map_err(StoreError::unavailable)?;
@@ -92,21 +122,8 @@ impl Journal {
             setbacks: 0,
         };
         let last = journal.last().map_err(StoreError::unavailable)?;
-        let head = changes::sequence(conn)?;
-        match last {
-            Some(_) if head == Sequence(0) => return Err(schema::lost(database, &journal.path)),
-            Some((sequence, id)) if sequence > head || (sequence == head && !is_head(conn, id)?) => {
-                return Err(StoreError::unavailable_because(format!(
-                    "the journal {} is ahead of the database: was an older copy put in its place? Keys that were revoked since would work again. Restore the copy with `claviger restore`",
-                    journal.path.display()
-                )));
-            }
-            _ => {}
-        }
         journal.written.last = last.map(|(sequence, _)| sequence);
-        journal.catch_up(conn, head)?;
-        journal.append().map_err(StoreError::unavailable)?;
-        Ok(journal)
+        Ok((journal, last))
     }
 
     /// The last whole line; a torn one behind it is dropped.
@@ -259,8 +276,10 @@ impl Journal {
     }
 }
 
-fn is_head(conn: &Connection, id: ChangeId) -> Result<bool> {
-    Ok(changes::head(conn)?.1 == id)
+/// Whether a change is in the past of the database that ends with this one; rows that were forgotten are believed to
+/// have been.
+fn is_past(conn: &Connection, (sequence, id): (Sequence, ChangeId), head: Sequence) -> Result<bool> {
+    Ok(sequence <= head && changes::id_at(conn, sequence)?.is_none_or(|found| found == id))
 }
 
 /// What a journal says of the time after a backup.

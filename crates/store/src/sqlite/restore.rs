@@ -8,7 +8,7 @@ use claviger_core::change::{Change, ChangeId, Sequence};
 use claviger_core::clock;
 use rusqlite::{Connection, params};
 
-use super::journal::{self, Line};
+use super::journal::{self, Journal, Line};
 use super::rooms::Rooms;
 use super::schema::with_suffix;
 use super::{Result, Write, changes, history, schema, settings};
@@ -45,6 +45,12 @@ pub(crate) fn restore(
     let (fresh, journal) = (with_suffix(database, ".restoring"), journal::path_of(database));
     let owner = owner(database, &journal).map_err(io)?;
     let lock = schema::lock(disk, database)?;
+    // What the disk has kept out of the journal may still be in the database.
+    if database.exists()
+        && let Ok(conn) = schema::open_reader(database)
+    {
+        Journal::complete(disk, database, &conn)?;
+    }
     for suffix in ["", "-wal", "-shm"] {
         disk.remove(&with_suffix(&fresh, suffix)).map_err(io)?;
     }
