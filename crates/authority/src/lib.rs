@@ -35,9 +35,11 @@ pub use authority::{Authority, ChangeMade, Changed};
 pub use caller::{Caller, CallerCredential};
 /// What listings are asked with and return.
 pub use claviger_store::{
-    AccountFilter, HistoryFilter, Obstacle, Page, ProjectFilter, ResourceFilter, Restored, SqliteOptions, StoreError,
-    StoredKey, TeamFilter, UsageBucket, UsageStep,
+    AccountFilter, HistoryFilter, Obstacle, Page, ProjectFilter, ResourceFilter, Restored, SqliteOptions,
+    StoreError, StoredKey, TeamFilter, UsageBucket, UsageStep,
 };
+/// The disk, and how tests have it fail.
+pub use claviger_store::{Disk, DiskFaults, DiskOperation};
 /// What is done to a database file without being the process that serves it.
 pub use claviger_store::{Inspection, backup_file, check_private, inspect_file, journal_file};
 pub use error::{Error, Result};

@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use claviger_core::Timestamp;
-use claviger_core::clock::{self, CLOCK_JUMP_MILLIS_MAX};
+use claviger_core::clock;
 
 use crate::authority::Authority;
 use crate::error::Result;
@@ -57,10 +57,12 @@ impl ClockState {
         let Some(latest) = latest else { return Self::Steady };
         let ahead = wall.millis().saturating_sub(latest.millis());
         let by = Duration::from_millis(ahead.unsigned_abs());
-        match ahead {
-            i64::MIN..=-BEHIND_REPORTED_MILLIS => Self::Behind { by },
-            ahead if ahead > CLOCK_JUMP_MILLIS_MAX => Self::Ahead { by },
-            _ => Self::Steady,
+        if !clock::is_plausible(Some(latest), wall) {
+            Self::Ahead { by }
+        } else if ahead <= -BEHIND_REPORTED_MILLIS {
+            Self::Behind { by }
+        } else {
+            Self::Steady
         }
     }
 }
@@ -147,7 +149,8 @@ impl Authority {
             tracing::warn!("the clock has been ahead for a day and is believed from now on");
             self.shared.time.latest.fetch_max(wall.millis(), Ordering::Relaxed);
         }
-        self.now();
+        // Also where nobody has asked for a while.
+        let _now = self.now();
         match self.shared.time.latest() {
             Some(latest) => Ok(self.shared.store.note_time(latest).await?),
             None => Ok(()),

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use claviger_authority::first_start::FirstStart;
 use claviger_authority::keyring::Keyring;
 use claviger_authority::ports::Ports;
-use claviger_authority::{Authority, SqliteOptions};
+use claviger_authority::{Authority, SqliteOptions, check_private};
 use claviger_http::admin::AdminService;
 use claviger_http::api::ApiService;
 use claviger_http::gate::proxy::{Proxy, ProxyLimits, Tunnels};
@@ -61,6 +61,7 @@ impl Server {
     /// What keeps it from starting, and what to do.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
         private_folder(&config.data).with_context(|| format!("the data folder {}", config.data.display()))?;
+        check_private(&config.data)?;
         let ports = Ports::system();
         let api_listener = bind("listen", config.listen).await?;
         let gateway_listener = bind("gateway_listen", config.gateway_listen).await?;

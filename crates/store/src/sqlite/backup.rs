@@ -43,8 +43,9 @@ pub(crate) fn copy(disk: &Disk, from: &Path, to: &Path) -> Result<()> {
 }
 
 fn vacuum_into(from: &Path, target: &Path) -> Result<()> {
-    let target =
-        target.to_str().ok_or_else(|| StoreError::unavailable_because("the path of a backup must be UTF-8"))?;
+    let target = target
+        .to_str()
+        .ok_or_else(|| StoreError::unavailable_because("the path of a backup must be UTF-8"))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(from, flags)?;
     conn.execute("VACUUM INTO ?1", params![target])?;

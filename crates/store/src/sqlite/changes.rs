@@ -10,7 +10,8 @@ use super::writer::NO_CHANGE;
 use super::{Result, accounts, imports, keys, projects, resources, teams};
 use crate::error::StoreError;
 
-const ADVANCE: &str = "UPDATE change_head SET seq = ?1, turn = ?2, at = max(at, ?3) WHERE one = 1 AND seq <= ?1";
+const ADVANCE: &str =
+    "UPDATE change_head SET seq = ?1, turn = ?2, at = max(at, ?3) WHERE one = 1 AND seq <= ?1";
 const HEAD: &str = "SELECT one, seq, oldest, turn, at FROM change_head WHERE one = 1";
 const FENCE: &str = "UPDATE change_head SET fence = fence + 1 WHERE one = 1";
 const NOTE_TIME: &str = "UPDATE change_head SET at = max(at, ?1) WHERE one = 1";

@@ -44,9 +44,9 @@ pub use self::offline::Inspection;
 pub(crate) use self::offline::{backup_file, inspect, reset_time};
 use self::queue::Queue;
 use self::reader::ReadJob;
-pub(crate) use self::writer::Write;
-pub(crate) use self::schema::check_private;
 use self::schema::Lock;
+pub(crate) use self::schema::check_private;
+pub(crate) use self::writer::Write;
 use self::writer::{ChangeName, Mutation, Plain, Trial, Upkeep, WriteJob};
 use crate::commit::{Audit, ChangeSink, Committed, Random};
 use crate::disk::Disk;
@@ -178,8 +178,7 @@ impl Sqlite {
     pub(crate) async fn compact_journal(&self, before: Timestamp) -> Result<u64> {
         let extent = self.upkeep(|journal| Ok(journal.extent())).await?;
         let (disk, journal) = (self.disk.clone(), journal::path_of(&self.path));
-        let copy =
-            tokio::task::spawn_blocking(move || journal::Copy::make(&disk, &journal, extent, before));
+        let copy = tokio::task::spawn_blocking(move || journal::Copy::make(&disk, &journal, extent, before));
         let copied = copy.await.map_err(StoreError::unavailable)?;
         match copied.map_err(StoreError::unavailable)? {
             None => Ok(0),

@@ -12,11 +12,11 @@ use claviger_core::time::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::list::Select;
+use super::restore;
 use super::{
     accounts, changes, history, imports, keys, list, load, once, projects, reconcile, resources, schema,
     settings, teams, usage, writer,
 };
-use super::restore;
 use crate::query::{AccountFilter, HistoryFilter, KeyFilter, ProjectFilter, ResourceFilter, TeamFilter};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000);

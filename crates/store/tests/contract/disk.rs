@@ -350,8 +350,7 @@ async fn a_restoration_that_fails_anywhere_can_be_repeated_and_brings_nothing_ba
         // As a machine that stops leaves it, with a log.
         let (_folder, path) = image(&fresh.path(), None);
         let backup = answers.backups[0].clone();
-        let first =
-            Store::restore_on(simulated.disk(), &backup, &path, false, random(), audit("x:y")).await;
+        let first = Store::restore_on(simulated.disk(), &backup, &path, false, random(), audit("x:y")).await;
         let what = format!("operation {n}: {first:?}");
         if let Err(error) = &first {
             assert!(matches!(error, StoreError::Unavailable(_)), "{what}");
@@ -413,7 +412,10 @@ async fn a_change_of_which_nobody_knows_is_answered_so_and_can_be_looked_up() {
             assert_eq!(store.change(change).await.unwrap().unwrap().0, 5);
             assert_eq!(seen.changes().len(), 2, "the index learns of it then");
         } else {
-            assert!(matches!(made, Err(StoreError::Unavailable(_))), "certain not to have happened: {made:?}");
+            assert!(
+                matches!(made, Err(StoreError::Unavailable(_))),
+                "certain not to have happened: {made:?}"
+            );
         }
         answers.take(1, Known::Active, made);
         answers.check(&store, "in the end").await;
