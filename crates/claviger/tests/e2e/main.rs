@@ -11,6 +11,7 @@ mod crash;
 mod demo;
 mod first_start;
 mod forward_auth;
+mod full_disk;
 mod guarded;
 mod hidden;
 mod hosted;

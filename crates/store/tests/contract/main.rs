@@ -8,6 +8,7 @@ mod history;
 mod imports;
 mod journal;
 mod keys;
+mod migrations;
 mod once;
 mod order;
 mod resources;
