@@ -8,3 +8,10 @@ ALTER TABLE change_head ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE change_head ADD COLUMN fence INTEGER NOT NULL DEFAULT 0;
 -- When the change was made, in milliseconds; absent for those of earlier versions.
 ALTER TABLE changes ADD COLUMN at INTEGER;
+
+-- What a trial of whether changes can be made writes: about as much as a change.
+CREATE TABLE trials (
+    one    INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    filler BLOB NOT NULL
+) STRICT;
+INSERT INTO trials (one, filler) VALUES (1, x'');

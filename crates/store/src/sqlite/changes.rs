@@ -14,6 +14,7 @@ const ADVANCE: &str =
     "UPDATE change_head SET seq = ?1, turn = ?2, at = max(at, ?3) WHERE one = 1 AND seq <= ?1";
 const HEAD: &str = "SELECT one, seq, oldest, turn, at FROM change_head WHERE one = 1";
 const FENCE: &str = "UPDATE change_head SET fence = fence + 1 WHERE one = 1";
+const TRY: &str = "UPDATE trials SET filler = ?1 WHERE one = 1";
 const NOTE_TIME: &str = "UPDATE change_head SET at = max(at, ?1) WHERE one = 1";
 const SET_TIME: &str = "UPDATE change_head SET at = ?1 WHERE one = 1";
 const INSERT: &str = "INSERT INTO changes (seq, id, what, at) VALUES (?1, ?2, ?3, ?4)";
@@ -25,7 +26,7 @@ const PRUNE: &str = "DELETE FROM changes WHERE seq <= ?1";
 const PRUNED: &str = "UPDATE change_head SET oldest = ?1 WHERE one = 1";
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] =
-    &[ADVANCE, HEAD, FENCE, NOTE_TIME, SET_TIME, INSERT, LATEST, FIND, ID_AT, SINCE, PRUNE, PRUNED];
+    &[ADVANCE, HEAD, FENCE, TRY, NOTE_TIME, SET_TIME, INSERT, LATEST, FIND, ID_AT, SINCE, PRUNE, PRUNED];
 
 /// The state that every write begins at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +75,16 @@ pub(super) fn advance(conn: &Connection, to: Sequence, turn: u64, at: Option<Tim
 /// Writes something that says nothing: once it is committed, nothing that failed before it can come back.
 pub(super) fn fence(conn: &Connection) -> Result<()> {
     conn.prepare_cached(FENCE)?.execute(params![])?;
+    Ok(())
+}
+
+/// What a trial writes: the pages that a change with its indexes and its history takes. A disk with room for less is
+/// full.
+const TRIAL_BYTES: usize = 64 * 1024;
+
+/// Writes as much as a change does. The byte has to differ from time to time, or SQLite writes nothing.
+pub(super) fn try_writing(conn: &Connection, byte: u8) -> Result<()> {
+    conn.prepare_cached(TRY)?.execute(params![vec![byte; TRIAL_BYTES]])?;
     Ok(())
 }
 

@@ -362,14 +362,19 @@ impl Job for Trial {
         false
     }
 
-    fn run(&mut self, _conn: &Connection, desk: &mut Desk) -> Outcome {
+    fn run(&mut self, conn: &Connection, desk: &mut Desk) -> Outcome {
         let tried = desk.journal().map_or(Ok(()), Journal::try_writing);
         match &tried {
             Ok(()) => desk.state.works(JOURNAL),
             Err(error) => desk.state.fails(obstacle(JOURNAL, error)),
         }
-        self.0.result = Some(tried);
-        Outcome::Keep(None)
+        let written = changes::try_writing(conn, desk.turn.to_le_bytes()[0]);
+        if let Err(error) = &written {
+            desk.state.fails(obstacle(DATABASE, error));
+        }
+        let outcome = if written.is_ok() { Outcome::Keep(None) } else { Outcome::Undo };
+        self.0.result = Some(tried.and(written));
+        outcome
     }
 
     fn answer(self: Box<Self>, end: End<'_>) {
