@@ -70,7 +70,7 @@ impl World {
             for (digest, n) in &all {
                 loader.key(*digest, entry(*n, accounts, &scopes));
             }
-            loader.finish(Sequence(1));
+            loader.finish(Sequence(1)).expect("distinct digests");
         });
         world.fill();
         (world, built)

@@ -6,6 +6,7 @@ use std::time::Duration;
 use claviger_core::history::{HistoryEntry, Origin};
 use claviger_core::key::Actor;
 use claviger_core::limit::{IDEMPOTENCY_SECONDS, USAGE_MINUTES_RETENTION_HOURS};
+use claviger_core::permit::{SystemTask, WritePermit};
 use claviger_core::{Timestamp, UnixSeconds};
 use claviger_store::{Audit, Obstacle};
 use tokio::task::JoinHandle;
@@ -27,6 +28,7 @@ const BATCHES_MAX: u32 = 200;
 const DAY_SECONDS: u64 = 86_400;
 /// A warning about the clock is repeated each hour.
 const ROUNDS_BETWEEN_REMINDERS: u32 = 60;
+const PRUNING: WritePermit = WritePermit::system(SystemTask::Pruning);
 
 /// What a round of jobs has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -79,7 +81,7 @@ impl Authority {
     /// What the store says of the first step that failed; the others are carried out all the same.
     pub async fn run_jobs_once(&self, now: Timestamp) -> Result<JobsDone> {
         let mut round = Round::default();
-        let pruned = self.shared.store.prune_changes(self.settings().change_rows_kept).await;
+        let pruned = self.shared.store.prune_changes(self.settings().change_rows_kept, PRUNING).await;
         round.done.changes_pruned = round.step("changes", pruned.map_err(Error::from));
         if matches!(self.clock_state(), ClockState::Ahead { .. }) {
             round.done.deletions_wait = true;
@@ -101,7 +103,7 @@ impl Authority {
         let pruned = self.prune_requests(now).await;
         round.done.requests_pruned = round.step("requests", pruned);
         for import in self.shared.imports.idle(now) {
-            let cleared = self.clear_import(import).await.map(|()| 1);
+            let cleared = self.abandon_idle(import).await.map(u64::from);
             round.done.imports_abandoned += round.step("imports", cleared);
         }
         let compacted = self.compact_journal(now).await;
@@ -112,7 +114,7 @@ impl Authority {
         let Some(days) = self.settings().history_retention_days else { return Ok(0) };
         let before = seconds_before(now, u64::from(days) * DAY_SECONDS).start();
         let mut batches = Batches::default();
-        while batches.more(self.shared.store.prune_history(before, BATCH_ROWS).await?) {}
+        while batches.more(self.shared.store.prune_history(before, BATCH_ROWS, PRUNING).await?) {}
         Ok(batches.total)
     }
 
@@ -120,14 +122,14 @@ impl Authority {
         let minutes = seconds_before(now, u64::from(USAGE_MINUTES_RETENTION_HOURS) * 3_600);
         let hours = seconds_before(now, u64::from(self.settings().usage_retention_days) * DAY_SECONDS);
         let mut batches = Batches::default();
-        while batches.more(self.shared.store.prune_usage(minutes, hours, BATCH_ROWS).await?) {}
+        while batches.more(self.shared.store.prune_usage(minutes, hours, BATCH_ROWS, PRUNING).await?) {}
         Ok(batches.total)
     }
 
     async fn prune_requests(&self, now: Timestamp) -> Result<u64> {
         let until = Timestamp::from_millis(now.millis() - (IDEMPOTENCY_SECONDS * 1_000).cast_signed());
         let mut batches = Batches::default();
-        while batches.more(self.shared.store.prune_once(until, BATCH_ROWS).await?) {}
+        while batches.more(self.shared.store.prune_once(until, BATCH_ROWS, PRUNING).await?) {}
         Ok(batches.total)
     }
 
@@ -139,7 +141,8 @@ impl Authority {
             return Ok(0);
         }
         let before = seconds_before(now, u64::from(days) * DAY_SECONDS).start();
-        let compacted = self.shared.store.compact_journal(before).await?;
+        let permit = WritePermit::system(SystemTask::JournalCompaction);
+        let compacted = self.shared.store.compact_journal(before, permit).await?;
         // Only now: one that failed is tried again in a minute.
         self.shared.compacted_on.store(day, Ordering::Relaxed);
         Ok(compacted)
@@ -167,7 +170,7 @@ impl Authority {
         };
         let mut batches = Batches::default();
         loop {
-            let audit = Audit::new(entry.clone());
+            let audit = Audit::new(WritePermit::system(SystemTask::Purge), entry.clone());
             let purged = self.shared.store.purge_expired_keys(before, BATCH_ROWS, audit).await?;
             if !batches.more(purged.value) {
                 return Ok(batches.total);

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use claviger_core::Timestamp;
 use claviger_core::clock;
+use claviger_core::permit::{SystemTask, WritePermit};
 
 use crate::authority::Authority;
 use crate::error::Result;
@@ -152,7 +153,9 @@ impl Authority {
         // Also where nobody has asked for a while.
         let _now = self.now();
         match self.shared.time.latest() {
-            Some(latest) => Ok(self.shared.store.note_time(latest).await?),
+            Some(latest) => {
+                Ok(self.shared.store.note_time(latest, WritePermit::system(SystemTask::TimeKeeping)).await?)
+            }
             None => Ok(()),
         }
     }

@@ -1,5 +1,6 @@
 //! Verification in this process.
 
+use claviger_authority::index::View;
 use claviger_authority::{Authority, CallerCredential};
 use claviger_core::authority::Reference;
 use claviger_core::decide::{Context, Credential, Permit, Place, Refusal, Request, Target};
@@ -70,17 +71,24 @@ impl Embedded {
             },
             anonymous: false,
         };
-        Ok(self.answer(key, &request, question.explain))
+        self.0
+            .read(|view| self.answer(view, key, &request, question.explain))
+            .map_err(|error| Unverified::Unavailable { reason: error.to_string(), retry_after: None })
     }
 
-    fn answer(&self, key: Option<PresentedKey<'_>>, request: &Request<'_>, explain: bool) -> Verdict {
-        let view = self.0.index().view();
+    fn answer(
+        &self,
+        view: &View<'_>,
+        key: Option<PresentedKey<'_>>,
+        request: &Request<'_>,
+        explain: bool,
+    ) -> Verdict {
         let entry = match key.map(|key| self.0.identify(Some(key))) {
             Some(CallerCredential::Key(digest)) => view.key(&digest),
             _ => None,
         };
         let credential = entry.map_or(Credential::Unknown, Credential::Key);
-        let verdict = self.0.decide(&view, credential, request);
+        let verdict = self.0.decide(view, credential, request);
         let permit = verdict.outcome.as_ref().ok();
         let mut told = told(entry, &verdict.outcome);
         if let Some(entry) = entry {

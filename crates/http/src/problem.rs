@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use claviger_authority::Error;
+use claviger_authority::{Error, NotFresh};
 use claviger_core::decide::Refusal;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -68,6 +68,14 @@ impl Problem {
     pub fn insecure_transport() -> Self {
         let detail = "The key travelled over plain HTTP. Use HTTPS, and consider replacing the key.";
         Self::new(StatusCode::FORBIDDEN, "insecure_transport", detail)
+    }
+
+    /// This node may lack a change that was acknowledged, so it decides nothing: never a 401.
+    #[must_use]
+    pub fn not_fresh() -> Self {
+        let detail = "This server may lack a recent change, so it answers nothing about keys at the moment. Try again.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "not_fresh", detail)
+            .with(RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
     /// A method that an address does not take; whoever answers adds `Allow`.
@@ -164,6 +172,12 @@ impl From<CredentialError> for Problem {
     }
 }
 
+impl From<NotFresh> for Problem {
+    fn from(_: NotFresh) -> Self {
+        Self::not_fresh()
+    }
+}
+
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
@@ -183,6 +197,14 @@ impl From<Error> for Problem {
                 Self { change: change.map(|change| change.to_string()), ..problem }
                     .with(RETRY_AFTER, HeaderValue::from_static("5"))
             }
+            // The first never leaves the authority.
+            Error::Overtaken { .. } | Error::Contended => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "Others keep changing what this depends on. Nothing was changed; send the request again.",
+            )
+            .with(RETRY_AFTER, HeaderValue::from_static("1")),
+            Error::NotFresh => Self::not_fresh(),
             Error::Store(error) => {
                 tracing::error!(%error, "the store cannot answer");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", error.public())
@@ -340,7 +362,6 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "Rights changed",
         "Whoever began the import has lost rights since. Abandon it and begin anew.",
     ),
-    ("contended", "Contended", "Others keep changing the record at the same time; try again."),
     (
         "bad_request",
         "Bad request",
@@ -359,9 +380,14 @@ pub const CODES: &[(&str, &str, &str)] = &[
     ),
     ("request_timeout", "Request timed out", "The request was not sent completely in time."),
     (
+        "not_fresh",
+        "Not up to date",
+        "The server that answered cannot be sure that it knows every revocation, so it refuses to decide. Nothing is known about your key by this. Try again after the time in `Retry-After`; if it persists, the server's log and `/readyz` say what failed.",
+    ),
+    (
         "unavailable",
         "Unavailable",
-        "The store cannot answer at the moment. If you asked for a change, it was certainly not made. Nothing is known about your key by this; try again after the time in `Retry-After`.",
+        "The store cannot answer at the moment, or others keep changing what the request depends on. If you asked for a change, it was certainly not made. Nothing is known about your key by this; try again after the time in `Retry-After`.",
     ),
     (
         "outcome_unknown",

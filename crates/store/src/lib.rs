@@ -11,15 +11,17 @@
 mod commit;
 mod disk;
 mod error;
+mod health;
 mod offline;
 mod query;
 mod sqlite;
 mod state;
 mod store;
 
-pub use commit::{Audit, ChangeSink, Committed, LoadVisitor, Once, Random};
+pub use commit::{Audit, ChangeSink, Committed, LoadVisitor, NotApplied, Once, Random};
 pub use disk::{Disk, DiskFaults, DiskOperation};
 pub use error::{Conflict, StoreError};
+pub use health::{HealthGuard, Lost, WriterHealth};
 pub use offline::{Inspection, backup_file, check_private, inspect_file, journal_file};
 pub use query::{
     AccountFilter, Differences, HistoryFilter, KeyFilter, LastUsed, PAGE_ROWS_MAX, Page, ProjectFilter,

@@ -56,6 +56,10 @@ impl WriterState {
         self.lock().undecided = changes.into_iter().collect();
     }
 
+    pub(crate) fn has_undecided(&self) -> bool {
+        !self.lock().undecided.is_empty()
+    }
+
     pub(crate) fn is_undecided(&self, change: ChangeId) -> bool {
         self.lock().undecided.contains(&change)
     }

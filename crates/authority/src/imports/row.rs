@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{ImportOptions, ImportOutcome};
 use crate::authority::Authority;
-use crate::caller::Caller;
+use crate::decision::Deciding;
 use crate::error::Error;
 
 /// Bits that the text of a key has at least, by its length and its alphabet.
@@ -80,15 +80,15 @@ impl Authority {
     /// The record of a row, if the caller may import it.
     pub(super) fn imported(
         &self,
-        caller: &Caller,
+        deciding: &mut Deciding<'_>,
         options: ImportOptions,
         formats: &Formats,
-        row: ImportRow,
+        row: &ImportRow,
         now: Timestamp,
     ) -> Outcome<KeyRecord> {
         let digest = digest(&row.key, options, formats)?;
         let name = Name::parse(&row.name).map_err(|e| invalid("name", e))?;
-        let authority = authority(&row)?;
+        let authority = authority(row)?;
         let kind = authority.kind();
         let scopes = match &row.scopes {
             Some(words) => {
@@ -100,16 +100,19 @@ impl Authority {
                 )?
             }
         };
-        let restrictions = row.restrictions.checked().map_err(|e| invalid("restrictions", e))?;
-        let metadata = Metadata::new(row.metadata).map_err(|e| invalid("metadata", e))?;
+        let restrictions = row.restrictions.clone().checked().map_err(|e| invalid("restrictions", e))?;
+        let metadata = Metadata::new(row.metadata.clone()).map_err(|e| invalid("metadata", e))?;
         let preview = preview(row.preview.as_deref())?;
         let created_at = row.created_at.unwrap_or(now);
         if created_at > now || created_at.millis() < 0 {
             return Err(invalid("created_at", "it lies in the past"));
         }
         let rights = Rights { authority, scopes, expires_at: row.expires_at, restrictions };
-        let by = self.decide_key(caller, KeyAction::Create, None, &rights);
-        let by = by.and_then(|by| self.exists(&rights.authority).map(|()| by)).map_err(refused)?;
+        let created_by = deciding
+            .key(KeyAction::Create, None, &rights)
+            .and_then(|()| deciding.exists(KeyAction::Create.action(), &rights.authority))
+            .and_then(|()| Ok(deciding.permitted()?.actor))
+            .map_err(refused)?;
         // As old as the key, so that a listing shows it in its place.
         let id = KeyId::new(created_at, self.ports().bytes());
         Ok(KeyRecord {
@@ -119,7 +122,7 @@ impl Authority {
             name,
             format: None,
             created_at,
-            created_by: by.actor,
+            created_by,
             created_via: CreatedVia::Import,
             replaces: None,
             metadata,

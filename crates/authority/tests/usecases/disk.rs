@@ -42,13 +42,13 @@ async fn a_change_that_certainly_failed_and_one_that_may_have_happened_are_answe
     let made = made.unwrap().value.secret;
     assert_eq!(house.whoami(made.expose()).await, "ok", "looked up at once, and it had happened");
 
-    let before = house.authority.ready().await.unwrap();
+    let before = house.authority.ready().unwrap();
     disk.breaks(&[Committed, Commit]);
     // COMMIT takes place, its answer is lost, and the disk does not tell what became of it. The first Commit is
     // let through by breaking it only afterwards.
     let unknown = house.authority.create_key(&house.operator(), new.clone()).await;
     assert_eq!(code(unknown), "store", "COMMIT was not even reached");
-    assert_eq!(house.authority.ready().await.unwrap(), before);
+    assert_eq!(house.authority.ready().unwrap(), before);
     disk.breaks(&[]);
     house.authority.create_key(&house.operator(), new).await.unwrap();
 }

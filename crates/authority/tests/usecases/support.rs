@@ -109,6 +109,8 @@ pub(crate) fn code<T>(result: Result<T, Error>) -> &'static str {
         Err(Error::Invalid { field, .. }) => field,
         Err(Error::Stale { .. }) => "stale",
         Err(Error::OutcomeUnknown { .. }) => "outcome_unknown",
+        Err(Error::Overtaken { .. } | Error::Contended) => "contended",
+        Err(Error::NotFresh) => "not_fresh",
         Err(Error::Store(_)) => "store",
     }
 }

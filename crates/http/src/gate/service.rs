@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use claviger_authority::index::View;
 use claviger_core::decide::{self, Credential, Place, Refusal, Request as Asked};
 use claviger_core::key::PresentedKey;
 use claviger_core::quota::Metered;
@@ -114,7 +115,8 @@ impl Gate {
         if found.in_x_api_key {
             strip.push(X_API_KEY);
         }
-        let judged = self.judge(route, captures, (parts, key), client, id)?;
+        let view = |view: &View<'_>| self.judge(view, route, captures, (parts, key), client, id);
+        let judged = self.state.authority.read(view)??;
         Ok(Passed {
             identity: judged.identity,
             target,
@@ -129,6 +131,7 @@ impl Gate {
     /// The decision itself; it is counted, and recorded as the route says.
     fn judge(
         &self,
+        view: &View<'_>,
         route: &Route,
         captures: &super::pattern::Captures<'_, '_>,
         (parts, key): (&Parts, Option<PresentedKey<'_>>),
@@ -140,8 +143,7 @@ impl Gate {
         let identified = authority.identify(key);
         let origin = parts.headers.get(ORIGIN).and_then(|value| value.to_str().ok());
         let place = Place { address: Some(client.address), origin };
-        let view = authority.index().view();
-        let credential = identified.look_up(&view);
+        let credential = identified.look_up(view);
         let (method, target, state) = (&parts.method, matched.reference(), &self.state);
         let passage = Passage { state, route, method, target, credential, client, id };
         let action = route.action();
@@ -150,7 +152,7 @@ impl Gate {
             Meant::Impossible => {
                 let now = authority.now();
                 let accepted =
-                    decide::authenticate(&view, credential, place, now, &mut decide::Reasons::default());
+                    decide::authenticate(view, credential, place, now, &mut decide::Reasons::default());
                 let unnamed = matches!(credential, Credential::Anonymous) && !route.anonymous;
                 let refusal = if unnamed { Refusal::CredentialsRequired } else { Refusal::NotFound };
                 return Err(passage.refused(accepted.err().unwrap_or(refusal), ""));
@@ -158,7 +160,7 @@ impl Gate {
         };
         let asked =
             Asked { action, target: meant, context: route.context, place, anonymous: route.anonymous };
-        let permit = authority.decide(&view, credential, &asked).outcome.map_err(|refusal| {
+        let permit = authority.decide(view, credential, &asked).outcome.map_err(|refusal| {
             let action = action.map(|action| action.to_string()).unwrap_or_default();
             passage.refused(refusal, &action)
         })?;

@@ -135,7 +135,7 @@ impl TestApp {
 
     /// The store's latest change: what was denied has not moved it.
     pub async fn sequence(&self) -> u64 {
-        self.state.authority.ready().await.unwrap().0
+        self.state.authority.ready().unwrap().0
     }
 
     /// Sends a request from this machine, and looks at what every answer has to have.

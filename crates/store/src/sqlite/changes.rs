@@ -1,6 +1,7 @@
 //! The order of all changes.
 
 use claviger_core::change::{Change, ChangeId, ChangeItem, Sequence};
+use claviger_core::permit::RecordRef;
 use claviger_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -17,7 +18,7 @@ const FENCE: &str = "UPDATE change_head SET fence = fence + 1 WHERE one = 1";
 const TRY: &str = "UPDATE trials SET filler = ?1 WHERE one = 1";
 const NOTE_TIME: &str = "UPDATE change_head SET at = max(at, ?1) WHERE one = 1";
 const SET_TIME: &str = "UPDATE change_head SET at = ?1 WHERE one = 1";
-const INSERT: &str = "INSERT INTO changes (seq, id, what, at) VALUES (?1, ?2, ?3, ?4)";
+const INSERT: &str = "INSERT INTO changes (seq, id, what, took, at) VALUES (?1, ?2, ?3, ?4, ?5)";
 const LATEST: &str = "SELECT seq, id FROM changes ORDER BY seq DESC LIMIT 1";
 const FIND: &str = "SELECT seq FROM changes WHERE id = ?1";
 const ID_AT: &str = "SELECT id FROM changes WHERE seq = ?1";
@@ -100,16 +101,21 @@ pub(super) fn set_time(conn: &Connection, at: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// Writes the change row, which points to what was touched.
+/// Writes the change row, which points to what was touched and names the records that lost authority; none
+/// if that is not known.
 pub(super) fn insert(
     conn: &Connection,
     change: &Change,
     pointers: &[String],
+    took: Option<&[RecordRef]>,
     at: Option<Timestamp>,
 ) -> Result<()> {
-    let what = serde_json::to_string(pointers).map_err(StoreError::unavailable)?;
-    let at = at.map(Timestamp::millis);
-    conn.prepare_cached(INSERT)?.execute(params![change.sequence.0, change.id.0, what, at])?;
+    let list = |texts: &[String]| serde_json::to_string(texts).map_err(StoreError::unavailable);
+    let what = list(pointers)?;
+    let names = |took: &[RecordRef]| took.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let took = took.map(|took| list(&names(took))).transpose()?;
+    let values = params![change.sequence.0, change.id.0, what, took, at.map(Timestamp::millis)];
+    conn.prepare_cached(INSERT)?.execute(values)?;
     Ok(())
 }
 

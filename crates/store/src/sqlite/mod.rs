@@ -24,6 +24,7 @@ mod rooms;
 mod row;
 mod schema;
 pub(crate) mod settings;
+mod staleness;
 pub(crate) mod teams;
 #[cfg(test)]
 mod tests;
@@ -34,9 +35,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use claviger_core::change::Sequence;
+use claviger_core::permit::WritePermit;
 use claviger_core::time::Timestamp;
 use rusqlite::Connection;
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, oneshot, watch};
 
 pub(crate) use self::backup::backup;
 use self::journal::Journal;
@@ -47,12 +50,16 @@ use self::reader::ReadJob;
 use self::schema::Lock;
 pub(crate) use self::schema::check_private;
 pub(crate) use self::writer::Write;
-use self::writer::{ChangeName, Mutation, Plain, Trial, Upkeep, WriteJob};
+use self::writer::{ChangeName, Confirmation, Mutation, Plain, Trial, Upkeep, WriteJob};
 use crate::commit::{Audit, ChangeSink, Committed, Random};
 use crate::disk::Disk;
 use crate::error::StoreError;
+use crate::health::WriterHealth;
 use crate::state::WriterState;
 use crate::store::SqliteOptions;
+
+/// How long a reader waits for a change to be applied before it looks whether that can still happen.
+const APPLIED_WAIT: Duration = Duration::from_millis(50);
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -64,7 +71,10 @@ pub(crate) struct Sqlite {
     path: PathBuf,
     disk: Disk,
     state: WriterState,
+    health: WriterHealth,
     reads: Queue<ReadJob>,
+    /// The latest change that the sink knows of.
+    applied: watch::Receiver<Sequence>,
     writes: Queue<WriteJob>,
     /// What each reader drops at its end.
     readers: Mutex<Vec<oneshot::Receiver<()>>>,
@@ -84,9 +94,10 @@ impl Sqlite {
         // The writer comes first: it makes the file, migrates it and turns on the write-ahead log.
         let (writes, jobs) = Queue::new();
         let state = WriterState::default();
-        let (writer, lock) =
-            writer::start(options.disk.clone(), options.path.clone(), jobs, random, sink, state.clone())
-                .await?;
+        let health = WriterHealth::default();
+        let reports = writer::Reports { state: state.clone(), health: health.clone() };
+        let writer::Started { ended: writer, applied, lock } =
+            writer::start(options.disk.clone(), options.path.clone(), jobs, random, sink, reports).await?;
         let (reads, jobs) = Queue::new();
         let jobs = Arc::new(std::sync::Mutex::new(jobs));
         let mut readers = Vec::new();
@@ -97,7 +108,9 @@ impl Sqlite {
             path: options.path,
             disk: options.disk,
             state,
+            health,
             reads,
+            applied,
             writes,
             readers: Mutex::new(readers),
             writer: Mutex::new(vec![writer]),
@@ -113,11 +126,16 @@ impl Sqlite {
         &self.disk
     }
 
+    pub(crate) fn health(&self) -> &WriterHealth {
+        &self.health
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Runs an operation on one snapshot of the database.
+    /// Runs an operation on one snapshot of the database, and returns once the sink knows of every change that
+    /// was in it. So what is read here is never judged by rights that are older than it.
     pub(crate) async fn read<T, F>(&self, operation: F) -> Result<T>
     where
         T: Send + 'static,
@@ -125,7 +143,19 @@ impl Sqlite {
     {
         let (reply, answer) = oneshot::channel();
         self.reads.send(reader::job(operation, reply)).await?;
-        answer.await.map_err(|_| stopped())?
+        let (value, sequence) = answer.await.map_err(|_| stopped())??;
+        let mut applied = self.applied.clone();
+        while *applied.borrow() < sequence {
+            // A commit of which it is unknown whether it happened may be seen here, and would be waited for.
+            if self.state.has_undecided() {
+                return Err(StoreError::unavailable_because("it is unknown whether a change was committed"));
+            }
+            let known = applied.wait_for(|applied| *applied >= sequence);
+            if let Ok(Err(_)) = tokio::time::timeout(APPLIED_WAIT, known).await {
+                return Err(stopped());
+            }
+        }
+        Ok(value)
     }
 
     /// Runs a mutation: its change row, its history rows and what the operation writes stand or fall together.
@@ -146,13 +176,13 @@ impl Sqlite {
     }
 
     /// Runs a write that verification does not see: no change row.
-    pub(crate) async fn plain<T, F>(&self, operation: F) -> Result<T>
+    pub(crate) async fn plain<T, F>(&self, permit: WritePermit, operation: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.writes.send(Box::new(Plain::new(operation, reply))).await?;
+        self.writes.send(Box::new(Plain::new(operation, permit, reply))).await?;
         answer.await.map_err(|_| stopped().unknown(None))?
     }
 
@@ -160,6 +190,13 @@ impl Sqlite {
     pub(crate) async fn try_writing(&self) -> Result<()> {
         let (reply, answer) = oneshot::channel();
         self.writes.send(Box::new(Trial::new(reply))).await?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// Checks a permit in the order of the writes.
+    pub(crate) async fn confirm(&self, permit: WritePermit) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        self.writes.send(Box::new(Confirmation::new(permit, reply))).await?;
         answer.await.map_err(|_| stopped())?
     }
 
@@ -175,7 +212,9 @@ impl Sqlite {
     }
 
     /// Has the journal forget what came before an instant; see [`crate::Store::compact_journal`].
-    pub(crate) async fn compact_journal(&self, before: Timestamp) -> Result<u64> {
+    pub(crate) async fn compact_journal(&self, before: Timestamp, permit: WritePermit) -> Result<u64> {
+        // A task of Claviger's own needs no check; one that was decided is checked once, before it begins.
+        self.confirm(permit).await?;
         let extent = self.upkeep(|journal| Ok(journal.extent())).await?;
         let (disk, journal) = (self.disk.clone(), journal::path_of(&self.path));
         let copy = tokio::task::spawn_blocking(move || journal::Copy::make(&disk, &journal, extent, before));
@@ -188,6 +227,8 @@ impl Sqlite {
 
     /// Ends the readers, then the writer, which checkpoints when nobody reads any more.
     pub(crate) async fn close(&self) -> Result<()> {
+        // First of all: once the lock is gone, another process may change what the index is taken for.
+        self.health.close();
         self.reads.close();
         wait_for(&self.readers).await?;
         self.writes.close();

@@ -109,7 +109,7 @@ fn bring_up(
     }
     let disabled = if vouched || trust { 0 } else { transaction.execute(DISABLE, params![])? as u64 };
     let change = Change { sequence, id, items: Vec::new() };
-    changes::insert(&transaction, &change, &[], audit.at())?;
+    changes::insert(&transaction, &change, &[], None, audit.at())?;
     let head = changes::read_head(&transaction)?;
     let at = audit.at().filter(|at| clock::is_plausible(head.at, *at));
     changes::advance(&transaction, sequence, head.turn + 1, at)?;

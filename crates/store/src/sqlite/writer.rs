@@ -8,17 +8,20 @@ use std::time::Duration;
 
 use claviger_core::change::{Change, ChangeId, ChangeItem, Sequence};
 use claviger_core::clock;
+use claviger_core::permit::{RecordRef, WritePermit};
 use claviger_core::time::Timestamp;
 use rusqlite::{Connection, params};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::journal::Journal;
 use super::rooms::Rooms;
 use super::schema::Lock;
+use super::staleness::Losses;
 use super::{Result, changes, history, once, pointer, schema};
-use crate::commit::{Audit, ChangeSink, Committed, Random};
+use crate::commit::{Audit, ChangeSink, Committed, NotApplied, Random};
 use crate::disk::{Disk, DiskOperation, InPlace};
 use crate::error::StoreError;
+use crate::health::WriterHealth;
 use crate::state::{Obstacle, WriterState};
 
 /// Operations of one group at most: the first of them waits for the last.
@@ -53,18 +56,22 @@ pub(crate) struct Write<'c> {
     row: Option<Vec<String>>,
     /// Whether something existed before, so that something may be taken away.
     urgent: bool,
+    /// The records that authority was taken away from.
+    took: Vec<RecordRef>,
     unchanged: bool,
 }
 
 impl<'c> Write<'c> {
     /// Writes through this connection.
     pub(super) fn on(conn: &'c Connection, rooms: &'c mut Rooms) -> Self {
-        Self { conn, rooms, items: Vec::new(), row: None, urgent: false, unchanged: false }
+        Self { conn, rooms, items: Vec::new(), row: None, urgent: false, took: Vec::new(), unchanged: false }
     }
 
-    /// Adds to the change something that is as told from now on.
-    pub(super) fn touch(&mut self, item: ChangeItem) {
+    /// Adds to the change something that existed before, and names the record if authority was taken away
+    /// from it.
+    pub(super) fn touch(&mut self, item: ChangeItem, took: Option<RecordRef>) {
         self.items.push(item);
+        self.took.extend(took);
         self.urgent = true;
     }
 
@@ -89,6 +96,7 @@ impl<'c> Write<'c> {
 pub(super) struct Desk {
     random: Random,
     rooms: Rooms,
+    losses: Losses,
     /// The latest change, those of the group under way included.
     latest: Sequence,
     /// The latest time that was acted on, by the group under way included.
@@ -97,6 +105,7 @@ pub(super) struct Desk {
     turn: u64,
     files: Option<Files>,
     state: WriterState,
+    health: WriterHealth,
     /// A transaction of which it is unknown whether it was committed.
     undecided: Option<Undecided>,
 }
@@ -117,9 +126,20 @@ struct Undecided {
 }
 
 impl Desk {
-    pub(super) fn new(random: Random, turn: u64, files: Option<Files>, state: WriterState) -> Self {
-        let (rooms, latest, at, undecided) = (Rooms::default(), Sequence(0), None, None);
-        Self { random, rooms, latest, at, turn, files, state, undecided }
+    pub(super) fn new(random: Random, turn: u64, files: Option<Files>, reports: Reports) -> Self {
+        let Reports { state, health } = reports;
+        Self {
+            random,
+            rooms: Rooms::default(),
+            losses: Losses::default(),
+            latest: Sequence(0),
+            at: None,
+            turn,
+            files,
+            state,
+            health,
+            undecided: None,
+        }
     }
 
     pub(super) fn journal(&mut self) -> Option<&mut Journal> {
@@ -226,6 +246,8 @@ impl<T, F: FnOnce(&mut Write<'_>) -> Result<T>> Mutation<T, F> {
 
     fn mutate(&mut self, conn: &Connection, desk: &mut Desk) -> Result<(Committed<T>, Option<Made>)> {
         let operation = self.operation.take().ok_or_else(super::stopped)?;
+        // First of all: who lost its rights meanwhile is not even told that this is a repeat.
+        desk.losses.check(self.audit.permit())?;
         // Before anything else could be in the way: a repeat is told that it is one.
         if let Some(once) = self.audit.request() {
             once::check(conn, once)?;
@@ -234,7 +256,7 @@ impl<T, F: FnOnce(&mut Write<'_>) -> Result<T>> Mutation<T, F> {
         let sequence = Sequence(desk.latest.0 + 1);
         let mut write = Write::on(conn, &mut desk.rooms);
         let value = operation(&mut write)?;
-        let Write { items, row, urgent, unchanged, .. } = write;
+        let Write { items, row, urgent, took, unchanged, .. } = write;
         if unchanged {
             let (sequence, id) = changes::head(conn)?;
             return Ok((Committed { sequence, id, value }, None));
@@ -245,13 +267,14 @@ impl<T, F: FnOnce(&mut Write<'_>) -> Result<T>> Mutation<T, F> {
         let change = Change { sequence, id, items };
         let row = row.unwrap_or_else(|| change.items.iter().map(pointer::text).collect());
         let at = self.audit.at();
-        changes::insert(conn, &change, &row, at)?;
+        changes::insert(conn, &change, &row, Some(&took), at)?;
         if let Some(once) = self.audit.request() {
             once::remember(conn, once)?;
         }
         history::append(conn, self.audit.entries())?;
         let _first = self.name.set(id);
         desk.latest = sequence;
+        desk.losses.note(sequence, took);
         // A clock that is implausibly far ahead is not remembered.
         if let Some(at) = at.filter(|at| clock::is_plausible(desk.at, *at)) {
             desk.at = desk.at.max(Some(at));
@@ -287,12 +310,13 @@ impl<T: Send, F: FnOnce(&mut Write<'_>) -> Result<T> + Send> Job for Mutation<T,
 /// An operation without a change row.
 pub(super) struct Plain<T, F> {
     operation: Option<F>,
+    permit: WritePermit,
     waiter: Waiter<T>,
 }
 
 impl<T, F: FnOnce(&Connection) -> Result<T>> Plain<T, F> {
-    pub(super) fn new(operation: F, reply: oneshot::Sender<Result<T>>) -> Self {
-        Self { operation: Some(operation), waiter: Waiter::new(reply) }
+    pub(super) fn new(operation: F, permit: WritePermit, reply: oneshot::Sender<Result<T>>) -> Self {
+        Self { operation: Some(operation), permit, waiter: Waiter::new(reply) }
     }
 }
 
@@ -304,13 +328,41 @@ impl<T: Send, F: FnOnce(&Connection) -> Result<T> + Send> Job for Plain<T, F> {
     fn run(&mut self, conn: &Connection, desk: &mut Desk) -> Outcome {
         // It may have staged keys, which count like others.
         desk.rooms.forget_all();
-        let result = match self.operation.take() {
+        let result = desk.losses.check(&self.permit).and_then(|()| match self.operation.take() {
             Some(operation) => operation(conn),
             None => Err(super::stopped()),
-        };
+        });
         let outcome = if result.is_ok() { Outcome::Keep(None) } else { Outcome::Undo };
         self.waiter.result = Some(result);
         outcome
+    }
+
+    fn answer(self: Box<Self>, end: End<'_>) {
+        self.waiter.answer(end, None);
+    }
+}
+
+/// The check of a permit where there is nothing to write.
+pub(super) struct Confirmation {
+    permit: WritePermit,
+    waiter: Waiter<()>,
+}
+
+impl Confirmation {
+    pub(super) fn new(permit: WritePermit, reply: oneshot::Sender<Result<()>>) -> Self {
+        Self { permit, waiter: Waiter::new(reply) }
+    }
+}
+
+impl Job for Confirmation {
+    fn is_change(&self) -> bool {
+        false
+    }
+
+    fn run(&mut self, _conn: &Connection, desk: &mut Desk) -> Outcome {
+        self.waiter.result = Some(desk.losses.check(&self.permit));
+        // There is nothing to keep, and so nothing to wait for the disk for.
+        Outcome::Undo
     }
 
     fn answer(self: Box<Self>, end: End<'_>) {
@@ -388,21 +440,28 @@ pub(super) async fn start(
     path: PathBuf,
     mut jobs: mpsc::Receiver<WriteJob>,
     random: Random,
-    mut sink: Box<dyn ChangeSink>,
-    state: WriterState,
-) -> Result<(oneshot::Receiver<()>, Lock)> {
+    sink: Box<dyn ChangeSink>,
+    reports: Reports,
+) -> Result<Started> {
     let (ready, opened) = oneshot::channel();
     let (done, ended) = oneshot::channel();
+    let (sender, applied) = watch::channel(Sequence(0));
     let body = move || {
+        let health = reports.health.clone();
+        let _guard = health.guard("writing");
         match open(&disk, &path) {
-            Ok(Opened { conn, lock, files, turn }) => {
-                let mut desk = Desk::new(random, turn, Some(files), state);
+            Ok(Opened { conn, lock, files, head }) => {
+                let mut desk = Desk::new(random, head.turn, Some(files), reports);
+                sender.send_replace(head.sequence);
+                let mut sink = Applied { sink, latest: Some(sender) };
                 let _gone = ready.send(Ok(lock.clone()));
                 let mut before = 0;
                 while let Some(group) = next_group(&mut jobs, before) {
                     before = group.len();
-                    commit_group(&conn, &mut desk, &mut *sink, group);
+                    commit_group(&conn, &mut desk, &mut sink, group);
                 }
+                // Another process may change what the index is taken for, as soon as the lock is gone.
+                health.close();
                 schema::close_writer(conn);
                 // Only now may another process open it, unless there is more in this one that reads it.
                 drop(lock);
@@ -416,7 +475,22 @@ pub(super) async fn start(
         .spawn(body)
         .map_err(StoreError::unavailable)?;
     let lock = opened.await.map_err(|_| super::stopped())??;
-    Ok((ended, lock))
+    Ok(Started { ended, applied, lock })
+}
+
+/// Where the writer says how it is.
+pub(super) struct Reports {
+    pub(super) state: WriterState,
+    pub(super) health: WriterHealth,
+}
+
+/// A writer that runs.
+pub(super) struct Started {
+    /// It drops the other end when it is done.
+    pub(super) ended: oneshot::Receiver<()>,
+    /// The latest change that the sink knows of.
+    pub(super) applied: watch::Receiver<Sequence>,
+    pub(super) lock: Lock,
 }
 
 /// What the writer begins with.
@@ -424,16 +498,34 @@ struct Opened {
     conn: Connection,
     lock: Lock,
     files: Files,
-    turn: u64,
+    head: changes::Head,
 }
 
 fn open(disk: &Disk, path: &Path) -> Result<Opened> {
     let (conn, lock) = schema::open_writer(disk, path)?;
     let journal = Journal::open(disk, path, &conn)?;
     let in_place = schema::in_place(path, &lock)?;
-    let turn = changes::read_head(&conn)?.turn;
+    let head = changes::read_head(&conn)?;
     let files = Files { disk: disk.clone(), path: path.to_owned(), journal, in_place };
-    Ok(Opened { conn, lock, files, turn })
+    Ok(Opened { conn, lock, files, head })
+}
+
+/// Passes changes on, and says up to which one that was done. The sender goes with the writer and with the first
+/// change that could not be passed on, so nobody waits for what will never come.
+struct Applied {
+    sink: Box<dyn ChangeSink>,
+    latest: Option<watch::Sender<Sequence>>,
+}
+
+impl ChangeSink for Applied {
+    fn apply(&mut self, change: &Change) -> std::result::Result<(), NotApplied> {
+        let applied = self.sink.apply(change);
+        match &self.latest {
+            Some(latest) if applied.is_ok() => drop(latest.send_replace(change.sequence)),
+            Some(_) | None => self.latest = None,
+        }
+        applied
+    }
 }
 
 /// Waits for a job and takes what else is queued; none once the queue is closed and empty. Where the group before
@@ -454,42 +546,71 @@ fn next_group(jobs: &mut mpsc::Receiver<WriteJob>, before: usize) -> Option<Vec<
     Some(group)
 }
 
-fn commit_group(conn: &Connection, desk: &mut Desk, sink: &mut dyn ChangeSink, group: Vec<WriteJob>) {
+fn commit_group(conn: &Connection, desk: &mut Desk, sink: &mut dyn ChangeSink, mut group: Vec<WriteJob>) {
+    let health = desk.health.clone();
+    // It is dropped before the group is, so nobody gets an answer before the node is known to be out of step.
+    let _guard = health.guard("committing");
+    match carry_out(conn, desk, sink, &mut group) {
+        Ended::Committed => answer(group, End::Committed),
+        Ended::Failed(error) => answer(group, End::Failed(&error)),
+        Ended::Unknown(error) => answer(group, End::Unknown(&error)),
+    }
+}
+
+/// How a group ended.
+enum Ended {
+    Committed,
+    Failed(StoreError),
+    Unknown(StoreError),
+}
+
+fn carry_out(
+    conn: &Connection,
+    desk: &mut Desk,
+    sink: &mut dyn ChangeSink,
+    group: &mut Vec<WriteJob>,
+) -> Ended {
     // What is refused here was not begun.
     if let Err(error) = prepare(conn, desk, sink) {
         desk.state.fails(obstacle(DATABASE, &error));
-        return answer(group, End::Failed(&error));
+        return Ended::Failed(error);
     }
-    let mut group = group;
     if let Some(Err(error)) = desk.journal().map(|journal| journal.recover(conn)) {
         desk.state.fails(obstacle(JOURNAL, &error));
-        let (refused, others) = group.into_iter().partition(|job| job.is_change());
+        let (refused, others) = std::mem::take(group).into_iter().partition(|job| job.is_change());
         answer(refused, End::Failed(&error));
-        group = others;
+        *group = others;
     }
-    match run_group(conn, desk, &mut group) {
-        Ok(changes) => committed(desk, sink, &changes, group),
+    let (changes, error) = match run_group(conn, desk, group) {
+        Ok(changes) => {
+            desk.losses.commit(desk.latest);
+            take_note(desk, sink, &changes);
+            return Ended::Committed;
+        }
         Err(Failure::Certain(error)) => {
             // It may have been undone already, by the very failure; then this fails and nothing is lost.
             let _undone = conn.execute_batch(ROLLBACK);
             desk.state.fails(obstacle(DATABASE, &error));
-            answer(group, End::Failed(&error));
+            return Ended::Failed(error);
         }
-        Err(Failure::AtCommit(changes, error)) => {
-            let undecided = Undecided { turn: desk.turn, changes };
-            match decide(conn, desk, &undecided) {
-                Ok(true) => committed(desk, sink, &undecided.changes, group),
-                Ok(false) => {
-                    desk.state.fails(obstacle(DATABASE, &error));
-                    answer(group, End::Failed(&error));
-                }
-                Err(_) => {
-                    desk.state.fails(obstacle(DATABASE, &error));
-                    desk.state.set_undecided(undecided.changes.iter().map(|made| made.change.id));
-                    desk.undecided = Some(undecided);
-                    answer(group, End::Unknown(&error));
-                }
-            }
+        Err(Failure::AtCommit(changes, error)) => (changes, error),
+    };
+    let undecided = Undecided { turn: desk.turn, changes };
+    match decide(conn, desk, &undecided) {
+        Ok(true) => {
+            desk.losses.commit(desk.latest);
+            take_note(desk, sink, &undecided.changes);
+            Ended::Committed
+        }
+        Ok(false) => {
+            desk.state.fails(obstacle(DATABASE, &error));
+            Ended::Failed(error)
+        }
+        Err(_) => {
+            desk.state.fails(obstacle(DATABASE, &error));
+            desk.state.set_undecided(undecided.changes.iter().map(|made| made.change.id));
+            desk.undecided = Some(undecided);
+            Ended::Unknown(error)
         }
     }
 }
@@ -546,17 +667,13 @@ fn decide(conn: &Connection, desk: &Desk, undecided: &Undecided) -> Result<bool>
     fenced
 }
 
-/// Ends a group that was committed.
-fn committed(desk: &mut Desk, sink: &mut dyn ChangeSink, changes: &[Made], group: Vec<WriteJob>) {
-    take_note(desk, sink, changes);
-    answer(group, End::Committed);
-}
-
 /// Puts changes in force that were committed, and notes them in the journal. They stay in force if it cannot be
 /// written; then no further ones are begun until it has caught up.
 fn take_note(desk: &mut Desk, sink: &mut dyn ChangeSink, changes: &[Made]) {
     for made in changes {
-        sink.apply(&made.change);
+        if let Err(error) = sink.apply(&made.change) {
+            desk.health.fail(error.to_string());
+        }
     }
     desk.state.works(DATABASE);
     match desk.journal().map_or(Ok(()), |journal| note(journal, changes)) {
@@ -595,6 +712,7 @@ fn run_group(
     execute(conn, BEGIN)?;
     let before = changes::read_head(conn)?;
     (desk.latest, desk.at) = (before.sequence, before.at);
+    desk.losses.begin(before.sequence);
     let mut changes = Vec::with_capacity(group.len());
     let mut writes = false;
     for job in group {
@@ -640,11 +758,14 @@ mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
 
+    const PERMIT: WritePermit = WritePermit::system(claviger_core::permit::SystemTask::FirstStart);
+
     struct Seen(Arc<Mutex<Vec<u64>>>);
 
     impl ChangeSink for Seen {
-        fn apply(&mut self, change: &Change) {
+        fn apply(&mut self, change: &Change) -> std::result::Result<(), NotApplied> {
             self.0.lock().unwrap().push(change.sequence.0);
+            Ok(())
         }
     }
 
@@ -666,7 +787,8 @@ mod tests {
         };
         let (reply, answer) = oneshot::channel();
         let name = ChangeName::default();
-        (Box::new(Mutation::new(|_: &mut Write<'_>| Ok(()), Audit::new(entry), name, reply)), answer)
+        let audit = Audit::new(PERMIT, entry);
+        (Box::new(Mutation::new(|_: &mut Write<'_>| Ok(()), audit, name, reply)), answer)
     }
 
     fn plain(sql: &'static str, succeeds: bool) -> (WriteJob, Answer<()>) {
@@ -675,7 +797,7 @@ mod tests {
             conn.execute_batch(sql)?;
             if succeeds { Ok(()) } else { Err(StoreError::NotFound) }
         };
-        (Box::new(Plain::new(operation, reply)), answer)
+        (Box::new(Plain::new(operation, PERMIT, reply)), answer)
     }
 
     /// Runs a group of a mutation, an operation and another mutation; whether each succeeded, and what the
@@ -691,7 +813,12 @@ mod tests {
             count += 1;
             buffer.fill(count);
         };
-        let mut desk = Desk::new(Box::new(fill), 0, None, WriterState::default());
+        let mut desk = Desk::new(
+            Box::new(fill),
+            0,
+            None,
+            Reports { state: WriterState::default(), health: WriterHealth::default() },
+        );
         let (first, mut first_answer) = mutation();
         let (middle, mut middle_answer) = plain(sql, succeeds);
         let (last, mut last_answer) = mutation();
