@@ -76,6 +76,8 @@ pub enum ImportOutcome {
     Duplicate,
     /// It cannot be: which field, and why.
     Invalid(String),
+    /// Nothing is wrong with it but that nobody has stated that the keys behind digests are strong.
+    Unvouched,
     /// The caller may not import it.
     Refused {
         /// The stable code of the refusal.
@@ -93,11 +95,14 @@ impl ImportOutcome {
             Self::Imported(_) => "imported",
             Self::WouldImport => "would_import",
             Self::Duplicate => "duplicate",
-            Self::Invalid(_) => "invalid",
+            Self::Invalid(_) | Self::Unvouched => "invalid",
             Self::Refused { .. } => "refused",
         }
     }
 }
+
+/// A row, or why it could not be read.
+pub type ReadRow = std::result::Result<ImportRow, String>;
 
 /// How far an import is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -233,6 +238,19 @@ impl Authority {
         import: ImportId,
         rows: Vec<ImportRow>,
     ) -> Result<Vec<ImportOutcome>> {
+        self.stage_read_rows(caller, import, rows.into_iter().map(Ok).collect()).await
+    }
+
+    /// Stages rows of which some could not even be read: why not is the outcome of such a row.
+    ///
+    /// # Errors
+    /// As [`Authority::stage_rows`].
+    pub async fn stage_read_rows(
+        &self,
+        caller: &Caller,
+        import: ImportId,
+        rows: Vec<ReadRow>,
+    ) -> Result<Vec<ImportOutcome>> {
         self.with_import(caller, import, |_| ())?;
         if rows.len() > IMPORT_ROWS_MAX {
             return Err(Error::invalid("rows", format_args!("hand in at most {IMPORT_ROWS_MAX} at once")));
@@ -245,7 +263,7 @@ impl Authority {
         &self,
         caller: &Caller,
         import: ImportId,
-        rows: &[ImportRow],
+        rows: &[ReadRow],
     ) -> Result<Vec<ImportOutcome>> {
         let _turn = self.turn(caller, import).await?;
         let mut outcomes = Vec::with_capacity(rows.len());
@@ -261,7 +279,7 @@ impl Authority {
         &self,
         mut deciding: Deciding<'_>,
         import: ImportId,
-        rows: &[ImportRow],
+        rows: &[ReadRow],
     ) -> Result<Vec<ImportOutcome>> {
         let caller = deciding.caller();
         let (options, operator) =
@@ -271,7 +289,8 @@ impl Authority {
         let mut outcomes = Vec::with_capacity(rows.len());
         let mut records = Vec::new();
         for row in rows {
-            match self.imported(&mut deciding, options, &formats, row, now) {
+            let row = row.as_ref().map_err(|why| ImportOutcome::Invalid(why.clone()));
+            match row.and_then(|row| self.imported(&mut deciding, options, &formats, row, now)) {
                 Ok(record) => {
                     records.push((outcomes.len(), record));
                     outcomes.push(ImportOutcome::WouldImport);
@@ -514,7 +533,7 @@ impl Session {
             *match outcome {
                 ImportOutcome::Imported(_) | ImportOutcome::WouldImport => &mut self.progress.staged,
                 ImportOutcome::Duplicate => &mut self.progress.duplicate,
-                ImportOutcome::Invalid(_) => &mut self.progress.invalid,
+                ImportOutcome::Invalid(_) | ImportOutcome::Unvouched => &mut self.progress.invalid,
                 ImportOutcome::Refused { .. } => &mut self.progress.refused,
             } += 1;
         }

@@ -2,6 +2,7 @@
 
 use claviger_authority::index::View;
 use claviger_authority::{Authority, CallerCredential};
+use claviger_core::address;
 use claviger_core::authority::Reference;
 use claviger_core::decide::{Context, Credential, Permit, Place, Refusal, Request, Target};
 use claviger_core::key::{KeyView, PresentedKey};
@@ -60,7 +61,7 @@ impl Embedded {
         if version.is_some() && !matches!(target, Target::Resource(..)) {
             return Err(wrong("version", &"only a resource has versions: name one as the `target`"));
         }
-        let address = question.ip.as_deref().map(str::parse).transpose();
+        let address = question.ip.as_deref().map(address::parse).transpose();
         let request = Request {
             action: action.map_err(|error| wrong("action", &error))?,
             target,

@@ -9,6 +9,7 @@
 //!
 //! Start with [`decide`], which says who may do what, and [`key`], which says what a key is.
 
+pub mod address;
 pub mod authority;
 pub mod change;
 pub mod clock;

@@ -368,6 +368,36 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "The request is not one that can be passed on safely: the detail says why.",
     ),
     (
+        "ambiguous_path",
+        "Ambiguous path",
+        "The path could be read in two ways, and an application might serve something else than what was decided on. Send it in its plain form; a route with `paths = \"any\"` takes paths as they are.",
+    ),
+    (
+        "body_not_allowed",
+        "Body not allowed",
+        "A GET or HEAD carries a body. Send it without one; a route with `get_body = true` takes one.",
+    ),
+    (
+        "no_upstream",
+        "No upstream",
+        "The route is for forward-auth alone: another proxy asks about its requests and passes them on. Send the request there.",
+    ),
+    (
+        "proxy_not_trusted",
+        "Proxy not trusted",
+        "A proxy asks about a request, but its address is not in `trusted_proxies`. Add it to the configuration.",
+    ),
+    (
+        "proxy_headers_missing",
+        "Proxy headers missing",
+        "A proxy asks about a request and does not name it. The detail says which headers it has to send; docs/GATEWAY.md shows the configuration.",
+    ),
+    (
+        "ambiguous_proxy_headers",
+        "Ambiguous proxy headers",
+        "A header that the proxy in front sets is there twice, or in a second spelling that an application could take for it. Send no header of that name.",
+    ),
+    (
         "upstream_unreachable",
         "Upstream unreachable",
         "The application behind the gateway could not be reached.",

@@ -52,14 +52,14 @@ impl SqliteOptions {
 }
 
 /// What a restoration came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
     /// Changes of the journal that were applied to the backup.
     pub applied: u64,
     /// Whether the journal knows everything that happened since the backup was made.
     pub vouched: bool,
     /// Keys that were disabled, since nobody knows whether they were revoked.
-    pub disabled: u64,
+    pub disabled: Vec<claviger_core::KeyId>,
 }
 
 /// The store. Clones are the same store.

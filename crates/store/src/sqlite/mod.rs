@@ -44,7 +44,7 @@ use tokio::sync::{Mutex, oneshot, watch};
 pub(crate) use self::backup::backup;
 use self::journal::Journal;
 pub use self::offline::Inspection;
-pub(crate) use self::offline::{backup_file, inspect, reset_time};
+pub(crate) use self::offline::{backup_file, inspect, key_status, reset_time};
 use self::queue::Queue;
 use self::reader::ReadJob;
 use self::schema::Lock;

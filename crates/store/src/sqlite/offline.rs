@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use claviger_core::key::Digest;
+use claviger_core::lifecycle::Status;
 use claviger_core::time::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Result, backup, changes, history, schema};
 use crate::commit::Audit;
@@ -48,6 +50,16 @@ pub(crate) fn inspect(path: &Path) -> Result<Inspection> {
         keys,
         latest_time,
     })
+}
+
+const STATUS_OF: &str = "SELECT status FROM keys WHERE digest_head = ?1 AND digest_tail = ?2";
+
+/// The status of the key with this digest.
+pub(crate) fn key_status(path: &Path, digest: &Digest) -> Result<Option<Status>> {
+    let (head, tail) = digest.as_bytes().split_at(16);
+    let conn = open(path)?;
+    let word: Option<String> = conn.query_row(STATUS_OF, params![head, tail], |row| row.get(0)).optional()?;
+    Ok(word.map(|word| if word == Status::Active.as_str() { Status::Active } else { Status::Disabled }))
 }
 
 /// Copies a database that may be served by another process.

@@ -4,12 +4,14 @@ use std::fs::{self, File};
 use std::io::{Read, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use claviger_core::KeyId;
 use claviger_core::change::{Change, ChangeId, Sequence};
 use claviger_core::clock;
 use rusqlite::{Connection, params};
 
 use super::journal::{self, Journal, Line};
 use super::rooms::Rooms;
+use super::row::Cells;
 use super::schema::with_suffix;
 use super::{Result, Write, changes, history, schema, settings};
 use crate::commit::{Audit, Random};
@@ -19,7 +21,8 @@ use crate::store::Restored;
 
 const FORGET: &str = "DELETE FROM changes";
 const CONTINUE: &str = "UPDATE change_head SET seq = ?1, oldest = ?1 WHERE one = 1";
-const DISABLE: &str = "UPDATE keys SET status = 'disabled', revision = revision + 1 WHERE status = 'active'";
+const DISABLE: &str =
+    "UPDATE keys SET status = 'disabled', revision = revision + 1 WHERE status = 'active' RETURNING id";
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[FORGET, CONTINUE, DISABLE];
 
@@ -107,7 +110,7 @@ fn bring_up(
     for line in &since.lines {
         vouched &= line.apply(&mut write)?.is_some();
     }
-    let disabled = if vouched || trust { 0 } else { transaction.execute(DISABLE, params![])? as u64 };
+    let disabled = if vouched || trust { Vec::new() } else { disable(&transaction)? };
     let change = Change { sequence, id, items: Vec::new() };
     changes::insert(&transaction, &change, &[], None, audit.at())?;
     let head = changes::read_head(&transaction)?;
@@ -126,6 +129,17 @@ fn bring_up(
     let line = if vouched { Line::empty(&change) } else { Line::unknown(sequence, id) };
     let line = line.made_at(audit.at());
     Ok((Restored { applied: since.lines.len() as u64, vouched, disabled }, line))
+}
+
+/// Disables every active key, and names them.
+fn disable(conn: &Connection) -> Result<Vec<KeyId>> {
+    let mut statement = conn.prepare(DISABLE)?;
+    let mut rows = statement.query(params![])?;
+    let mut ids = Vec::new();
+    while let Some(row) = rows.next()? {
+        ids.push(Cells { table: "keys", row }.id(0)?);
+    }
+    Ok(ids)
 }
 
 /// Keeps what is replaced under a second name that nothing has yet, and takes away its log, which would be replayed
