@@ -148,12 +148,11 @@ pub(crate) fn since(conn: &Connection, after: Sequence, limit: u32) -> Result<Op
     Ok(changes.map(|changes| changes.into_iter().map(|(change, _)| change).collect()))
 }
 
-/// The same, each with the time at which it was made.
-pub(super) fn dated_since(
-    conn: &Connection,
-    after: Sequence,
-    limit: u32,
-) -> Result<Option<Vec<(Change, Option<Timestamp>)>>> {
+/// A change with the time at which it was made.
+type Dated = (Change, Option<Timestamp>);
+
+/// The same, each with its time.
+pub(super) fn dated_since(conn: &Connection, after: Sequence, limit: u32) -> Result<Option<Vec<Dated>>> {
     let Head { sequence: latest, oldest, .. } = read_head(conn)?;
     if after > latest || after.0 + 1 < oldest.0 {
         return Ok(None);

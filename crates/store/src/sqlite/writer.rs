@@ -13,6 +13,7 @@ use claviger_core::time::Timestamp;
 use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::error::is_unwritten;
 use super::journal::Journal;
 use super::rooms::Rooms;
 use super::schema::Lock;
@@ -153,8 +154,8 @@ impl Desk {
 
     /// Everything is still where it was when it was opened.
     fn check_in_place(&self) -> Result<()> {
-        let files = self.files.iter().flat_map(|files| &files.in_place);
-        files.map(InPlace::check).collect::<std::io::Result<()>>().map_err(StoreError::unavailable)
+        let mut files = self.files.iter().flat_map(|files| &files.in_place);
+        files.try_for_each(InPlace::check).map_err(StoreError::unavailable)
     }
 }
 
@@ -741,7 +742,11 @@ fn run_group(
     }
     desk.before(DiskOperation::Commit)?;
     let done = execute(conn, COMMIT).and_then(|()| desk.before(DiskOperation::Committed));
-    done.map_err(|error| Failure::AtCommit(std::mem::take(&mut changes), error))?;
+    match done {
+        Ok(()) => {}
+        Err(error) if is_unwritten(&error) => return Err(Failure::Certain(error)),
+        Err(error) => return Err(Failure::AtCommit(changes, error)),
+    }
     Ok(changes)
 }
 
