@@ -253,7 +253,7 @@ async fn a_restoration_keeps_owner_and_mode_of_the_files() {
     let (fresh, backup) = revoked_since().await;
     fresh.store.close().await.unwrap();
     let files = [fresh.path(), journal(&fresh), beside(&fresh.path(), ".lock")];
-    let is_root = std::fs::metadata(&fresh.path()).unwrap().uid() == 0;
+    let is_root = std::fs::metadata(fresh.path()).unwrap().uid() == 0;
     std::fs::set_permissions(fresh.path(), std::fs::Permissions::from_mode(0o640)).unwrap();
     let owner = if is_root { 65_534 } else { std::fs::metadata(fresh.path()).unwrap().uid() };
     if is_root {
