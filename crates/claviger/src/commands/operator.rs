@@ -71,7 +71,7 @@ impl ResetClock {
         }
         match before {
             Some(before) => {
-                eprintln!("The latest time was {before} UTC. From now on it is that of the clock.")
+                eprintln!("The latest time was {before} UTC. From now on it is that of the clock.");
             }
             None => eprintln!("Nothing was changed here yet; the clock is taken for right."),
         }
