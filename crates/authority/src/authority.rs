@@ -26,7 +26,9 @@ use crate::locks::Locks;
 use crate::notes::Notes;
 use crate::password::Passwords;
 use crate::ports::Ports;
+use crate::readiness::Trials;
 use crate::settings::{InForce, Settings};
+use crate::time::NodeTime;
 use crate::usage::Usage;
 
 /// How long closing waits for requests whose clients have gone. Their connections were given longer.
@@ -44,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) index: Arc<Index>,
     pub(crate) health: WriterHealth,
     pub(crate) ports: Ports,
+    pub(crate) time: NodeTime,
+    pub(crate) trials: Trials,
     pub(crate) settings: InForce,
     pub(crate) formats: Arc<Formats>,
     pub(crate) passwords: Passwords,
@@ -119,6 +123,7 @@ impl Authority {
             )
             .await?;
         let stale = store.open_imports().await?;
+        let time = NodeTime::since(store.latest_time().await?);
         let formats = Arc::new(Formats::new(settings.formats.clone(), known));
         let node = format!("node_{:016x}", u64::from_be_bytes(ports.bytes()));
         let shared = Shared {
@@ -126,6 +131,8 @@ impl Authority {
             index,
             health,
             ports,
+            time,
+            trials: Trials::default(),
             settings: InForce::new(settings),
             formats,
             passwords: Passwords::default(),
@@ -157,6 +164,9 @@ impl Authority {
             tracing::warn!(tasks = self.shared.tasks.len(), "closing before every request was completed");
         }
         self.flush_and_log().await;
+        if let Err(error) = self.watch_clock().await {
+            tracing::warn!(%error, "how far time has come could not be written");
+        }
         self.shared.store.close().await
     }
 
@@ -166,12 +176,6 @@ impl Authority {
     #[must_use]
     pub fn in_another_process(&self) -> Self {
         Self { shared: Arc::clone(&self.shared), locks: Arc::default() }
-    }
-
-    /// The wall clock.
-    #[must_use]
-    pub fn now(&self) -> Timestamp {
-        self.shared.ports.clock.now()
     }
 
     /// Clock and randomness.
@@ -265,19 +269,21 @@ impl Authority {
         }
     }
 
-    /// Whether verification can be served: the index may be trusted, and the store answers.
+    /// Whether verification can be served: the index may be trusted. Whether changes can be made is another matter:
+    /// [`Authority::try_changes`].
     ///
     /// # Errors
-    /// [`Error::NotFresh`], or what the store says.
-    pub async fn ready(&self) -> Result<Sequence> {
+    /// [`Error::NotFresh`].
+    pub fn ready(&self) -> Result<Sequence> {
         self.check_freshness()?;
-        Ok(self.shared.store.sequence().await?)
+        Ok(self.shared.index.applied())
     }
 
     /// The state of an earlier change.
     ///
     /// # Errors
-    /// Not found for anything but the name of a change.
+    /// Not found for anything but the name of a change that happened; [`Error::OutcomeUnknown`] as long as nobody
+    /// knows.
     pub async fn change(&self, caller: &Caller, id: ChangeId) -> Result<ChangeMade> {
         self.accepts(caller, Action::literal("key", "read"))?;
         // Known to the store is known to the index, as far as a read returns it.

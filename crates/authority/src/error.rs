@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use claviger_core::change::ChangeId;
 use claviger_core::decide::Refusal;
 use claviger_core::permit::RecordRef;
 use claviger_store::{Conflict, Limited, StoreError};
 
-/// Why a use case was not carried out. Nothing was changed.
+/// Why a use case was not carried out. Nothing was changed, except perhaps for [`Error::OutcomeUnknown`].
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The caller may not.
@@ -39,6 +40,14 @@ pub enum Error {
         /// What is in the way, and what to do.
         detail: String,
     },
+    /// The change may have happened or not: the disk failed while it was being written.
+    #[error("{source}")]
+    OutcomeUnknown {
+        /// Its name, by which it can be looked up; `None` for writes that are no change.
+        change: Option<ChangeId>,
+        /// What the store says.
+        source: StoreError,
+    },
     /// Others changed one of these records, which the decision rests on, before the write. Use cases decide again,
     /// so nobody else sees this.
     #[error("others changed what the decision rests on")]
@@ -53,7 +62,7 @@ pub enum Error {
     /// What this node has in memory may lack a committed change, so it decides nothing.
     #[error("this node may lack a committed change")]
     NotFresh,
-    /// The store cannot answer.
+    /// The store cannot answer. It is certain that nothing was changed.
     #[error(transparent)]
     Store(StoreError),
 }
@@ -80,6 +89,7 @@ impl From<StoreError> for Error {
         let public = error.public();
         match error {
             StoreError::NotFound => Self::not_found(),
+            StoreError::OutcomeUnknown { change, .. } => Self::OutcomeUnknown { change, source: error },
             StoreError::Missing(_) => Self::refused(Refusal::NotFound, ""),
             StoreError::Stale { current } => Self::Stale { current },
             StoreError::PermitStale { records } => Self::Overtaken { records },
@@ -107,6 +117,8 @@ impl From<StoreError> for Error {
             StoreError::Locked { .. }
             | StoreError::Newer { .. }
             | StoreError::ForeignFile { .. }
+            | StoreError::Exposed { .. }
+            | StoreError::Lost { .. }
             | StoreError::Unavailable(_)
             | StoreError::Inconsistent { .. } => Self::Store(error),
         }

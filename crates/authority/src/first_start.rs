@@ -163,6 +163,19 @@ impl Authority {
         claviger_store::Store::restore(backup, database, trust, random, audit).await
     }
 
+    /// Takes the wall clock for right in a store that nobody has open, after a time at which it was far ahead: keys
+    /// that expired only by that are valid again. Returns what the latest time was until now, if there was any.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] while a program has it open.
+    pub async fn reset_clock(database: &Path, ports: &Ports) -> Result<Option<Timestamp>, StoreError> {
+        let now = ports.clock.now();
+        let detail = "the latest time is taken from the clock";
+        let permit = WritePermit::system(SystemTask::ClockReset);
+        let audit = Audit::new(permit, system_entry(now, "operator:reset-clock", "operator".into(), detail));
+        claviger_store::Store::reset_time(database, now, audit).await
+    }
+
     fn operator_record(
         &self,
         name: &str,

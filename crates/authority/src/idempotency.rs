@@ -59,7 +59,7 @@ impl Authority {
             name: hash.finalize().into(),
             fingerprint: request.fingerprint,
             reference: reference.to_string(),
-            at: self.now(),
+            at: self.settled_now(),
         })
     }
 

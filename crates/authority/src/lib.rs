@@ -25,10 +25,12 @@ mod notes;
 pub mod password;
 pub mod ports;
 mod read;
+mod readiness;
 pub mod reconcile;
 pub mod reports;
 pub mod resources;
 pub mod settings;
+mod time;
 mod usage;
 mod verify;
 
@@ -36,11 +38,14 @@ pub use authority::{Authority, ChangeMade, Changed};
 pub use caller::{Caller, CallerCredential};
 /// What listings are asked with and return.
 pub use claviger_store::{
-    AccountFilter, HistoryFilter, Page, ProjectFilter, ResourceFilter, Restored, SqliteOptions, StoreError,
-    StoredKey, TeamFilter, UsageBucket, UsageStep,
+    AccountFilter, HistoryFilter, Obstacle, Page, ProjectFilter, ResourceFilter, Restored, SqliteOptions,
+    StoreError, StoredKey, TeamFilter, UsageBucket, UsageStep,
 };
+/// The disk, and how tests have it fail.
+pub use claviger_store::{Disk, DiskFaults, DiskOperation};
 /// What is done to a database file without being the process that serves it.
-pub use claviger_store::{Inspection, backup_file, inspect_file, journal_file, key_status};
+pub use claviger_store::{Inspection, backup_file, check_private, inspect_file, journal_file, key_status};
 pub use error::{Error, Result};
 pub use jobs::JobsDone;
 pub use read::NotFresh;
+pub use time::ClockState;

@@ -1,8 +1,8 @@
 //! Clock and randomness, as parameters: tests hold both still, the program passes the real ones.
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use claviger_core::Timestamp;
 
@@ -10,6 +10,12 @@ use claviger_core::Timestamp;
 pub trait Clock: Send + Sync {
     /// The wall clock, by which keys expire.
     fn now(&self) -> Timestamp;
+
+    /// How long the program has been running, by a clock that nobody sets.
+    fn uptime(&self) -> Duration {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        START.elapsed()
+    }
 }
 
 /// Makes random bytes.

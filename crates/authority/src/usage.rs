@@ -144,7 +144,8 @@ impl Authority {
         self.shared.usage.record(key, address, now, allowed);
     }
 
-    /// Uses that were not counted since the start, because too many keys were used at the same time.
+    /// Uses that were not counted since the start, because too many keys were used at the same time; or that may not
+    /// have been, because the disk failed while they were written.
     #[must_use]
     pub fn uses_uncounted(&self) -> u64 {
         self.shared.usage.uncounted.load(Ordering::Relaxed)
@@ -178,7 +179,13 @@ impl Authority {
                 flush.pending.remove(slot);
             }
             if let Err(error) = self.shared.store.record_usage(counts, uses, FLUSH).await {
-                flush.pending.extend(batch);
+                if matches!(error, StoreError::OutcomeUnknown { .. }) {
+                    // Rather lost than counted twice: a quota must not be used up by a disk that fails.
+                    let uses = batch.iter().map(|(_, count)| count.allowed + count.refused).sum();
+                    self.shared.usage.uncounted.fetch_add(uses, Ordering::Relaxed);
+                } else {
+                    flush.pending.extend(batch);
+                }
                 return Err(error);
             }
             written += batch.len() as u64;

@@ -8,3 +8,9 @@ use claviger_client::Timestamp;
 pub fn now() -> Timestamp {
     Timestamp::from_millisecond(SystemClock.now().millis()).unwrap_or_default()
 }
+
+/// An instant as it is printed.
+#[must_use]
+pub fn stamp(at: claviger_core::Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(at.millis()).unwrap_or_default()
+}

@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use claviger_authority::first_start::FirstStart;
 use claviger_authority::keyring::Keyring;
 use claviger_authority::ports::Ports;
-use claviger_authority::{Authority, SqliteOptions};
+use claviger_authority::{Authority, SqliteOptions, check_private};
 use claviger_http::admin::AdminService;
 use claviger_http::api::ApiService;
 use claviger_http::gate::proxy::{Proxy, Tunnels};
@@ -73,6 +73,7 @@ impl Server {
         private_folder(&config.data).with_context(|| {
             format!("cannot make the data folder {}, which --data names", config.data.display())
         })?;
+        check_private(&config.data)?;
         let shares = descriptors::shares()?;
         let ports = Ports::system();
         let api_listener = bind("listen", config.listen).await?;

@@ -78,6 +78,9 @@ pub struct Problem {
     pub request_id: Option<String>,
     /// How long the authority asks to wait before the next try.
     pub retry_after: Option<Duration>,
+    /// With the code `outcome_unknown`: the change that may have been made. `GET /v1/changes/{change}` returns 200 if
+    /// it was, 404 if not.
+    pub change: Option<String>,
 }
 
 /// The document as it is on the wire.
@@ -92,6 +95,8 @@ pub(crate) struct ProblemDocument {
     pub(crate) code: String,
     #[serde(default)]
     pub(crate) message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) change: Option<String>,
 }
 
 impl Error {

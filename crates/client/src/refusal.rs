@@ -127,6 +127,7 @@ impl Refused {
             detail: self.detail.clone(),
             code: self.code,
             message: self.detail,
+            change: None,
         };
         let body = serde_json::to_vec(&document).unwrap_or_default();
         let mut response = Response::new(R::from(Bytes::from(body)));

@@ -380,6 +380,7 @@ impl Answer {
                 kind: document.kind,
                 request_id: text(REQUEST_ID),
                 retry_after,
+                change: document.change,
             })),
             Err(_) => Error::Answer {
                 address: client.inner.base.clone(),
@@ -395,11 +396,11 @@ impl Answer {
 }
 
 /// Whether the call was not carried out, so that it may be sent again after a pause. A 503 leaves it open
-/// whether a change was made.
+/// whether a change was made, unless its code is `unavailable`.
 fn may_wait(problem: &Problem, repeatable: bool) -> bool {
     match problem.status {
         StatusCode::TOO_MANY_REQUESTS => true,
-        StatusCode::SERVICE_UNAVAILABLE => repeatable,
+        StatusCode::SERVICE_UNAVAILABLE => repeatable || problem.code == "unavailable",
         _ => false,
     }
 }
@@ -410,15 +411,19 @@ mod tests {
 
     #[test]
     fn a_change_is_not_repeated_when_it_may_have_been_made() {
-        let problem = |status: u16| Problem {
+        let coded = |status: u16, code: &str| Problem {
             status: StatusCode::from_u16(status).unwrap(),
-            code: String::new(),
+            code: code.to_owned(),
             detail: String::new(),
             title: String::new(),
             kind: String::new(),
             request_id: None,
             retry_after: None,
+            change: None,
         };
+        let problem = |status: u16| coded(status, "");
+        assert!(may_wait(&coded(503, "unavailable"), false), "it was certainly not made");
+        assert!(!may_wait(&coded(503, "outcome_unknown"), false));
         assert!(may_wait(&problem(429), false) && may_wait(&problem(429), true));
         assert!(!may_wait(&problem(503), false) && may_wait(&problem(503), true));
         assert!(!may_wait(&problem(500), true) && !may_wait(&problem(401), true));

@@ -12,6 +12,7 @@
 pub mod address;
 pub mod authority;
 pub mod change;
+pub mod clock;
 pub mod decide;
 pub mod email;
 pub mod history;

@@ -94,6 +94,10 @@ pub enum SystemTask {
     JournalCompaction,
     /// Rows of an import that nobody commits are deleted.
     ImportCleanup,
+    /// How far time has come is remembered.
+    TimeKeeping,
+    /// The clock is taken for right, on a stopped store.
+    ClockReset,
 }
 
 /// The right to write. The store asks for one with every mutation.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use claviger_authority::Authority;
+use claviger_authority::{Authority, ClockState};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -29,13 +29,32 @@ struct Levels {
     keys: Gauge,
     applied: Gauge,
     limited: Gauge,
+    changes_possible: Gauge,
+    clock_ahead: Gauge,
+    clock_behind: Gauge,
     uncounted: Counter,
     dropped: Counter,
 }
 
 impl Levels {
     fn register(&self, registry: &mut Registry) {
-        let Self { keys, applied, limited, uncounted, dropped } = self;
+        let Self { keys, applied, limited, changes_possible, clock_ahead, clock_behind, uncounted, dropped } =
+            self;
+        registry.register(
+            "changes_possible",
+            "1 if changes can be made, by the latest attempt; else 0",
+            changes_possible.clone(),
+        );
+        registry.register(
+            "clock_ahead_seconds",
+            "By how much the clock is implausibly ahead of the latest change; nothing is deleted meanwhile",
+            clock_ahead.clone(),
+        );
+        registry.register(
+            "clock_behind_seconds",
+            "By how much the clock is behind the latest change",
+            clock_behind.clone(),
+        );
         registry.register("keys", "Keys in the index, disabled and expired ones included", keys.clone());
         registry.register("changes_applied", "Number of the last change in force", applied.clone());
         registry.register("keys_limited", "Keys whose rate is partly used up", limited.clone());
@@ -56,6 +75,14 @@ impl Levels {
         level(&self.keys, authority.key_count() as u64);
         level(&self.applied, authority.changes_applied());
         level(&self.limited, authority.limited_keys() as u64);
+        level(&self.changes_possible, u64::from(authority.obstacle().is_none()));
+        let (ahead, behind) = match authority.clock_state() {
+            ClockState::Steady => (0, 0),
+            ClockState::Ahead { by } => (by.as_secs(), 0),
+            ClockState::Behind { by } => (0, by.as_secs()),
+        };
+        level(&self.clock_ahead, ahead);
+        level(&self.clock_behind, behind);
         // Counted elsewhere, where nothing is known of metrics.
         self.uncounted.inner().store(authority.uses_uncounted(), Ordering::Relaxed);
         self.dropped.inner().store(authority.notes_dropped(), Ordering::Relaxed);

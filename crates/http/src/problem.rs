@@ -24,6 +24,8 @@ pub struct Problem {
     pub code: &'static str,
     /// What is the matter this time, and what to do.
     pub detail: String,
+    /// The change that this is about, where it may have happened.
+    pub change: Option<String>,
     /// What else goes into the head of the answer.
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -45,12 +47,15 @@ pub struct ProblemDocument<'a> {
     pub code: &'a str,
     /// The same as `detail`.
     pub message: &'a str,
+    /// With `outcome_unknown`: the change that may have happened, to look up with `GET /v1/changes/{change}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change: Option<&'a str>,
 }
 
 impl Problem {
     /// A problem with nothing special in its head.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), headers: Vec::new() }
+        Self { status, code, detail: detail.into(), change: None, headers: Vec::new() }
     }
 
     /// Something in the request that cannot be.
@@ -131,6 +136,7 @@ impl Problem {
             detail: &self.detail,
             code: self.code,
             message: &self.detail,
+            change: self.change.as_deref(),
         }
     }
 
@@ -185,6 +191,12 @@ impl From<Error> for Problem {
                 format!("The record is at revision {current} by now. Read it again, then repeat the change."),
             ),
             Error::Conflict { code, detail } => Self::new(StatusCode::CONFLICT, code, detail),
+            Error::OutcomeUnknown { change, source } => {
+                tracing::error!(error = %source, "a change may have happened or not");
+                let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown", source.public());
+                Self { change: change.map(|change| change.to_string()), ..problem }
+                    .with(RETRY_AFTER, HeaderValue::from_static("5"))
+            }
             // The first never leaves the authority.
             Error::Overtaken { .. } | Error::Contended => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -425,7 +437,12 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         "unavailable",
         "Unavailable",
-        "The store cannot answer at the moment, or too many requests change the same records at once. Nothing is known about your key by this; try again after the time in `Retry-After`.",
+        "The store cannot answer at the moment, or too many requests change the same records at once. If you asked for a change, it was certainly not made. Nothing is known about your key by this; try again after the time in `Retry-After`.",
+    ),
+    (
+        "outcome_unknown",
+        "Outcome unknown",
+        "The disk failed while the change was being written, so it may have been made or not. `change` names it: `GET /v1/changes/{change}` returns 200 if it was made, 404 if not, and this problem as long as nobody knows. A creation sent with an `Idempotency-Key` can simply be repeated with the same one.",
     ),
     (
         "internal",

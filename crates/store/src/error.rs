@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
+use claviger_core::change::ChangeId;
 use claviger_core::permit::RecordRef;
 
 /// Why the store did not do as it was asked. `Display` is for the log; what the public may read is
@@ -72,9 +73,39 @@ pub enum StoreError {
         /// The file.
         path: String,
     },
-    /// The store cannot answer. Whether a mutation took place is unknown; reading tells.
+    /// Other users can write to a file of the installation.
+    #[error(
+        "other users can write to `{path}` (mode {mode:04o}) and could replace what is in it: run `chmod {advice} {path}`, and check who has written to it"
+    )]
+    Exposed {
+        /// The file or folder.
+        path: String,
+        /// Its mode.
+        mode: u32,
+        /// The mode that it should have, in octal digits.
+        advice: &'static str,
+    },
+    /// The database is gone, but not its journal of revocations.
+    #[error(
+        "the database `{database}` is missing or empty, but `{evidence}` has content, so this is a loss and not a first start; restore a backup with `claviger restore`, or, to start over and give up every key that was issued, move that file away first: mv {evidence} {evidence}.old"
+    )]
+    Lost {
+        /// The database.
+        database: String,
+        /// What is left of it.
+        evidence: String,
+    },
+    /// The store cannot answer. It is certain that nothing was changed.
     #[error("the store cannot answer: {0}")]
     Unavailable(#[source] Arc<dyn Error + Send + Sync>),
+    /// The change may have happened or not. Its name leads to it, now or after a restart.
+    #[error("whether the change happened is unknown: {source}")]
+    OutcomeUnknown {
+        /// The change; `None` for writes that are no change.
+        change: Option<ChangeId>,
+        /// What is in the way.
+        source: Arc<dyn Error + Send + Sync>,
+    },
     /// A row is not as it should be.
     #[error("table {table}, row {row}: {detail}")]
     Inconsistent {
@@ -165,13 +196,29 @@ impl StoreError {
                     .to_owned()
             }
             Self::Missing(what) => format!("{what} does not exist."),
+            Self::OutcomeUnknown { change: Some(change), .. } => format!(
+                "The change {change} may have happened or not: the disk failed while it was being written. Look it up with `GET /v1/changes/{change}` before you repeat it."
+            ),
+            Self::OutcomeUnknown { change: None, .. } => {
+                "This may have been written or not: the disk failed meanwhile.".to_owned()
+            }
             Self::Locked { .. }
             | Self::Newer { .. }
             | Self::ForeignFile { .. }
+            | Self::Exposed { .. }
+            | Self::Lost { .. }
             | Self::Unavailable(_)
             | Self::Inconsistent { .. } => {
-                "The store cannot answer at the moment; try again later.".to_owned()
+                "The store cannot answer at the moment. Nothing was changed; try again later.".to_owned()
             }
+        }
+    }
+
+    /// The same failure, of a change that may have happened all the same.
+    pub(crate) fn unknown(self, change: Option<ChangeId>) -> Self {
+        match self {
+            Self::Unavailable(source) => Self::OutcomeUnknown { change, source },
+            other => Self::OutcomeUnknown { change, source: Arc::new(other) },
         }
     }
 

@@ -9,19 +9,23 @@
 //! [`Random`]. Nothing here decides who may do what.
 
 mod commit;
+mod disk;
 mod error;
 mod health;
 mod offline;
 mod query;
 mod sqlite;
+mod state;
 mod store;
 
 pub use commit::{Audit, ChangeSink, Committed, LoadVisitor, NotApplied, Once, Random};
+pub use disk::{Disk, DiskFaults, DiskOperation};
 pub use error::{Conflict, Limited, StoreError};
 pub use health::{HealthGuard, Lost, WriterHealth};
-pub use offline::{Inspection, backup_file, inspect_file, journal_file, key_status};
+pub use offline::{Inspection, backup_file, check_private, inspect_file, journal_file, key_status};
 pub use query::{
     AccountFilter, Differences, HistoryFilter, KeyFilter, LastUsed, OwnedSince, PAGE_ROWS_MAX, Page,
     ProjectFilter, ResourceFilter, Staged, StoredKey, Taken, TeamFilter, UsageBucket, UsageCount, UsageStep,
 };
+pub use state::Obstacle;
 pub use store::{Restored, SqliteOptions, Store};

@@ -43,3 +43,12 @@ pub fn key_status(database: &Path, digest: &Digest) -> Result<Option<Status>, St
 pub fn journal_file(database: &Path) -> PathBuf {
     sqlite::journal::path_of(database)
 }
+
+/// Refuses a folder or a file that other users can write to: they could replace what is in it. One that does not exist
+/// is fine.
+///
+/// # Errors
+/// [`StoreError::Exposed`].
+pub fn check_private(path: &Path) -> Result<(), StoreError> {
+    sqlite::check_private(path)
+}

@@ -21,9 +21,11 @@ use claviger_core::permit::WritePermit;
 use claviger_core::time::Timestamp;
 
 use crate::commit::{Audit, ChangeSink, LoadVisitor, Random};
+use crate::disk::Disk;
 use crate::error::StoreError;
 use crate::health::WriterHealth;
 use crate::sqlite::{self, Sqlite, changes, load};
+use crate::state::Obstacle;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -37,13 +39,15 @@ pub struct SqliteOptions {
     pub path: PathBuf,
     /// Threads that read, at least 1.
     pub readers: usize,
+    /// The disk; tests have some of its operations fail.
+    pub disk: Disk,
 }
 
 impl SqliteOptions {
     /// A store at this path, opened as is usual.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), readers: READERS }
+        Self { path: path.into(), readers: READERS, disk: Disk::default() }
     }
 }
 
@@ -115,9 +119,58 @@ impl Store {
     /// The place of a change in the order, if it was committed and its row is still kept.
     ///
     /// # Errors
-    /// Only those that every method has.
+    /// [`StoreError::OutcomeUnknown`] as long as nobody knows whether it was committed.
     pub async fn change(&self, id: ChangeId) -> Result<Option<Sequence>> {
+        if self.backend.state().is_undecided(id) {
+            let error = StoreError::unavailable_because("the disk fails");
+            return Err(error.unknown(Some(id)));
+        }
         self.backend.read(move |conn| changes::find(conn, id)).await
+    }
+
+    /// What keeps changes from being made, as far as the last attempt showed it.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<Obstacle> {
+        self.backend.state().obstacle()
+    }
+
+    /// Tries whether a change could be made: commits a transaction that says nothing and writes to the journal.
+    ///
+    /// # Errors
+    /// What is in the way.
+    pub async fn try_writing(&self) -> Result<()> {
+        self.backend.try_writing().await
+    }
+
+    /// The latest time that was acted on, if there was any. Now is never earlier than this.
+    ///
+    /// # Errors
+    /// Only those that every method has.
+    pub async fn latest_time(&self) -> Result<Option<Timestamp>> {
+        self.backend.read(|conn| Ok(changes::read_head(conn)?.at)).await
+    }
+
+    /// Remembers that time has come this far, however far that is ahead of the latest change.
+    ///
+    /// # Errors
+    /// Only those that every method has.
+    pub async fn note_time(&self, at: Timestamp, permit: WritePermit) -> Result<()> {
+        self.backend.plain(permit, move |conn| changes::note_time(conn, at)).await
+    }
+
+    /// Takes this for the latest time in a database that nobody has open, even if it is earlier: keys that expired
+    /// only by a clock that was wrong are valid again. Returns what the latest time was.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`]; [`StoreError::ForeignFile`] if there is no database of ours.
+    pub async fn reset_time(
+        database: impl Into<PathBuf>,
+        at: Timestamp,
+        audit: Audit,
+    ) -> Result<Option<Timestamp>> {
+        let database = database.into();
+        let work = move || sqlite::reset_time(&database, at, &audit);
+        tokio::task::spawn_blocking(work).await.map_err(StoreError::unavailable)?
     }
 
     /// Up to `limit` changes after this one, each record as it is now (so applying an early one may show the
@@ -154,11 +207,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] if the file exists or cannot be written.
     pub async fn backup_to(&self, path: impl Into<PathBuf>) -> Result<()> {
-        sqlite::backup(self.backend.path().to_owned(), path.into()).await
+        sqlite::backup(self.backend.disk().clone(), self.backend.path().to_owned(), path.into()).await
     }
 
     /// Puts a backup in the place of a database that nobody has open; what was there is kept beside it, as
-    /// `….before-restore`. Everything that the journal beside the database knows to have happened since the
+    /// `….before-restore`, or `….before-restore-2` and so on. The new files belong to whom the old ones did. Everything that the journal beside the database knows to have happened since the
     /// backup was made is applied to what is in the backup: keys revoked or narrowed, members removed,
     /// resources made private. Changes go on counting after the last one known, under a new epoch. If the
     /// journal is absent, or has a gap, every active key is disabled, unless `trust` says otherwise.
@@ -173,8 +226,24 @@ impl Store {
         random: Random,
         audit: Audit,
     ) -> Result<Restored> {
+        let disk = Disk::default();
+        Self::restore_on(disk, backup, database, trust, random, audit).await
+    }
+
+    /// The same, on a disk some of whose operations may fail.
+    ///
+    /// # Errors
+    /// As [`Store::restore`].
+    pub async fn restore_on(
+        disk: Disk,
+        backup: impl Into<PathBuf>,
+        database: impl Into<PathBuf>,
+        trust: bool,
+        random: Random,
+        audit: Audit,
+    ) -> Result<Restored> {
         let (backup, database) = (backup.into(), database.into());
-        let work = move || sqlite::restore::restore(&backup, &database, trust, random, &audit);
+        let work = move || sqlite::restore::restore(&disk, &backup, &database, trust, random, &audit);
         tokio::task::spawn_blocking(work).await.map_err(StoreError::unavailable)?
     }
 

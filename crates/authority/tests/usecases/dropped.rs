@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use claviger_authority::imports::{ImportId, ImportKey, ImportOptions, ImportOutcome, ImportRow};
 use claviger_authority::keys::{KeyQuery, Revocation};
-use claviger_authority::leaks::{LeakOutcome, LeakReport};
+use claviger_authority::leaks::{LeakOutcome, LeakReport, LeakSource};
 use claviger_authority::reconcile::WholeList;
 use claviger_authority::resources::{Audience, ResourceDescription};
 use claviger_authority::{CallerCredential, Page};
@@ -154,7 +154,11 @@ async fn leaks_that_were_reported_by_nobody_are_all_taken_in() {
         for _ in 0..3 {
             let key = house.key(house.of_ada(), "a:read").await;
             let digest = Digest::of(key.secret.expose());
-            reports.push(LeakReport { digest, source: "test".to_owned(), place: "here".to_owned() });
+            reports.push(LeakReport {
+                digest,
+                source: LeakSource::Unconfirmed(None),
+                place: "here".to_owned(),
+            });
         }
         let done = polled(polls, house.authority.report_leaks(&nobody, reports.clone())).await;
         let house = &house;

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod absent;
+mod clock;
+mod disk;
 mod dropped;
 mod history;
 mod idempotency;

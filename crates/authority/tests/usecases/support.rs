@@ -1,8 +1,9 @@
 //! An authority in a folder of its own, with an operator, two accounts, a team, a project and a notebook.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use claviger_authority::accounts::NewAccount;
 use claviger_authority::groups::{NewProject, NewTeam};
@@ -10,7 +11,10 @@ use claviger_authority::keys::{CreatedKey, NewKey};
 use claviger_authority::ports::{Clock, Ports, Random};
 use claviger_authority::resources::{Audience, ResourceDescription};
 use claviger_authority::settings::Settings;
-use claviger_authority::{Authority, Caller, CallerCredential, Error, HistoryFilter, Page, SqliteOptions};
+use claviger_authority::{
+    Authority, Caller, CallerCredential, Disk, DiskFaults, DiskOperation, Error, HistoryFilter, Page,
+    SqliteOptions,
+};
 use claviger_core::authority::ResourceAuthority;
 use claviger_core::history::{HistoryEntry, Origin};
 use claviger_core::key::{CreatedVia, Metadata, PresentedKey};
@@ -31,6 +35,28 @@ struct TestClock(Arc<AtomicI64>);
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+    fn uptime(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::SeqCst).unsigned_abs())
+    }
+}
+
+/// A disk on which operations of some kinds fail, for as long as they are named here.
+#[derive(Clone, Default)]
+pub(crate) struct Breakable(Arc<Mutex<Vec<DiskOperation>>>);
+
+impl Breakable {
+    pub(crate) fn breaks(&self, operations: &[DiskOperation]) {
+        *self.0.lock().unwrap() = operations.to_vec();
+    }
+}
+
+impl DiskFaults for Breakable {
+    fn before(&self, operation: DiskOperation, _: &Path) -> std::io::Result<()> {
+        match self.0.lock().unwrap().contains(&operation) {
+            true => Err(std::io::Error::other("the simulated disk fails")),
+            false => Ok(()),
+        }
     }
 }
 
@@ -82,6 +108,7 @@ pub(crate) fn code<T>(result: Result<T, Error>) -> &'static str {
         Err(Error::Conflict { code, .. }) => code,
         Err(Error::Invalid { field, .. }) => field,
         Err(Error::Stale { .. }) => "stale",
+        Err(Error::OutcomeUnknown { .. }) => "outcome_unknown",
         Err(Error::Overtaken { .. } | Error::Contended) => "contended",
         Err(Error::NotFresh) => "not_fresh",
         Err(Error::Store(_)) => "store",
@@ -94,6 +121,10 @@ impl House {
     }
 
     pub(crate) async fn with(settings: Settings) -> Self {
+        Self::on(Disk::default(), settings).await
+    }
+
+    pub(crate) async fn on(disk: Disk, settings: Settings) -> Self {
         static SEED: Mutex<u64> = Mutex::new(1);
         let seed = {
             let mut seed = SEED.lock().unwrap();
@@ -106,7 +137,7 @@ impl House {
             random: Arc::new(Seeded(AtomicU64::new(seed << 32))),
         };
         let folder = Arc::new(folder());
-        let options = SqliteOptions::at(folder.path().join("claviger.db"));
+        let options = SqliteOptions { disk, ..SqliteOptions::at(folder.path().join("claviger.db")) };
         let authority = Authority::open(options, settings.clone(), ports.clone()).await.unwrap();
         authority.first_start(folder.path(), Some(OPERATOR.to_owned())).await.unwrap();
         let operator = key_caller(&authority, OPERATOR);
@@ -154,8 +185,20 @@ impl House {
         Self { authority, ..self }
     }
 
+    /// Lets time pass, as it does while somebody looks at the clock now and then.
     pub(crate) fn pass(&self, millis: i64) {
-        self.clock.fetch_add(millis, Ordering::SeqCst);
+        let mut left = millis;
+        while left > 0 {
+            let step = left.min(5 * 86_400_000);
+            self.clock.fetch_add(step, Ordering::SeqCst);
+            let _now = self.authority.now();
+            left -= step;
+        }
+    }
+
+    /// Sets the clock, ahead or back.
+    pub(crate) fn set_clock(&self, millis: i64) {
+        self.clock.store(millis, Ordering::SeqCst);
     }
 
     pub(crate) fn seconds_from_now(&self, seconds: u64) -> UnixSeconds {

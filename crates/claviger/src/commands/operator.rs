@@ -5,19 +5,24 @@ use claviger_authority::ports::Ports;
 use claviger_authority::{Authority, SqliteOptions};
 use serde_json::json;
 
+use crate::clock::stamp;
 use crate::config::{Config, Place};
 use crate::exit::{Code, Failure};
-use crate::output::Output;
+use crate::output::{Output, short};
 
-/// What to do with the operator key of an installation.
+/// Repair an installation on the machine itself.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Example:
   claviger operator reset --data claviger-data
-      the key was lost: make another one, on the machine itself, with the program stopped")]
+      the key was lost: make another one, on the machine itself, with the program stopped
+  claviger operator reset-clock --data claviger-data
+      the clock was years ahead when something was changed, and is right again")]
 pub enum Operator {
     /// Make a new operator key, for when the old one is lost.
     Reset(Reset),
+    /// Take the machine's clock for right, after it was far ahead.
+    ResetClock(ResetClock),
 }
 
 /// Make a new operator key, for when the old one is lost.
@@ -36,11 +41,59 @@ pub struct Reset {
     place: Place,
 }
 
+/// Take the machine's clock for right, after it was far ahead.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+`claviger serve` has to be stopped, and the clock has to be right. Time never runs backwards for Claviger: now is never \
+earlier than the latest change, so that a key that has expired stays so. If a change was made while the clock was \
+ahead, keys are refused too early until the clock has caught up; `claviger doctor` says so. This forgets that time. Keys \
+that expired only by the wrong clock are valid again, until their date. The history has a row about it.
+
+Example:
+  claviger operator reset-clock --data claviger-data")]
+pub struct ResetClock {
+    /// Print JSON instead of text for people.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+impl ResetClock {
+    async fn run(self) -> anyhow::Result<()> {
+        let config = Config::load(&self.place.clone().into())?;
+        check_exists(&config)?;
+        let before = Authority::reset_clock(&config.database, &Ports::system()).await?;
+        let before = before.map(|before| short(stamp(before)));
+        let output = Output::new(self.json);
+        if output.is_json() {
+            return output.json(&json!({"latest_time_before": before}));
+        }
+        match before {
+            Some(before) => {
+                eprintln!("The latest time was {before} UTC. From now on it is that of the clock.");
+            }
+            None => eprintln!("Nothing was changed here yet; the clock is taken for right."),
+        }
+        Ok(())
+    }
+}
+
+fn check_exists(config: &Config) -> Result<(), Failure> {
+    if config.database.exists() {
+        return Ok(());
+    }
+    let told = format!("there is no database: {}", config.database.display());
+    let hint = "`claviger serve` makes one, with an operator key, at its first start.";
+    Err(Failure::new(Code::NotFound, told).hint(hint))
+}
+
 impl Operator {
     /// Runs the command.
     pub async fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Reset(reset) => reset.run().await,
+            Self::ResetClock(reset) => reset.run().await,
         }
     }
 }
@@ -48,11 +101,7 @@ impl Operator {
 impl Reset {
     async fn run(self) -> anyhow::Result<()> {
         let config = Config::load(&self.place.clone().into())?;
-        if !config.database.exists() {
-            let told = format!("there is no database: {}", config.database.display());
-            let hint = "`claviger serve` makes one, with an operator key, at its first start.";
-            return Err(Failure::new(Code::NotFound, told).hint(hint).into());
-        }
+        check_exists(&config)?;
         let options = SqliteOptions::at(&config.database);
         let authority = Authority::open(options, config.settings.clone(), Ports::system()).await?;
         let reset = authority.operator_reset(&config.data).await;

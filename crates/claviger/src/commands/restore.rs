@@ -21,7 +21,7 @@ use crate::server::private_folder;
 A backup knows nothing of what was revoked after it was made; the journal of revocations beside the database \
 does (`claviger.sqlite.revocations.jsonl`). It is applied, so that what was revoked stays revoked. Where it is missing or has a \
 gap, every active key is disabled, and listed for `claviger keys enable --from`: enable what you know to be right, or say --trust-backup to take every key as the \
-backup has it. The database that was there is kept beside the new one, as `….before-restore`. Where operator keys were \
+backup has it. The database that was there is kept beside the new one, as `….before-restore`, or `….before-restore-2` and so on. Where operator keys were \
 disabled, too, `claviger operator reset` lets you in.
 
 Examples:

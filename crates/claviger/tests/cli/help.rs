@@ -25,6 +25,7 @@ const COMMANDS: &[&[&str]] = &[
     &["doctor"],
     &["operator"],
     &["operator", "reset"],
+    &["operator", "reset-clock"],
     &["completions"],
     &["man"],
 ];

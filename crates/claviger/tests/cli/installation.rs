@@ -119,3 +119,81 @@ fn a_lost_operator_key() {
     let nowhere = tempfile::tempdir().unwrap();
     assert_eq!(on(&["operator", "reset"], nowhere.path()).code, 4);
 }
+
+#[test]
+fn the_doctor_finds_files_that_the_service_cannot_read() {
+    use std::os::unix::fs::MetadataExt;
+    let (_folder, data) = serve_once(Server::start(None));
+    if std::fs::metadata(&data).unwrap().uid() != 0 {
+        return;
+    }
+    let journal = data.join("claviger.sqlite.revocations.jsonl");
+    std::os::unix::fs::chown(&journal, Some(65_534), Some(65_534)).unwrap();
+    let sick = on(&["doctor"], &data);
+    let line = sick.out.lines().find(|line| line.starts_with("owner")).unwrap();
+    let advice = format!("chown 0:0 {}", journal.display());
+    assert!(sick.code == 1 && line.contains("user 65534") && line.contains(&advice), "{line}");
+}
+
+#[test]
+fn a_data_folder_that_others_can_write_to_is_refused() {
+    let (_folder, data) = serve_once(Server::start(None));
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let ports =
+        ["--listen", "127.0.0.1:0", "--gateway-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    let refused = on(&[&["serve"], &ports[..]].concat(), &data);
+    let advice = format!("chmod 700 {}", data.display());
+    assert!(refused.code == 1 && refused.err.contains(&advice), "{refused:?}");
+}
+
+#[test]
+fn a_database_that_is_gone_is_refused_with_the_ways_out() {
+    let (_folder, data) = serve_once(Server::start(None));
+    for suffix in ["", "-wal", "-shm"] {
+        let _absent = std::fs::remove_file(data.join(format!("claviger.sqlite{suffix}")));
+    }
+    let ports =
+        ["--listen", "127.0.0.1:0", "--gateway-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    let refused = on(&[&["serve"], &ports[..]].concat(), &data);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    for part in ["a loss and not a first start", "claviger restore", "mv "] {
+        assert!(refused.err.contains(part), "{refused:?}");
+    }
+    assert!(!data.join("claviger.sqlite").exists());
+}
+
+/// A clock that shows 2030.
+struct Ahead;
+
+impl claviger_authority::ports::Clock for Ahead {
+    fn now(&self) -> claviger_core::Timestamp {
+        claviger_core::Timestamp::from_millis(1_893_456_000_000)
+    }
+}
+
+#[test]
+fn a_first_start_in_2030_is_found_and_put_right() {
+    use claviger_authority::ports::{Ports, SystemRandom};
+    use claviger_authority::{Authority, SqliteOptions};
+    use std::sync::Arc;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let ports = Ports { clock: Arc::new(Ahead), random: Arc::new(SystemRandom) };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let options = SqliteOptions::at(data.join("claviger.sqlite"));
+        let settings = claviger_authority::settings::Settings::default();
+        let authority = Authority::open(options, settings, ports).await.unwrap();
+        authority.first_start(data, None).await.unwrap();
+        authority.close().await.unwrap();
+    });
+    let clock = || {
+        let told = on(&["doctor"], data);
+        told.out.lines().find(|line| line.starts_with("clock")).unwrap().to_owned()
+    };
+    assert!(clock().contains("fail") && clock().contains("operator reset-clock"), "{}", clock());
+    let reset = on(&["operator", "reset-clock"], data);
+    assert!(reset.code == 0 && reset.err.contains("2030-01-01"), "{reset:?}");
+    assert!(clock().contains("ok"), "{}", clock());
+    assert_eq!(on(&["operator", "reset-clock"], &data.join("none")).code, 4);
+}

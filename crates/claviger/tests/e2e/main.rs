@@ -12,6 +12,7 @@ mod demo;
 mod descriptors;
 mod first_start;
 mod forward_auth;
+mod full_disk;
 mod guarded;
 mod hidden;
 mod hosted;

@@ -1,14 +1,16 @@
 //! A Claviger for one test: a real authority on a real store in a folder of its own, with a clock that
 //! stands still and randomness that repeats itself.
 
-use std::sync::Arc;
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
 use claviger_authority::ports::{Clock, Ports, Random};
 use claviger_authority::settings::Settings;
-use claviger_authority::{Authority, SqliteOptions};
+use claviger_authority::{Authority, Disk, DiskFaults, DiskOperation, SqliteOptions};
 use claviger_core::Timestamp;
 use claviger_http::api::ApiService;
 use claviger_http::metrics::Metrics;
@@ -47,6 +49,35 @@ impl Clock for StillClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.0.load(Ordering::Relaxed))
     }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed).unsigned_abs())
+    }
+}
+
+/// A disk on which operations of some kinds fail, for as long as they are named here: so many of each.
+#[derive(Clone, Default)]
+pub struct Breakable(Arc<Mutex<Vec<(DiskOperation, u32)>>>);
+
+impl Breakable {
+    /// Lets so many operations of each kind succeed, and has those that follow fail.
+    pub fn breaks(&self, operations: &[(DiskOperation, u32)]) {
+        *self.0.lock().unwrap() = operations.to_vec();
+    }
+}
+
+impl DiskFaults for Breakable {
+    fn before(&self, operation: DiskOperation, _: &Path) -> std::io::Result<()> {
+        let mut broken = self.0.lock().unwrap();
+        let Some((_, left)) = broken.iter_mut().find(|(kind, _)| *kind == operation) else { return Ok(()) };
+        match *left {
+            0 => Err(std::io::Error::other("the simulated disk fails")),
+            _ => {
+                *left -= 1;
+                Ok(())
+            }
+        }
+    }
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014): every test sees the same bytes.
@@ -73,10 +104,19 @@ impl TestApp {
 
     /// One whose edge is set differently.
     pub async fn with(set: impl FnOnce(&mut EdgeSettings)) -> Self {
+        Self::build(Disk::default(), set).await
+    }
+
+    /// One on a disk that may fail.
+    pub async fn on(disk: &Breakable) -> Self {
+        Self::build(Disk::with_faults(disk.clone()), |_| {}).await
+    }
+
+    async fn build(disk: Disk, set: impl FnOnce(&mut EdgeSettings)) -> Self {
         let folder = TempDir::new().unwrap();
         let clock = Arc::new(StillClock(AtomicI64::new(START)));
         let ports = Ports { clock: clock.clone(), random: Arc::new(Seeded(AtomicU64::new(1))) };
-        let options = SqliteOptions::at(folder.path().join("claviger.db"));
+        let options = SqliteOptions { disk, ..SqliteOptions::at(folder.path().join("claviger.db")) };
         let authority = Authority::open(options, Settings::default(), ports).await.unwrap();
         authority.first_start(folder.path(), Some(OPERATOR.to_owned())).await.unwrap();
         let mut edge =
@@ -95,7 +135,7 @@ impl TestApp {
 
     /// The store's latest change: what was denied has not moved it.
     pub async fn sequence(&self) -> u64 {
-        self.state.authority.ready().await.unwrap().0
+        self.state.authority.ready().unwrap().0
     }
 
     /// Sends a request from this machine, and looks at what every answer has to have.

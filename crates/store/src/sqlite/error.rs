@@ -30,6 +30,14 @@ fn conflict(error: &Error) -> Option<Conflict> {
     }
 }
 
+/// Whether a COMMIT failed because its pages could not be written, as on a full disk. The frame that makes them a
+/// transaction is the last one in the write-ahead log, so without it there is none, now or after a crash.
+pub(super) fn is_unwritten(error: &StoreError) -> bool {
+    let StoreError::Unavailable(source) = error else { return false };
+    let code = source.downcast_ref::<Error>().and_then(Error::sqlite_error);
+    code.is_some_and(|code| matches!(code.extended_code, ffi::SQLITE_FULL | ffi::SQLITE_IOERR_WRITE))
+}
+
 /// Whether a row that was referred to does not exist.
 pub(super) fn is_missing_reference(error: &Error) -> bool {
     matches!(error, Error::SqliteFailure(code, _) if code.extended_code == ffi::SQLITE_CONSTRAINT_FOREIGNKEY)

@@ -46,15 +46,22 @@ use tokio::sync::{Mutex, oneshot, watch};
 pub(crate) use self::backup::backup;
 use self::journal::Journal;
 pub use self::offline::Inspection;
-pub(crate) use self::offline::{backup_file, inspect, key_status};
+pub(crate) use self::offline::{backup_file, inspect, key_status, reset_time};
 use self::queue::Queue;
 use self::reader::ReadJob;
+use self::schema::Lock;
+pub(crate) use self::schema::check_private;
 pub(crate) use self::writer::Write;
-use self::writer::{Confirmation, Mutation, Plain, Upkeep, WriteJob};
+use self::writer::{ChangeName, Confirmation, Mutation, Plain, Trial, Upkeep, WriteJob};
 use crate::commit::{Audit, ChangeSink, Committed, Random};
+use crate::disk::Disk;
 use crate::error::StoreError;
 use crate::health::WriterHealth;
+use crate::state::WriterState;
 use crate::store::SqliteOptions;
+
+/// How long a reader waits for a change to be applied before it looks whether that can still happen.
+const APPLIED_WAIT: Duration = Duration::from_millis(50);
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -64,6 +71,8 @@ const CLOSE_SECONDS_MAX: u64 = 30;
 /// An open database with its threads. They end when this is dropped or closed.
 pub(crate) struct Sqlite {
     path: PathBuf,
+    disk: Disk,
+    state: WriterState,
     health: WriterHealth,
     reads: Queue<ReadJob>,
     /// The latest change that the sink knows of.
@@ -71,8 +80,11 @@ pub(crate) struct Sqlite {
     writes: Queue<WriteJob>,
     /// What each reader drops at its end.
     readers: Mutex<Vec<oneshot::Receiver<()>>>,
-    /// What the writer drops at its end, after the lock.
+    /// What the writer drops at its end.
     writer: Mutex<Vec<oneshot::Receiver<()>>>,
+    /// Held until this is closed or dropped, even if the writer has died: until then, somebody may be answered from
+    /// what was read here, and another process must not change it.
+    lock: std::sync::Mutex<Option<Lock>>,
 }
 
 impl Sqlite {
@@ -83,9 +95,11 @@ impl Sqlite {
     ) -> Result<Self> {
         // The writer comes first: it makes the file, migrates it and turns on the write-ahead log.
         let (writes, jobs) = Queue::new();
+        let state = WriterState::default();
         let health = WriterHealth::default();
-        let (writer, applied) =
-            writer::start(options.path.clone(), jobs, random, sink, health.clone()).await?;
+        let reports = writer::Reports { state: state.clone(), health: health.clone() };
+        let writer::Started { ended: writer, applied, lock } =
+            writer::start(options.disk.clone(), options.path.clone(), jobs, random, sink, reports).await?;
         let (reads, jobs) = Queue::new();
         let jobs = Arc::new(std::sync::Mutex::new(jobs));
         let mut readers = Vec::new();
@@ -94,13 +108,24 @@ impl Sqlite {
         }
         Ok(Self {
             path: options.path,
+            disk: options.disk,
+            state,
             health,
             reads,
             applied,
             writes,
             readers: Mutex::new(readers),
             writer: Mutex::new(vec![writer]),
+            lock: std::sync::Mutex::new(Some(lock)),
         })
+    }
+
+    pub(crate) fn state(&self) -> &WriterState {
+        &self.state
+    }
+
+    pub(crate) fn disk(&self) -> &Disk {
+        &self.disk
     }
 
     pub(crate) fn health(&self) -> &WriterHealth {
@@ -121,9 +146,16 @@ impl Sqlite {
         let (reply, answer) = oneshot::channel();
         self.reads.send(reader::job(operation, reply)).await?;
         let (value, sequence) = answer.await.map_err(|_| stopped())??;
-        if *self.applied.borrow() < sequence {
-            let known = self.applied.clone().wait_for(|applied| *applied >= sequence).await.map(|_| ());
-            known.map_err(|_| stopped())?;
+        let mut applied = self.applied.clone();
+        while *applied.borrow() < sequence {
+            // A commit of which it is unknown whether it happened may be seen here, and would be waited for.
+            if self.state.has_undecided() {
+                return Err(StoreError::unavailable_because("it is unknown whether a change was committed"));
+            }
+            let known = applied.wait_for(|applied| *applied >= sequence);
+            if let Ok(Err(_)) = tokio::time::timeout(APPLIED_WAIT, known).await {
+                return Err(stopped());
+            }
         }
         Ok(value)
     }
@@ -135,8 +167,14 @@ impl Sqlite {
         F: FnOnce(&mut Write<'_>) -> Result<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.writes.send(Box::new(Mutation::new(operation, audit, reply))).await?;
-        answer.await.map_err(|_| stopped())?
+        let name = ChangeName::default();
+        self.writes.send(Box::new(Mutation::new(operation, audit, name.clone(), reply))).await?;
+        match (answer.await, name.get()) {
+            (Ok(answer), _) => answer,
+            // The writer died before it came to this.
+            (Err(_), None) => Err(stopped()),
+            (Err(_), Some(change)) => Err(stopped().unknown(Some(*change))),
+        }
     }
 
     /// Runs a write that verification does not see: no change row.
@@ -147,6 +185,13 @@ impl Sqlite {
     {
         let (reply, answer) = oneshot::channel();
         self.writes.send(Box::new(Plain::new(operation, permit, reply))).await?;
+        answer.await.map_err(|_| stopped().unknown(None))?
+    }
+
+    /// Tries whether a change could be made: writes to the database and to the journal.
+    pub(crate) async fn try_writing(&self) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        self.writes.send(Box::new(Trial::new(reply))).await?;
         answer.await.map_err(|_| stopped())?
     }
 
@@ -172,13 +217,13 @@ impl Sqlite {
     pub(crate) async fn compact_journal(&self, before: Timestamp, permit: WritePermit) -> Result<u64> {
         // A task of Claviger's own needs no check; one that was decided is checked once, before it begins.
         self.confirm(permit).await?;
-        let length = self.upkeep(|journal| Ok(journal.length())).await?;
-        let journal = journal::path_of(&self.path);
-        let copy = tokio::task::spawn_blocking(move || journal::Copy::make(&journal, length, before));
+        let extent = self.upkeep(|journal| Ok(journal.extent())).await?;
+        let (disk, journal) = (self.disk.clone(), journal::path_of(&self.path));
+        let copy = tokio::task::spawn_blocking(move || journal::Copy::make(&disk, &journal, extent, before));
         let copied = copy.await.map_err(StoreError::unavailable)?;
         match copied.map_err(StoreError::unavailable)? {
             None => Ok(0),
-            Some(copy) => self.upkeep(|journal| journal.replace(copy).map_err(StoreError::unavailable)).await,
+            Some(copy) => self.upkeep(|journal| journal.replace(copy)).await,
         }
     }
 
@@ -189,7 +234,9 @@ impl Sqlite {
         self.reads.close();
         wait_for(&self.readers).await?;
         self.writes.close();
-        wait_for(&self.writer).await
+        wait_for(&self.writer).await?;
+        self.lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        Ok(())
     }
 }
 

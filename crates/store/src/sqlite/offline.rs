@@ -4,9 +4,12 @@ use std::path::Path;
 
 use claviger_core::key::Digest;
 use claviger_core::lifecycle::Status;
+use claviger_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Result, backup, schema};
+use super::{Result, backup, changes, history, schema};
+use crate::commit::Audit;
+use crate::disk::Disk;
 use crate::error::StoreError;
 
 /// What a look at a database shows.
@@ -22,6 +25,8 @@ pub struct Inspection {
     pub locked: bool,
     /// Keys in it, disabled and expired ones included.
     pub keys: u64,
+    /// The latest time that it was acted at; none in a new database, or in one of an earlier version.
+    pub latest_time: Option<Timestamp>,
 }
 
 /// Rows of SQLite's report on damage at most.
@@ -34,12 +39,16 @@ pub(crate) fn inspect(path: &Path) -> Result<Inspection> {
     let report = statement.query_map(params![], |row| row.get::<_, String>(0))?;
     let report = report.take(DAMAGE_ROWS_MAX).collect::<rusqlite::Result<Vec<_>>>()?;
     let keys = conn.query_row("SELECT count(*) FROM keys", params![], |row| row.get(0))?;
+    let schema = schema::version(&conn)?;
+    // A database of an earlier schema does not have it.
+    let latest_time = changes::read_head(&conn).ok().and_then(|head| head.at);
     Ok(Inspection {
-        schema: schema::version(&conn)?,
+        schema,
         schema_known: schema::known(),
         damage: report.into_iter().filter(|line| line != "ok").collect(),
         locked: schema::is_locked(path),
         keys,
+        latest_time,
     })
 }
 
@@ -56,7 +65,21 @@ pub(crate) fn key_status(path: &Path, digest: &Digest) -> Result<Option<Status>>
 /// Copies a database that may be served by another process.
 pub(crate) fn backup_file(from: &Path, to: &Path) -> Result<()> {
     drop(open(from)?);
-    backup::copy(from, to)
+    backup::copy(&Disk::default(), from, to)
+}
+
+/// Takes another time for the latest; see [`crate::Store::reset_time`].
+pub(crate) fn reset_time(path: &Path, at: Timestamp, audit: &Audit) -> Result<Option<Timestamp>> {
+    drop(open(path)?);
+    let (conn, lock) = schema::open_writer(&Disk::default(), path)?;
+    let transaction = conn.unchecked_transaction()?;
+    let before = changes::read_head(&transaction)?.at;
+    changes::set_time(&transaction, at)?;
+    history::append(&transaction, audit.entries())?;
+    transaction.commit()?;
+    schema::close_writer(conn);
+    drop(lock);
+    Ok(before)
 }
 
 /// A database of ours, to read.

@@ -1,15 +1,17 @@
 //! Opening a database: the lock, the file, the pragmas, the migrations.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
-use super::{Result, upgrade};
+use super::{Result, journal, upgrade};
+use crate::disk::{Disk, InPlace, folder_of};
 use crate::error::StoreError;
 
 /// The migration that goes on in [`upgrade`].
@@ -35,13 +37,37 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("key_life", include_str!("../../migrations/sqlite/0002_key_life.sql")),
     ("import_order", include_str!("../../migrations/sqlite/0003_import_order.sql")),
     ("losses", include_str!("../../migrations/sqlite/0004_losses.sql")),
+    ("time_and_turns", include_str!("../../migrations/sqlite/0005_time_and_turns.sql")),
     (RIGHTS_AND_LIMITS, include_str!("../../migrations/sqlite/0007_rights_and_limits.sql")),
 ];
 
+/// Users other than the owner that may write, as bits of a mode.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+
+/// What keeps other processes away as long as any clone of it is held.
+#[derive(Clone)]
+pub(super) struct Lock {
+    file: Arc<File>,
+    path: PathBuf,
+}
+
+impl Lock {
+    /// Fails if the file was removed: another process could take the lock by another one.
+    pub(super) fn in_place(&self) -> std::io::Result<InPlace> {
+        InPlace::of(&self.file, &self.path)
+    }
+}
+
 /// The connection that writes, and the lock that keeps other processes away as long as it is held.
-pub(super) fn open_writer(path: &Path) -> Result<(Connection, File)> {
-    let lock = lock(path)?;
-    private_file(path, OpenOptions::new().create(true)).map_err(StoreError::unavailable)?;
+pub(super) fn open_writer(disk: &Disk, path: &Path) -> Result<(Connection, Lock)> {
+    check_all_private(path)?;
+    let lock = lock(disk, path)?;
+    refuse_loss(path)?;
+    disk.open_ours(path).map_err(StoreError::unavailable)?;
+    Ok((connect_writer(path)?, lock))
+}
+
+fn connect_writer(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(Duration::from_millis(BUSY_MILLIS))?;
@@ -61,7 +87,60 @@ pub(super) fn open_writer(path: &Path) -> Result<(Connection, File)> {
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     migrate(&mut conn, fresh)?;
-    Ok((conn, lock))
+    Ok(conn)
+}
+
+/// Refuses a database that others can write to, or whose folder they can write to.
+fn check_all_private(path: &Path) -> Result<()> {
+    check_private(folder_of(path))?;
+    for suffix in ["", "-wal", "-shm", ".lock"] {
+        check_private(&with_suffix(path, suffix))?;
+    }
+    check_private(&journal::path_of(path))
+}
+
+/// Refuses a folder or a file that others can write to; see [`crate::check_private`].
+pub(crate) fn check_private(path: &Path) -> Result<()> {
+    let Ok(found) = fs::metadata(path) else { return Ok(()) };
+    if found.mode() & WRITABLE_BY_OTHERS == 0 {
+        return Ok(());
+    }
+    Err(StoreError::Exposed {
+        path: path.display().to_string(),
+        mode: found.mode() & 0o7777,
+        advice: if found.is_dir() { "700" } else { "600" },
+    })
+}
+
+/// Refuses to begin anew where there was something: before anything is created.
+fn refuse_loss(path: &Path) -> Result<()> {
+    let has_content = |path: &Path| fs::metadata(path).is_ok_and(|found| found.len() > 0);
+    if has_content(path) {
+        return Ok(());
+    }
+    let left = [journal::path_of(path), with_suffix(path, "-wal")];
+    match left.iter().find(|left| has_content(left)) {
+        Some(left) => Err(lost(path, left)),
+        None => Ok(()),
+    }
+}
+
+/// The error for a database that is gone, and what is left of it.
+pub(super) fn lost(database: &Path, evidence: &Path) -> StoreError {
+    StoreError::Lost { database: database.display().to_string(), evidence: evidence.display().to_string() }
+}
+
+/// The path with something added to its name.
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+/// What has to stay where it is while the database is open: what is written to a file that was removed is lost.
+pub(super) fn in_place(path: &Path, lock: &Lock) -> Result<Vec<InPlace>> {
+    let found = [InPlace::at(path), InPlace::at(&with_suffix(path, "-wal")), lock.in_place()];
+    found.into_iter().collect::<std::io::Result<_>>().map_err(StoreError::unavailable)
 }
 
 /// A connection that only reads.
@@ -90,18 +169,12 @@ pub(super) fn close_writer(conn: Connection) {
     drop(conn);
 }
 
-/// Opens a file for writing; one that this makes can be read by its owner only. SQLite gives its -wal and
-/// -shm files the mode of the database.
-pub(super) fn private_file(path: &Path, options: &mut OpenOptions) -> std::io::Result<File> {
-    options.write(true).mode(0o600).open(path)
-}
-
 /// The lock that keeps other processes away as long as it is held.
-pub(super) fn lock(path: &Path) -> Result<File> {
+pub(super) fn lock(disk: &Disk, path: &Path) -> Result<Lock> {
     let name = lock_name(path);
-    let file = private_file(&name, OpenOptions::new().create(true)).map_err(StoreError::unavailable)?;
+    let file = disk.open_ours(&name).map_err(StoreError::unavailable)?.into_inner();
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock { file: Arc::new(file), path: name }),
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked { lock: name.display().to_string() }),
         Err(TryLockError::Error(error)) => Err(StoreError::unavailable(error)),
     }
@@ -114,9 +187,7 @@ pub(super) fn is_locked(path: &Path) -> bool {
 }
 
 fn lock_name(path: &Path) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(".lock");
-    name.into()
+    with_suffix(path, ".lock")
 }
 
 /// Whether nothing was ever written to it; refuses what another program wrote.
@@ -154,17 +225,18 @@ pub(super) fn version(conn: &Connection) -> Result<u32> {
 
 /// Brings the schema up to date, all of it or nothing.
 pub(super) fn migrate(conn: &mut Connection, fresh: bool) -> Result<()> {
-    run(conn, fresh, MIGRATIONS)
+    migrate_to(conn, fresh, known())
 }
 
 /// Makes a new database with the schema from before a migration.
 #[cfg(test)]
 pub(super) fn migrate_until(conn: &mut Connection, name: &str) -> Result<()> {
     let count = MIGRATIONS.iter().take_while(|(known, _)| *known != name).count();
-    run(conn, true, &MIGRATIONS[..count])
+    migrate_to(conn, true, u32::try_from(count).map_err(StoreError::unavailable)?)
 }
 
-fn run(conn: &mut Connection, fresh: bool, migrations: &[(&str, &str)]) -> Result<()> {
+/// Brings the schema to a version.
+pub(super) fn migrate_to(conn: &mut Connection, fresh: bool, to: u32) -> Result<()> {
     let transaction = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     if fresh {
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -173,7 +245,8 @@ fn run(conn: &mut Connection, fresh: bool, migrations: &[(&str, &str)]) -> Resul
         )?;
     }
     let done = version(&transaction)?;
-    for (number, (name, sql)) in (1_u32..).zip(migrations).skip_while(|(number, _)| *number <= done) {
+    let due = |number: u32| number > done && number <= to;
+    for (number, (name, sql)) in (1_u32..).zip(MIGRATIONS).filter(|(number, _)| due(*number)) {
         transaction.execute_batch(sql)?;
         if *name == RIGHTS_AND_LIMITS {
             upgrade::rights_and_limits(&transaction)?;

@@ -12,11 +12,11 @@ use claviger_core::time::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::list::Select;
+use super::restore;
 use super::{
     accounts, changes, deleted, history, imports, keys, list, load, once, projects, reconcile, resources,
     schema, settings, teams, usage, writer,
 };
-use super::{journal, restore};
 use crate::query::{AccountFilter, HistoryFilter, KeyFilter, ProjectFilter, ResourceFilter, TeamFilter};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000);
@@ -91,7 +91,6 @@ fn every_statement_prepares_on_the_schema() {
         deleted::STATEMENTS,
         history::STATEMENTS,
         imports::STATEMENTS,
-        journal::STATEMENTS,
         keys::STATEMENTS,
         load::STATEMENTS,
         once::STATEMENTS,

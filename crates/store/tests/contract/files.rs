@@ -86,7 +86,7 @@ async fn a_newer_schema_is_refused() {
     conn.execute_batch("INSERT INTO schema_migrations VALUES (99, 'later')").unwrap();
     drop(conn);
     let error = open(fresh.path()).await.map(|_| ()).unwrap_err();
-    assert!(matches!(error, StoreError::Newer { found: 99, known } if known < 99), "{error}");
+    assert!(matches!(error, StoreError::Newer { found: 99, known: 1..99 }), "{error}");
 }
 
 #[tokio::test]
@@ -133,14 +133,59 @@ async fn a_writer_that_dies_is_an_error_and_not_a_silence() {
     let folder = tempfile::tempdir().unwrap();
     let options = claviger_store::SqliteOptions::at(folder.path().join("claviger.db"));
     let store = claviger_store::Store::open(options, random(), Box::new(Fragile)).await.unwrap();
-    for n in 1..3 {
-        let answer = store.create_account(account(n), audit("account:create")).await;
-        assert!(matches!(answer, Err(StoreError::Unavailable(_))));
-        assert!(!store.health().is_healthy(), "known by the time that anybody gets an answer");
-    }
+    let first = store.create_account(account(1), audit("account:create")).await.unwrap_err();
+    assert!(matches!(first, StoreError::OutcomeUnknown { change: Some(_), .. }), "{first}");
+    assert!(!store.health().is_healthy(), "known by the time that anybody gets an answer");
+    let second = store.create_account(account(2), audit("account:create")).await.unwrap_err();
+    assert!(matches!(second, StoreError::Unavailable(_)), "certain not to have happened: {second}");
     // What was committed stays, but nothing is read that the sink does not know of.
     assert!(matches!(store.sequence().await, Err(StoreError::Unavailable(_))));
+    let other = open(folder.path().join("claviger.db")).await.map(|_| ()).unwrap_err();
+    assert!(matches!(other, StoreError::Locked { .. }), "as long as this one can be asked: {other}");
     store.close().await.unwrap();
     let (again, _) = open(folder.path().join("claviger.db")).await.unwrap();
     assert_eq!(again.sequence().await.unwrap().0, 1);
+}
+
+#[tokio::test]
+async fn what_others_can_write_to_is_refused_with_the_command_that_puts_it_right() {
+    let fresh = furnished().await;
+    fresh.store.close().await.unwrap();
+    let folder = fresh.path().parent().unwrap().to_owned();
+    std::fs::write(beside(&fresh.path(), "-wal"), "").unwrap();
+    let files = ["", "-wal", ".lock", ".revocations.jsonl"].map(|suffix| beside(&fresh.path(), suffix));
+    let modes = [0o620, 0o602, 0o666];
+    let set = |path: &Path, mode: u32| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for path in files.iter().chain([&folder]) {
+        let (right, advice) = if path.is_dir() { (0o700, "chmod 700 ") } else { (0o600, "chmod 600 ") };
+        for mode in modes {
+            set(path, mode | 0o100);
+            let error = open(fresh.path()).await.map(|_| ()).unwrap_err();
+            assert!(matches!(error, StoreError::Exposed { .. }), "{}: {error}", path.display());
+            let advice = format!("{advice}{}", path.display());
+            assert!(error.to_string().contains(&advice), "{error}");
+        }
+        set(path, right);
+    }
+    set(&folder, 0o755);
+    open(fresh.path()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_lock_is_held_for_as_long_as_any_clone_can_be_asked() {
+    let fresh = furnished().await;
+    let (path, clone) = (fresh.path(), fresh.store.clone());
+    drop(fresh.store);
+    assert!(matches!(open(path.clone()).await.map(|_| ()), Err(StoreError::Locked { .. })));
+    drop(clone);
+    // The last one is gone without having closed: the threads end by themselves.
+    for _ in 0..500 {
+        if open(path.clone()).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("the lock is still held");
 }

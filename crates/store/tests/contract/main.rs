@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod disk;
 mod files;
 mod history;
 mod imports;
 mod journal;
 mod keys;
+mod migrations;
 mod once;
 mod order;
 mod permits;

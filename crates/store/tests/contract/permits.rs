@@ -89,11 +89,11 @@ async fn no_mutation_takes_a_stale_permit_and_none_leaves_anything() {
     next.revision = 2;
     is_stale(store.create_account(account(8), audit()).await);
     is_stale(store.update_account(next, 1, audit()).await);
-    is_stale(store.create_team(team(8, &[]), audit()).await);
+    is_stale(store.create_team(team(8, &[]), LIMIT, audit()).await);
     let mut next = team(1, &[(1, TeamRole::Owner)]);
     next.revision = 2;
     is_stale(store.update_team(next, 1, audit()).await);
-    is_stale(store.create_project(project(8, &[]), audit()).await);
+    is_stale(store.create_project(project(8, &[]), LIMIT, audit()).await);
     let mut next = project(1, &[]);
     next.revision = 2;
     is_stale(store.update_project(next, 1, audit()).await);
@@ -111,7 +111,6 @@ async fn no_mutation_takes_a_stale_permit_and_none_leaves_anything() {
     let mut next = key(1);
     next.revision = 2;
     is_stale(store.update_key(next.clone(), 1, audit()).await);
-    is_stale(store.revive_key(next.clone(), 1, (NOW.seconds(), LIMIT), audit()).await);
     is_stale(store.rotate_key(next, 1, key(9), LIMIT, audit()).await);
     is_stale(store.delete_key(KeyId::from_bits(1), None, audit()).await);
     is_stale(store.delete_keys(vec![KeyId::from_bits(1)], audit()).await);
@@ -120,7 +119,7 @@ async fn no_mutation_takes_a_stale_permit_and_none_leaves_anything() {
     is_stale(store.purge_expired_keys(claviger_core::UnixSeconds::MAX, 10, audit()).await);
     is_stale(store.install_operator_key(key(9), audit()).await);
     is_stale(store.open_import(NOW, Actor::System, late()).await);
-    is_stale(store.stage_keys(import, vec![key(9)], None, NOW.seconds(), late()).await);
+    is_stale(store.stage_keys(import, vec![key(9)], None, late()).await);
     is_stale(store.commit_import(import, audit()).await);
     is_stale(store.abandon_import(import, 10, late()).await);
     is_stale(store.append_history(vec![entry("late:late")], late()).await);

@@ -149,15 +149,31 @@ pub(crate) async fn open(path: PathBuf) -> Result<(Store, Recorder), StoreError>
     Ok((store, seen))
 }
 
+/// A folder in memory where the machine has one: what is shown by thousands of syncs does not depend on a real disk.
+pub(crate) fn quick_folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 pub(crate) async fn fresh() -> Fresh {
-    let folder = tempfile::tempdir().unwrap();
+    fresh_in(tempfile::tempdir().unwrap()).await
+}
+
+async fn fresh_in(folder: tempfile::TempDir) -> Fresh {
     let (store, seen) = open(folder.path().join("claviger.db")).await.unwrap();
     Fresh { store, seen, folder }
 }
 
 /// A store with the account, the team, the project and the resource that bear the number 1.
 pub(crate) async fn furnished() -> Fresh {
-    let fresh = fresh().await;
+    furnish(fresh().await).await
+}
+
+/// The same, in memory.
+pub(crate) async fn furnished_quickly() -> Fresh {
+    furnish(fresh_in(quick_folder()).await).await
+}
+
+async fn furnish(fresh: Fresh) -> Fresh {
     let store = &fresh.store;
     store.create_account(account(1), audit("account:create")).await.unwrap();
     store.create_team(team(1, &[(1, TeamRole::Owner)]), LIMIT, audit("team:create")).await.unwrap();

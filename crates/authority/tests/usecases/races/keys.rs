@@ -2,7 +2,7 @@
 
 use claviger_authority::imports::{ImportKey, ImportOptions, ImportRow};
 use claviger_authority::keys::Revocation;
-use claviger_authority::leaks::{LeakOutcome, LeakReport};
+use claviger_authority::leaks::{LeakOutcome, LeakReport, LeakSource};
 use claviger_core::key::{Actor, Digest, KeyPatch};
 use claviger_core::lifecycle::Status;
 
@@ -233,7 +233,8 @@ async fn a_key_that_is_reported_as_leaked_neither_enables_itself_nor_makes_other
         let (attack, own) = (Attack::by(&house, &key), id(&key));
         let report = async || {
             let digest = Digest::of(key.secret.expose());
-            let report = LeakReport { digest, source: "test".to_owned(), place: "here".to_owned() };
+            let report =
+                LeakReport { digest, source: LeakSource::Unconfirmed(None), place: "here".to_owned() };
             let nobody = caller(claviger_authority::CallerCredential::Anonymous);
             let outcome = house.authority.report_leaks(&nobody, vec![report]).await?;
             assert_eq!(outcome, [LeakOutcome::Disabled]);

@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use claviger_authority::first_start::OPERATOR_KEY_FILE;
 use claviger_authority::keyring::{Keyring, KeyringError, SECRET_MODE_REFUSED};
-use claviger_authority::{inspect_file, journal_file, key_status};
+use claviger_authority::ports::{Clock, SystemClock};
+use claviger_authority::{ClockState, inspect_file, journal_file, key_status};
 use claviger_core::key::Digest;
 use claviger_core::lifecycle::Status;
 use zeroize::Zeroizing;
@@ -39,9 +41,10 @@ pub(super) fn all(overrides: &Overrides) -> Vec<Check> {
         checks.extend(operator_key(&config.data.join(OPERATOR_KEY_FILE), &config.database));
         checks.push(keyring(&config.data.join(KEYRING_FILE)));
         checks.extend(database(&config.database));
+        checks.push(owners(&config));
         checks.push(space(&config.data));
     }
-    checks.push(clock());
+    checks.push(clock_of(&config.database));
     checks.extend(listeners(&config));
     checks
 }
@@ -183,6 +186,49 @@ fn journal(database: &Path) -> Check {
     }
 }
 
+/// The service runs as the owner of its folder; what belongs to somebody else it cannot read.
+fn owners(config: &Config) -> Check {
+    let name = "owner";
+    let beside = |suffix: &str| {
+        let mut path = config.database.as_os_str().to_owned();
+        path.push(suffix);
+        PathBuf::from(path)
+    };
+    let files = [
+        config.data.join(KEYRING_FILE),
+        config.data.join(OPERATOR_KEY_FILE),
+        beside(""),
+        beside("-wal"),
+        beside("-shm"),
+        beside(".lock"),
+        journal_file(&config.database),
+    ];
+    let owner = |path: &Path| fs::metadata(path).ok().map(|found| (found.uid(), found.gid()));
+    let Some(folder) = owner(&config.data) else {
+        return Check::warn(name, format!("{} cannot be looked at", config.data.display()), "run it as root");
+    };
+    let foreign = files
+        .iter()
+        .find_map(|path| owner(path).filter(|found| found.0 != folder.0).map(|found| (path, found.0)));
+    if let Some((path, found)) = foreign {
+        let what = format!(
+            "{} belongs to user {found}, the data folder to user {}: a service that runs as that user cannot open it",
+            path.display(),
+            folder.0
+        );
+        let advice = format!("chown {}:{} {}", folder.0, folder.1, path.display());
+        return Check::fail(name, what, advice);
+    }
+    match files.iter().find(|path| path.exists() && fs::File::open(path).is_err()) {
+        Some(path) => Check::fail(
+            name,
+            format!("{} cannot be read by this user", path.display()),
+            format!("run it as the user that owns {}", config.data.display()),
+        ),
+        None => Check::ok(name, format!("all files belong to user {}, as the data folder does", folder.0)),
+    }
+}
+
 fn space(path: &Path) -> Check {
     let name = "disk space";
     let Ok(disk) = rustix::fs::statvfs(path) else {
@@ -205,6 +251,36 @@ fn clock() -> Check {
     } else {
         Check::fail("clock", told, "set the clock, with NTP: keys expire by it")
     }
+}
+
+/// The clock, compared with the latest time that was acted on.
+fn clock_of(database: &Path) -> Check {
+    let check = clock();
+    let latest = inspect_file(database).ok().and_then(|found| found.latest_time);
+    match ClockState::of(latest, SystemClock.now()) {
+        _ if check.is_fail() => check,
+        ClockState::Steady => check,
+        ClockState::Ahead { by } => Check::warn(
+            "clock",
+            format!("{} after the latest change: nothing is deleted for its age meanwhile", span(by)),
+            "set the clock if it is wrong; if it is right, this ends with the first day of serving",
+        ),
+        ClockState::Behind { by } => Check::fail(
+            "clock",
+            format!("{} before the latest change: until it has caught up, time stands still", span(by)),
+            "set the clock; if it is right and was ahead before, stop the program and run `claviger operator reset-clock`",
+        ),
+    }
+}
+
+/// A length of time, roughly.
+fn span(by: Duration) -> String {
+    let (count, unit) = match by.as_secs() {
+        seconds @ 0..7_200 => (seconds / 60, "minute"),
+        seconds @ 7_200..172_800 => (seconds / 3_600, "hour"),
+        seconds => (seconds / 86_400, "day"),
+    };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
 fn listeners(config: &Config) -> Vec<Check> {

@@ -51,6 +51,10 @@ impl Check {
         Self { name, state: State::Ok, found: found.into(), advice: None }
     }
 
+    fn is_fail(&self) -> bool {
+        matches!(self.state, State::Fail)
+    }
+
     fn warn(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { name, state: State::Warn, found: found.into(), advice: Some(advice.into()) }
     }

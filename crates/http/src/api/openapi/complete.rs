@@ -33,7 +33,11 @@ const PROBLEMS: [(&str, &str, &str); 11] = [
     ("415", "UnsupportedMediaType", "The body has to be `application/json`: `unsupported_media_type`."),
     ("429", "RateLimited", "The key was used more often than it may: `rate_limited`, `quota_exceeded`."),
     ("500", "Internal", "A mistake of ours: `internal`. `X-Request-Id` leads to the log."),
-    ("503", "Unavailable", "The store cannot answer: `unavailable`. It says nothing about a key."),
+    (
+        "503",
+        "Unavailable",
+        "The store cannot answer: `unavailable`; nothing was changed, and it says nothing about a key. Or a change may have happened or not: `outcome_unknown`, and `change` names it.",
+    ),
 ];
 
 /// What parameters look like, by name.

@@ -2,62 +2,75 @@
 //! writer adds what came meanwhile and puts the copy in the journal's place. Until that one step the journal is
 //! as it was, and after it, it is whole: a process that dies at any point leaves one or the other.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use claviger_core::time::Timestamp;
 
-use super::{Journal, Line};
-use crate::sqlite::schema;
+use super::{Journal, Line, Mark};
+use crate::disk::{Disk, DiskFile};
+use crate::error::StoreError;
+use crate::sqlite::{Result, schema};
 
 /// What the name of the copy adds to that of the journal.
 const SUFFIX: &str = ".compacting";
 
+/// How much of the journal there is to copy.
+#[derive(Clone, Copy)]
+pub(in crate::sqlite) struct Extent {
+    length: u64,
+    setbacks: u64,
+}
+
 /// The copy of what is kept. It is removed unless it is put in the journal's place.
 pub(in crate::sqlite) struct Copy {
-    file: File,
+    disk: Disk,
+    /// Absent once it is the journal.
+    file: Option<DiskFile>,
     path: PathBuf,
     journal: PathBuf,
-    /// Bytes of the journal that were looked at.
-    seen: u64,
+    /// What was looked at.
+    seen: Extent,
     /// Lines that are left out.
     dropped: u64,
 }
 
 impl Copy {
-    /// Copies the first `length` bytes of a journal but for what came before an instant; nothing if everything
-    /// is kept.
+    /// Copies a journal but for what came before an instant; nothing if everything is kept.
     pub(in crate::sqlite) fn make(
+        disk: &Disk,
         journal: &Path,
-        length: u64,
+        seen: Extent,
         before: Timestamp,
     ) -> io::Result<Option<Self>> {
         let mut source = File::open(journal)?;
-        let (start, dropped) = first_kept(BufReader::new((&mut source).take(length)), before)?;
+        let (start, dropped) = first_kept(BufReader::new((&mut source).take(seen.length)), before)?;
         if dropped == 0 {
             return Ok(None);
         }
         let path = path_of(journal);
-        let file = schema::private_file(&path, OpenOptions::new().create_new(true))?;
+        disk.remove(&path)?;
+        let file = disk.open_ours(&path)?;
         // From here on it is removed whatever happens.
-        let mut copy = Self { file, path, journal: journal.to_owned(), seen: length, dropped };
-        copy.add(&mut source, start, length)?;
-        copy.file.sync_all()?;
+        let mut copy =
+            Self { disk: disk.clone(), file: Some(file), path, journal: journal.to_owned(), seen, dropped };
+        let file = copy.file.as_mut().ok_or_else(taken)?;
+        file.copy_from(&source, start, seen.length)?;
+        file.sync()?;
         Ok(Some(copy))
     }
+}
 
-    fn add(&mut self, source: &mut File, from: u64, to: u64) -> io::Result<()> {
-        source.seek(SeekFrom::Start(from))?;
-        let copied = io::copy(&mut source.take(to - from), &mut self.file)?;
-        if copied == to - from { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
-    }
+fn taken() -> io::Error {
+    io::Error::other("the copy was put in place already")
 }
 
 impl Drop for Copy {
     fn drop(&mut self) {
-        // Once it is the journal, there is none of this name.
-        let _gone = fs::remove_file(&self.path);
+        if self.file.is_some() {
+            let _gone = self.disk.remove(&self.path);
+        }
     }
 }
 
@@ -83,48 +96,52 @@ fn first_kept(mut lines: impl BufRead, before: Timestamp) -> io::Result<(u64, u6
 
 /// Where the copy of a journal is.
 fn path_of(journal: &Path) -> PathBuf {
-    let mut name = journal.as_os_str().to_owned();
-    name.push(SUFFIX);
-    name.into()
+    schema::with_suffix(journal, SUFFIX)
 }
 
 /// Removes what a process has left behind that died meanwhile.
-pub(super) fn clear(journal: &Path) {
-    let _absent = fs::remove_file(path_of(journal));
-}
-
-/// Has the disk keep the names in the folder of a file.
-pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+pub(super) fn clear(disk: &Disk, journal: &Path) -> io::Result<()> {
+    disk.remove(&path_of(journal))
 }
 
 impl Journal {
-    /// Bytes of whole lines.
-    pub(in crate::sqlite) fn length(&self) -> u64 {
-        self.length
+    /// How much of it there is.
+    pub(in crate::sqlite) fn extent(&self) -> Extent {
+        Extent { length: self.written.length, setbacks: self.setbacks }
     }
 
     /// Puts a copy in the place of this journal, with what was written meanwhile. Returns how many lines are
     /// gone. If it fails, the journal goes on as it was.
-    pub(in crate::sqlite) fn replace(&mut self, mut copy: Copy) -> io::Result<u64> {
-        copy.add(&mut self.file, copy.seen, self.length)?;
-        copy.file.sync_all()?;
-        let length = copy.file.stream_position()?;
-        let file = copy.file.try_clone()?;
-        fs::rename(&copy.path, &copy.journal)?;
-        (self.file, self.length) = (file, length);
+    pub(in crate::sqlite) fn replace(&mut self, copy: Copy) -> Result<u64> {
+        // Then what was copied may not be what is there now.
+        if self.failure.is_some() || copy.seen.setbacks != self.setbacks {
+            return Err(StoreError::unavailable_because("the journal could not be written meanwhile"));
+        }
+        self.put_in_place(copy).map_err(StoreError::unavailable)
+    }
+
+    fn put_in_place(&mut self, mut copy: Copy) -> io::Result<u64> {
+        self.file.check_in_place()?;
+        let file = copy.file.as_mut().ok_or_else(taken)?;
+        file.copy_from(self.file.inner(), copy.seen.length, self.written.length)?;
+        file.sync()?;
+        let length = file.seek(SeekFrom::End(0))?;
+        self.disk.rename(&copy.path, &copy.journal)?;
+        let file = copy.file.take().ok_or_else(taken)?;
+        self.file = file.renamed(copy.journal.clone());
+        self.written.length = length;
+        self.synced = Mark { length, last: self.written.last };
         // Before the next answer at the latest: the old journal, should it come back, lacks what follows.
-        self.unsettled = Some(copy.journal.clone());
+        self.unsettled = true;
         self.settle()?;
         Ok(copy.dropped)
     }
 
     /// Waits until the disk knows the journal by its name.
     pub(super) fn settle(&mut self) -> io::Result<()> {
-        if let Some(path) = &self.unsettled {
-            sync_folder(path)?;
-            self.unsettled = None;
+        if self.unsettled {
+            self.disk.sync_folder_of(&self.path)?;
+            self.unsettled = false;
         }
         Ok(())
     }
