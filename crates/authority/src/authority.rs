@@ -25,6 +25,7 @@ use crate::notes::Notes;
 use crate::password::Passwords;
 use crate::ports::Ports;
 use crate::read::NotFresh;
+use crate::refusals::RefusalShares;
 use crate::settings::{InForce, Settings};
 use crate::usage::Usage;
 
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) imports: Imports,
     pub(crate) limiter: Limiter,
     pub(crate) notes: Notes,
+    pub(crate) refusals: RefusalShares,
     pub(crate) usage: Usage,
     pub(crate) told: Told,
     /// Held by whoever replaces a whole list of resources: each has two lists of them in memory.
@@ -128,6 +130,7 @@ impl Authority {
             imports: Imports::after(stale),
             limiter: Limiter::default(),
             notes: Notes::default(),
+            refusals: RefusalShares::default(),
             usage: Usage::default(),
             compacted_on: AtomicI64::new(i64::MIN),
             applied,
@@ -192,7 +195,7 @@ impl Authority {
 
     /// Decides about a request in a view of the index. Nothing is written, nothing is waited for.
     #[must_use]
-    pub fn decide<'v>(
+    pub(crate) fn decide<'v>(
         &self,
         view: &'v View<'_>,
         credential: Credential<'v>,
@@ -213,8 +216,8 @@ impl Authority {
     ) -> Result<Permitted> {
         let request = Request { place: caller.place(), ..Request::new(action, target) };
         self.read(|view| {
-            let outcome = self.decide(view, caller.credential(view), &request).outcome;
-            let permit = outcome.map_err(|refusal| Error::refused(refusal, action))?;
+            let Verdict { outcome, reasons } = self.decide(view, caller.credential(view), &request);
+            let permit = outcome.map_err(|refusal| Error::denied(refusal, action, reasons))?;
             Permitted::of(&permit).ok_or_else(|| Error::refused(Refusal::CredentialsRequired, action))
         })?
     }
@@ -225,14 +228,15 @@ impl Authority {
     /// The refusal.
     pub fn accepts(&self, caller: &Caller, action: Action<'_>) -> Result<()> {
         let now = self.now();
+        let mut reasons = decide::Reasons::default();
         let accepted = self.read(|view| {
             let credential = caller.credential(view);
             if matches!(credential, Credential::Anonymous) {
                 return Err(Refusal::CredentialsRequired);
             }
-            decide::authenticate(view, credential, caller.place(), now, &mut decide::Reasons::default())
+            decide::authenticate(view, credential, caller.place(), now, &mut reasons)
         })?;
-        accepted.map_err(|refusal| Error::refused(refusal, action))
+        accepted.map_err(|refusal| Error::denied(refusal, action, reasons))
     }
 
     /// Who the caller is, if it is anybody; whether it may do something is not asked.
@@ -282,6 +286,7 @@ impl Authority {
             request_id: caller.request_id.clone(),
             outcome: "done".into(),
             detail: detail.into(),
+            reasons: Default::default(),
         }
     }
 

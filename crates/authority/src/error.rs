@@ -1,6 +1,6 @@
 //! What a use case answers when it does not do as it was asked.
 
-use claviger_core::decide::Refusal;
+use claviger_core::decide::{Reasons, Refusal};
 use claviger_store::{Conflict, StoreError};
 
 /// Why a use case was not carried out. Nothing was changed.
@@ -13,6 +13,8 @@ pub enum Error {
         refusal: Refusal,
         /// The action that was asked for.
         action: String,
+        /// What led to it, as far as it is known, for the history.
+        reasons: Box<Reasons>,
     },
     /// Something that was given cannot be.
     #[error("{field}: {detail}")]
@@ -49,7 +51,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     pub(crate) fn refused(refusal: Refusal, action: impl ToString) -> Self {
-        Self::Refused { refusal, action: action.to_string() }
+        Self::denied(refusal, action, Reasons::default())
+    }
+
+    /// A refusal with what led to it.
+    pub(crate) fn denied(refusal: Refusal, action: impl ToString, reasons: Reasons) -> Self {
+        Self::Refused { refusal, action: action.to_string(), reasons: Box::new(reasons) }
     }
 
     pub(crate) fn not_found() -> Self {

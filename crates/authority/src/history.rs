@@ -25,7 +25,8 @@ impl Authority {
         page: Page<u64>,
     ) -> Result<Vec<(u64, HistoryEntry)>> {
         let action = Action::literal("history", "read");
-        if self.is_operator(caller)? {
+        let operator = self.is_operator(caller)?;
+        if operator {
             // Also of what is deleted by now.
             self.permit(caller, action, Target::Operator)?;
         } else {
@@ -43,7 +44,14 @@ impl Authority {
             }
             filter.authority = Some(authority.to_string());
         }
-        Ok(self.shared.store.history(filter, page).await?)
+        let mut rows = self.shared.store.history(filter, page).await?;
+        if !operator {
+            // The row is kept as it was found; only operators may know what exists.
+            for (_, row) in &mut rows {
+                row.reasons = row.reasons.without_existence(&*row.outcome == Refusal::NotFound.code());
+            }
+        }
+        Ok(rows)
     }
 }
 

@@ -79,6 +79,7 @@ impl Authority {
         }
         done.journal_compacted = self.compact_journal(now).await?;
         done.rates_dropped = self.shared.limiter.sweep(now) as u64;
+        self.shared.refusals.sweep(now);
         Ok(done)
     }
 
@@ -110,6 +111,7 @@ impl Authority {
             request_id: None,
             outcome: "done".into(),
             detail: format!("keys that expired before {}", before.get()).into(),
+            reasons: Default::default(),
         };
         let mut batches = Batches::default();
         loop {

@@ -154,6 +154,7 @@ impl Authority {
             request_id: caller.request_id.clone(),
             outcome: "done".into(),
             detail: format!("reported by {}: {place}", report.source).into(),
+            reasons: Default::default(),
         }
     }
 }

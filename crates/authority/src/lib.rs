@@ -4,6 +4,7 @@
 //! knows nothing of HTTP.
 
 pub mod accounts;
+mod admit;
 mod authority;
 mod caller;
 mod error;
@@ -12,7 +13,10 @@ pub mod groups;
 mod history;
 pub mod idempotency;
 pub mod imports;
+#[cfg(feature = "measure")]
 pub mod index;
+#[cfg(not(feature = "measure"))]
+mod index;
 mod jobs;
 pub mod keyring;
 pub mod keys;
@@ -24,12 +28,14 @@ pub mod password;
 pub mod ports;
 mod read;
 pub mod reconcile;
+mod refusals;
 pub mod reports;
 pub mod resources;
 pub mod settings;
 mod usage;
 mod verify;
 
+pub use admit::{Answer, Arriving, Counting, Denial, Question};
 pub use authority::{Authority, ChangeMade, Changed};
 pub use caller::{Caller, CallerCredential};
 /// What listings are asked with and return.
@@ -42,3 +48,5 @@ pub use claviger_store::{Inspection, backup_file, inspect_file, journal_file};
 pub use error::{Error, Result};
 pub use jobs::JobsDone;
 pub use read::NotFresh;
+pub use refusals::RequestRecord;
+pub use verify::MayVerify;

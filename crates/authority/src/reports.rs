@@ -98,6 +98,7 @@ impl Authority {
             request_id: caller.request_id.clone(),
             outcome: "done".into(),
             detail: entry.detail.as_str().into(),
+            reasons: Default::default(),
         })
     }
 

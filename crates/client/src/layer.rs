@@ -203,7 +203,7 @@ impl<V: Verifier> VerifyLayer<V> {
             version: asked.version,
             ip: asked.address,
             origin,
-            // So that a refusal can say what is missing.
+            // So that a refusal can say what is missing; it is a use of the key all the same.
             explain: true,
             ..Verify::new(key)
         };

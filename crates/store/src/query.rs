@@ -198,6 +198,8 @@ pub struct HistoryFilter {
     pub until: Option<Timestamp>,
     /// By this way.
     pub origin: Option<Origin>,
+    /// Of this request.
+    pub request_id: Option<String>,
 }
 
 /// What it takes to make the resources of a type what they shall be.

@@ -64,6 +64,7 @@ async fn rows_that_wait_for_the_history() {
         request_id: None,
         outcome: "done".into(),
         detail: "".into(),
+        reasons: Default::default(),
     };
     let taken = (0..ROOM + 5).filter(|_| house.authority.note(entry.clone())).count();
     assert_eq!((taken, house.authority.notes_dropped()), (ROOM, 5));

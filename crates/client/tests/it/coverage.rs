@@ -167,6 +167,7 @@ async fn about_verification(client: &Client) {
         target: some("notebook:1"),
         version: Some(1),
         context: some("api"),
+        diagnosis: false,
         explain: true,
     };
     let leak = Leak { url: some("https://example.org"), source: some("me"), ..Leak::new(KEY) };

@@ -55,7 +55,14 @@ fn requests() -> Vec<Request<'static>> {
                 [(Context::Api, false), (Context::Api, true), (Context::Embed, false), (Context::Embed, true)]
             {
                 let action = Some(Action::literal(kind, verb));
-                all.push(Request { action, target, context, place: Place::default(), anonymous });
+                all.push(Request {
+                    action,
+                    target,
+                    context,
+                    place: Place::default(),
+                    anonymous,
+                    to_application: false,
+                });
             }
         }
     }

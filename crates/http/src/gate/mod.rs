@@ -10,9 +10,9 @@ pub mod config;
 pub mod cors;
 pub mod forward_auth;
 mod identity;
-mod passage;
 pub mod pattern;
 pub mod proxy;
+mod recorded;
 mod route;
 mod service;
 

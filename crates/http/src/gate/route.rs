@@ -9,9 +9,9 @@ use http::Method;
 
 use super::config::{RouteConfig, RouteConfigError, RouteMistake};
 use super::cors::Origins;
-use super::passage::Recorded;
 use super::pattern::{Captures, Pattern};
 use super::proxy::Upstream;
+use super::recorded::Recorded;
 use crate::credential::Slots;
 
 /// The largest body that a route passes on unless it says otherwise: 1 GiB, streamed.

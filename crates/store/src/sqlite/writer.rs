@@ -3,6 +3,7 @@
 //! another's failure.
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -97,6 +98,10 @@ impl Desk {
 pub(super) trait Job: Send {
     /// Runs it inside its savepoint. An error, or a change that is not made, has the savepoint undone.
     fn run(&mut self, conn: &Connection, desk: &mut Desk) -> Outcome;
+    /// Whether all that it does is undone with its savepoint.
+    fn has_savepoint(&self) -> bool {
+        true
+    }
     /// Answers after the commit; with the reason if the whole group failed.
     fn answer(self: Box<Self>, failure: Option<&StoreError>);
 }
@@ -249,6 +254,10 @@ impl<T: Send, F: FnOnce(&mut Journal) -> Result<T> + Send> Job for Upkeep<T, F> 
         Outcome::Keep(None)
     }
 
+    fn has_savepoint(&self) -> bool {
+        false
+    }
+
     fn answer(self: Box<Self>, failure: Option<&StoreError>) {
         self.waiter.answer(failure);
     }
@@ -274,6 +283,10 @@ pub(super) async fn start(
                 while let Some(group) = next_group(&mut jobs, before) {
                     before = group.len();
                     commit_group(&conn, &mut desk, &mut *sink, &health, group);
+                    if !health.is_healthy() {
+                        // What was committed is not what readers see: nothing may be added to that.
+                        break;
+                    }
                 }
                 // Another process may change what the index is taken for, as soon as the lock is gone.
                 health.close();
@@ -362,7 +375,7 @@ fn run_group(conn: &Connection, desk: &mut Desk, group: &mut [WriteJob]) -> Resu
     let mut changes = Vec::with_capacity(group.len());
     for job in group {
         execute(conn, SAVE)?;
-        match job.run(conn, desk) {
+        match run_job(job, conn, desk) {
             Outcome::Keep(change) => changes.extend(change),
             Outcome::Undo => {
                 // A full disk and the like make SQLite undo the whole transaction, the others' work included.
@@ -381,6 +394,22 @@ fn run_group(conn: &Connection, desk: &mut Desk, group: &mut [WriteJob]) -> Resu
     }
     execute(conn, COMMIT)?;
     Ok(changes)
+}
+
+/// Runs one operation. A panic fails that operation alone: all that it wrote is in its savepoint, which is undone
+/// as for any other failure, and what is kept in memory beside the database is put back or forgotten. What
+/// works on the journal has no savepoint, so there a panic is the end of the writer.
+fn run_job(job: &mut WriteJob, conn: &Connection, desk: &mut Desk) -> Outcome {
+    let before = desk.latest;
+    let ran = catch_unwind(AssertUnwindSafe(|| job.run(conn, desk)));
+    ran.unwrap_or_else(|panic| {
+        if !job.has_savepoint() {
+            resume_unwind(panic);
+        }
+        desk.latest = before;
+        desk.rooms.forget_all();
+        Outcome::Undo
+    })
 }
 
 fn execute(conn: &Connection, sql: &str) -> Result<()> {
@@ -421,6 +450,7 @@ mod tests {
             request_id: None,
             outcome: "done".into(),
             detail: "".into(),
+            reasons: Default::default(),
         };
         let (reply, answer) = oneshot::channel();
         (Box::new(Mutation::new(|_: &mut Write<'_>| Ok(()), Audit::new(entry), reply)), answer)
@@ -487,6 +517,51 @@ mod tests {
     fn a_transaction_that_was_undone_under_way_fails_everybody() {
         assert_eq!(run("ROLLBACK", false), ([false; 3], vec![], 0));
         assert_eq!(run("ROLLBACK", true), ([false; 3], vec![], 0), "even if the operation took no notice");
+    }
+
+    #[test]
+    fn a_panic_in_an_operation_fails_it_alone() {
+        let (reply, mut answer) = oneshot::channel::<Result<()>>();
+        let operation = |conn: &Connection| {
+            conn.execute_batch("INSERT INTO settings VALUES ('a', 'b')")?;
+            std::panic::resume_unwind(Box::new("on purpose"));
+        };
+        let mut conn = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut conn, true).unwrap();
+        let seen = Arc::default();
+        let (mut sink, health) = (Seen(Arc::clone(&seen)), WriterHealth::default());
+        let mut desk = Desk::new(Box::new(|buffer| buffer.fill(7)), None);
+        let (first, mut first_answer) = mutation();
+        let panics: WriteJob = Box::new(Plain::new(operation, reply));
+        let (last, mut last_answer) = mutation();
+        commit_group(&conn, &mut desk, &mut sink, &health, vec![first, panics, last]);
+        assert!(answer.try_recv().unwrap().is_err());
+        let sequences =
+            [&mut first_answer, &mut last_answer].map(|a| a.try_recv().unwrap().unwrap().sequence.0);
+        assert_eq!((sequences, seen.lock().unwrap().clone()), ([1, 2], vec![1, 2]));
+        let rows = conn.query_row("SELECT count(*) FROM settings", params![], |row| row.get::<_, i64>(0));
+        assert_eq!(rows.unwrap(), 0, "what it had written is undone");
+        assert!(health.is_healthy());
+    }
+
+    #[test]
+    fn a_change_that_cannot_be_applied_ends_the_writer_before_anybody_is_answered() {
+        struct Refuses(WriterHealth);
+        impl ChangeSink for Refuses {
+            fn apply(&mut self, change: &Change) -> std::result::Result<(), NotApplied> {
+                assert!(self.0.is_healthy());
+                Err(NotApplied { sequence: change.sequence, reason: "no room".to_owned() })
+            }
+        }
+        let mut conn = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut conn, true).unwrap();
+        let health = WriterHealth::default();
+        let mut desk = Desk::new(Box::new(|buffer| buffer.fill(7)), None);
+        let (job, _answer) = mutation();
+        commit_group(&conn, &mut desk, &mut Refuses(health.clone()), &health, vec![job]);
+        assert!(!health.is_healthy());
+        let reason = format!("{:?}", health.lost());
+        assert!(reason.contains("change 1") && reason.contains("no room"), "{reason}");
     }
 
     #[test]
