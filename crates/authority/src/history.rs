@@ -1,7 +1,7 @@
 //! The history: who did what, with which key, from where.
 
 use claviger_core::authority::Reference;
-use claviger_core::decide::{Access, Missing, Refusal, Target, manages};
+use claviger_core::decide::{Access, Missing, Reason, Refusal, Target, manages};
 use claviger_core::history::HistoryEntry;
 use claviger_core::scope::Action;
 use claviger_core::{Authority as KeyAuthority, authority::ResourceAuthority};
@@ -46,9 +46,9 @@ impl Authority {
         }
         let mut rows = self.shared.store.history(filter, page).await?;
         if !operator {
-            // The row is kept as it was found; only operators may know what exists.
-            for (_, row) in &mut rows {
-                row.reasons = row.reasons.without_existence(&*row.outcome == Refusal::NotFound.code());
+            // The row is kept as it was found; only operators may know what exists, and by which way it was found.
+            for (_, row) in rows.iter_mut().filter(|(_, row)| *row.outcome == *Refusal::NotFound.code()) {
+                row.reasons = std::iter::once(Reason::NotFound).collect();
             }
         }
         Ok(rows)

@@ -71,6 +71,12 @@ impl Authority {
         }
     }
 
+    /// Makes this node one whose index may lack a committed change.
+    #[cfg(feature = "measure")]
+    pub fn lose_freshness(&self, reason: &str) {
+        self.shared.health.fail(reason);
+    }
+
     /// How many keys there are, expired and disabled ones included.
     #[must_use]
     pub fn key_count(&self) -> usize {

@@ -122,7 +122,14 @@ impl Authority {
         };
         // An account's key administers projects as well; what it reports stays with itself.
         let stays = *own == KeyAuthority::Operator || listed == own.to_string();
-        let by = self.permit(caller, CREATE, target)?;
+        let by = match (self.permit(caller, CREATE, target), target) {
+            // To this caller it does not exist, so the row is that about a resource that only the host knows.
+            (Err(Error::Refused { refusal: Refusal::NotFound, .. }), Target::Resource(name, _)) => {
+                let by = self.permit(caller, CREATE, Target::Hosted(name, None))?;
+                return Ok((by, own.to_string()));
+            }
+            (by, _) => by?,
+        };
         if stays {
             Ok((by, listed))
         } else {

@@ -122,10 +122,16 @@ impl Authority {
         // The new holder first: to those who do not administer it nothing is told about the resource.
         let by = self.permit(caller, action("create"), target_of(description.holder));
         let by = by.or_else(|_| self.permit(caller, action("update"), target_of(description.holder)))?;
-        let before = self.shared.store.resource(description.reference.clone()).await?;
+        let mut before = self.shared.store.resource(description.reference.clone()).await?;
         if before.is_some() {
-            self.permit(caller, action("update"), Target::Resource(description.reference.name(), None))?;
-        } else {
+            let target = Target::Resource(description.reference.name(), None);
+            match self.permit(caller, action("update"), target) {
+                // To this caller it does not exist, so the answer is that about one that does not.
+                Err(Error::Refused { refusal: Refusal::NotFound, .. }) => before = None,
+                permitted => drop(permitted?),
+            }
+        }
+        if before.is_none() {
             self.permit(caller, action("create"), target_of(description.holder))?;
         }
         if !self.is_operator(caller)? {

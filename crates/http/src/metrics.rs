@@ -31,11 +31,12 @@ struct Levels {
     limited: Gauge,
     uncounted: Counter,
     dropped: Counter,
+    refusals_dropped: Counter,
 }
 
 impl Levels {
     fn register(&self, registry: &mut Registry) {
-        let Self { keys, applied, limited, uncounted, dropped } = self;
+        let Self { keys, applied, limited, uncounted, dropped, refusals_dropped } = self;
         registry.register("keys", "Keys in the index, disabled and expired ones included", keys.clone());
         registry.register("changes_applied", "Number of the last change in force", applied.clone());
         registry.register("keys_limited", "Keys whose rate is partly used up", limited.clone());
@@ -49,6 +50,11 @@ impl Levels {
             "Rows of the gateway that found no room in the history",
             dropped.clone(),
         );
+        registry.register(
+            "refusal_rows_dropped",
+            "Refusals with a known key that left no row in the history, because there were too many at once",
+            refusals_dropped.clone(),
+        );
     }
 
     fn read(&self, authority: &Authority) {
@@ -58,6 +64,7 @@ impl Levels {
         level(&self.limited, authority.limited_keys() as u64);
         // Counted elsewhere, where nothing is known of metrics.
         self.uncounted.inner().store(authority.uses_uncounted(), Ordering::Relaxed);
+        self.refusals_dropped.inner().store(authority.refusals_dropped(), Ordering::Relaxed);
         self.dropped.inner().store(authority.notes_dropped(), Ordering::Relaxed);
     }
 }

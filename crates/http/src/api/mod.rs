@@ -38,7 +38,7 @@ use http::header::{
     ALLOW, AUTHORIZATION, CACHE_CONTROL, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use tower::ServiceExt;
@@ -225,7 +225,8 @@ impl Shared {
     ) {
         let Some(refusal) = &problem.refusal else { return };
         let record = RequestRecord {
-            action: Action::parse(&refusal.action).ok(),
+            // What is not found has no name here: by which step it was missed must not show.
+            action: Action::parse(&refusal.action).ok().filter(|_| problem.status != StatusCode::NOT_FOUND),
             method: method.as_str(),
             target: None,
             origin: Origin::Api,

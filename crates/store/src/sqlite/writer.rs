@@ -17,7 +17,7 @@ use super::rooms::Rooms;
 use super::{Result, changes, history, once, pointer, schema};
 use crate::commit::{Audit, ChangeSink, Committed, Random};
 use crate::error::StoreError;
-use crate::health::WriterHealth;
+use crate::health::{Lost, WriterHealth};
 
 /// Operations of one group at most: the first of them waits for the last.
 const GROUP_JOBS_MAX: usize = 256;
@@ -282,11 +282,11 @@ pub(super) async fn start(
                 let mut before = 0;
                 while let Some(group) = next_group(&mut jobs, before) {
                     before = group.len();
-                    commit_group(&conn, &mut desk, &mut *sink, &health, group);
-                    if !health.is_healthy() {
+                    if health.lost().is_some_and(|lost| lost != Lost::Closed) {
                         // What was committed is not what readers see: nothing may be added to that.
                         break;
                     }
+                    commit_group(&conn, &mut desk, &mut *sink, &health, group);
                 }
                 // Another process may change what the index is taken for, as soon as the lock is gone.
                 health.close();
