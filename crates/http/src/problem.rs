@@ -15,9 +15,6 @@ pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/prob
 /// Where the page of a problem is found, below the address of the API.
 pub const PROBLEM_PAGES: &str = "/problems/";
 
-/// The code of [`Problem::not_fresh`].
-const NOT_FRESH: &str = "not_fresh";
-
 /// A problem, before it is written down.
 #[derive(Debug, Clone)]
 pub struct Problem {
@@ -83,14 +80,14 @@ impl Problem {
     #[must_use]
     pub fn not_fresh() -> Self {
         let detail = "This server may lack a recent change, so it answers nothing about keys at the moment. Try again.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, NOT_FRESH, detail)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "not_fresh", detail)
             .with(RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
     /// Whether this node could not decide; the same question may be asked again.
     #[must_use]
     pub fn is_not_fresh(&self) -> bool {
-        self.code == NOT_FRESH
+        self.code == "not_fresh"
     }
 
     /// A method that an address does not take; whoever answers adds `Allow`.

@@ -29,7 +29,7 @@ async fn health_and_metrics() {
     assert_eq!(ask(Method::GET, "/v1/keys").await.0, 404, "no keys are served here");
     app.state.authority.close().await.unwrap();
     let (status, headers, text) = ask(Method::GET, "/readyz").await;
-    assert_eq!((status, headers["retry-after"].to_str().unwrap()), (503, "5"));
-    assert!(text.contains("\"unavailable\""));
+    assert_eq!((status, headers["retry-after"].to_str().unwrap()), (503, "1"));
+    assert!(text.contains("\"not_fresh\""));
     assert_eq!(ask(Method::GET, "/livez").await.0, 200, "a store that is away is no reason to be killed");
 }

@@ -58,7 +58,11 @@ impl Things {
     /// The names of these things in a text, made alike.
     fn without_names(&self, text: &str) -> String {
         let names = [&self.key, &self.account, &self.team, &self.project, self.resource, &self.import];
-        names.iter().fold(text.to_owned(), |text, name| text.replace(*name, "THING"))
+        let text = names.iter().fold(text.to_owned(), |text, name| text.replace(*name, "THING"));
+        // Each dry run is an import of its own, with a random number.
+        let mut parts = text.split("imp_");
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |text, part| text + "imp_" + part.trim_start_matches(|c: char| c.is_ascii_digit()))
     }
 }
 
@@ -66,15 +70,14 @@ impl Things {
 type Probe = (&'static str, String, Option<Value>);
 
 /// Operations that name nothing which could be hidden, and why.
-const NAMELESS: [(&str, &str); 14] = [
+const NAMELESS: [(&str, &str); 13] = [
     ("read_description", "the same for everybody"),
     ("read_playground", "the same for everybody"),
     ("list_problems", "the same for everybody"),
     ("read_problem", "the same for everybody"),
     ("whoami", "about the caller alone"),
     ("delete_own_key", "about the caller alone"),
-    ("report_leak", "whoever reports a key holds its text"),
-    ("report_github_leaks", "signed by GitHub, which holds the texts"),
+    ("report", "whoever reports a key holds its text"),
     ("begin_import", "names nothing yet"),
     ("read_change", "128 random bits that only those have who were told of the change"),
     ("create_account", "for operators, who may know everything"),
@@ -279,9 +282,12 @@ async fn ask(app: &TestApp, key: &Key, probe: &Probe, tag: Option<&str>) -> Answ
 }
 
 /// The whole answer but for the request id and the names of the things themselves.
-fn seen(answer: &Answer, things: &Things) -> (u16, Vec<(String, Vec<u8>)>, String) {
-    let (status, headers, body) = answer.fingerprint();
-    (status, headers, things.without_names(std::str::from_utf8(&body).unwrap()))
+fn seen(answer: &Answer, things: &Things, asked_by: &Key) -> (u16, Vec<(String, Vec<u8>)>, String) {
+    let (status, mut headers, body) = answer.fingerprint();
+    if body.windows(4).any(|part| part == b"imp_") {
+        headers.retain(|(name, _)| name != "content-length");
+    }
+    (status, headers, things.without_names(std::str::from_utf8(&body).unwrap()).replace(&asked_by.id, "KEY"))
 }
 
 /// What the history says of a key, and how often it was used, without what always differs.
@@ -326,7 +332,8 @@ async fn hidden_and_missing_are_the_same_for_every_operation_and_every_kind_of_k
                 for tag in tags {
                     let answers =
                         [ask(&w.app, &twins[0], one, *tag).await, ask(&w.app, &twins[1], other, *tag).await];
-                    let (one_seen, other_seen) = (seen(&answers[0], &hidden), seen(&answers[1], &missing));
+                    let (one_seen, other_seen) =
+                        (seen(&answers[0], &hidden, &twins[0]), seen(&answers[1], &missing, &twins[1]));
                     assert_eq!(one_seen, other_seen, "{operation} by {caller} key: {one:?}");
                     asked += 1;
                 }

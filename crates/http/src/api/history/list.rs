@@ -34,6 +34,7 @@ pub struct ListHistory {
     /// By this way: `site`, `api`, `embed` or `cli`.
     origin: Option<String>,
     /// Of this request: the `X-Request-Id` of its answer. Each refusal with a known key is found by it.
+    #[param(example = "req_9017ca29e43caff08f4a5b0c0b0bc764")]
     request_id: Option<String>,
     /// At this instant or later.
     #[param(format = DateTime)]

@@ -42,7 +42,7 @@ pub struct VerifySelf {
     /// Whether this counts as a use of the key; absent: it does. With `false` nothing of its rate and quota is
     /// used up, and the answer says what they would say.
     #[serde(default = "counts")]
-    #[param(default = true)]
+    #[param(default = true, example = true)]
     pub(super) count: bool,
 }
 
