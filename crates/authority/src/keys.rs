@@ -4,26 +4,24 @@ mod revoke;
 mod rotate;
 
 pub use self::revoke::Revocation;
-use claviger_core::decide::{
-    Access, Credential, KeyAction, ManagePermit, Missing, Refusal, authenticate, decide_key,
-};
+use claviger_core::decide::{Access, Credential, KeyAction, Missing, Refusal, authenticate};
 use claviger_core::key::{
     Actor, CreatedVia, Effect, KeyEntry, KeyPatch, KeyRecord, KeySecret, Metadata, Rights,
 };
 use claviger_core::lifecycle::{Standing, Status, is_expired};
 use claviger_core::name::Name;
+use claviger_core::permit::RecordRef;
 use claviger_core::restriction::Restrictions;
 use claviger_core::scope::{Action, ScopeSet};
 use claviger_core::{Authority as KeyAuthority, KeyId, Kind, Timestamp, UnixSeconds};
-use claviger_store::{KeyFilter, Page, StoreError, StoredKey};
+use claviger_store::{KeyFilter, Page, StoredKey};
 
-use crate::authority::{Authority, Changed, On, Permitted};
+use crate::authority::{Authority, Changed, On};
 use crate::caller::Caller;
+use crate::decision::Deciding;
 use crate::error::{Error, Result};
 use crate::idempotency::Idempotency;
 
-/// How often a change is tried again when somebody else changed the record in between.
-pub(crate) const ATTEMPTS_MAX: u32 = 16;
 const ROTATE: Action<'static> = Action::literal("key", "rotate");
 
 /// A key to be made.
@@ -80,30 +78,11 @@ pub enum Whoami {
     Account(claviger_core::AccountId),
 }
 
-impl From<ManagePermit> for Permitted {
-    fn from(permit: ManagePermit) -> Self {
-        Self { actor: permit.actor(), key: permit.key() }
-    }
-}
-
 fn on_key(id: KeyId, rights: &Rights) -> On {
     On::new(format_args!("key:{id}"), &rights.authority)
 }
 
 impl Authority {
-    pub(crate) fn decide_key(
-        &self,
-        caller: &Caller,
-        action: KeyAction,
-        id: Option<KeyId>,
-        rights: &Rights,
-    ) -> Result<Permitted> {
-        let (policy, place, now) = (self.policy(), caller.place(), self.now());
-        self.read(|view| decide_key(view, policy, caller.credential(view), place, action, (id, rights), now))?
-            .map(Permitted::from)
-            .map_err(|refusal| Error::refused(refusal, action.action()))
-    }
-
     /// Makes a key. Its text is in the answer and nowhere else.
     ///
     /// # Errors
@@ -123,16 +102,26 @@ impl Authority {
         new: NewKey,
         idempotency: Option<Idempotency>,
     ) -> Result<Changed<CreatedKey>> {
-        let since = self.now();
+        let step = |deciding| self.key_created(deciding, new.clone(), idempotency.as_ref());
+        self.attempts(caller, &[], true, step).await
+    }
+
+    async fn key_created(
+        &self,
+        mut deciding: Deciding<'_>,
+        new: NewKey,
+        idempotency: Option<&Idempotency>,
+    ) -> Result<Changed<CreatedKey>> {
+        let (since, action) = (self.now(), KeyAction::Create.action());
         let kind = new.authority.kind();
         let rights = Rights {
-            scopes: self.scopes_or_default(caller, kind, new.scopes)?,
+            scopes: self.scopes_or_default(deciding.caller(), kind, new.scopes)?,
             authority: new.authority,
             expires_at: new.expires_at,
             restrictions: new.restrictions,
         };
-        let by = self.decide_key(caller, KeyAction::Create, None, &rights)?;
-        self.exists(&rights.authority)?;
+        deciding.key(KeyAction::Create, None, &rights)?;
+        deciding.exists(action, &rights.authority)?;
         if is_expired(rights.expires_at, since) {
             return Err(Error::invalid("expires_at", "it has to lie in the future"));
         }
@@ -144,7 +133,7 @@ impl Authority {
             name: new.name,
             format: Some(format_name),
             created_at: since,
-            created_by: by.actor,
+            created_by: deciding.permitted()?.actor,
             created_via: new.via,
             replaces: None,
             metadata: new.metadata,
@@ -152,11 +141,8 @@ impl Authority {
         };
         let on = on_key(record.entry.id, &record.entry.rights);
         let detail = format!("name: {}", record.name);
-        let audit = self.audit(caller, by, KeyAction::Create.action(), on, detail).once(self.once(
-            by,
-            idempotency.as_ref(),
-            record.entry.id,
-        ));
+        let once = deciding.once(idempotency, record.entry.id)?;
+        let audit = deciding.audit(action, on, detail)?.once(once);
         let limit = self.settings().keys_per_authority_max;
         let committed = self.shared.store.create_key(record.clone(), limit, audit).await?;
         let Changed { change, .. } = self.made(committed, since, false);
@@ -177,19 +163,6 @@ impl Authority {
                 Err(Error::invalid("scopes", format_args!("name the scopes of a key of kind {kind}")))
             }
         }
-    }
-
-    /// Whether what a key stands for exists and is open.
-    pub(crate) fn exists(&self, authority: &KeyAuthority) -> Result<()> {
-        use claviger_core::decide::Snapshot;
-        let exists = self.read(|view| match authority {
-            KeyAuthority::Account(id) => view.account(*id).is_some_and(|account| !account.closed),
-            KeyAuthority::Team(id) => view.team(*id).is_some_and(|team| !team.closed),
-            KeyAuthority::Project(id) => view.project(*id).is_some_and(|project| !project.closed),
-            KeyAuthority::Resource(resource) => view.resource(resource.reference.name()).is_some(),
-            KeyAuthority::Operator => true,
-        })?;
-        if exists { Ok(()) } else { Err(Error::not_found()) }
     }
 
     /// The text of a new key, with the name of its format and its preview.
@@ -222,8 +195,9 @@ impl Authority {
     /// Not found for everyone else.
     pub async fn key(&self, caller: &Caller, id: KeyId) -> Result<StoredKey> {
         self.accepts(caller, KeyAction::Read.action())?;
+        // Absent from what the store had committed is absent from the index, too, by the time of the answer.
         let stored = self.shared.store.key(id).await?.ok_or_else(Error::not_found)?;
-        self.decide_key(caller, KeyAction::Read, Some(id), &stored.record.entry.rights)?;
+        self.deciding(caller).key(KeyAction::Read, Some(id), &stored.record.entry.rights)?;
         Ok(stored)
     }
 
@@ -245,7 +219,7 @@ impl Authority {
             expires_at: None,
             restrictions: Restrictions::default(),
         };
-        self.decide_key(caller, KeyAction::Read, None, &rights).map_err(|error| {
+        self.deciding(caller).key(KeyAction::Read, None, &rights).map_err(|error| {
             if authority.is_none() { forbidden_unless_refused(error, action) } else { error }
         })?;
         let filter = KeyFilter {
@@ -287,47 +261,49 @@ impl Authority {
         patch: KeyPatch,
         revision: Option<u64>,
     ) -> Result<Changed<StoredKey>> {
+        let step = |deciding| self.key_patched(deciding, id, &patch, revision);
+        self.attempts(caller, &[RecordRef::Key(id)], revision.is_some(), step).await
+    }
+
+    async fn key_patched(
+        &self,
+        mut deciding: Deciding<'_>,
+        id: KeyId,
+        patch: &KeyPatch,
+        revision: Option<u64>,
+    ) -> Result<Changed<StoredKey>> {
         let (since, action) = (self.now(), KeyAction::Update.action());
-        self.accepts(caller, action)?;
-        for _ in 0..ATTEMPTS_MAX {
-            let mut stored = self.shared.store.key(id).await?.ok_or_else(Error::not_found)?;
-            let before = stored.record;
-            let mut by = self.decide_key(caller, KeyAction::Update, Some(id), &before.entry.rights)?;
-            if let Some(seen) = revision.filter(|seen| *seen != before.revision) {
-                tracing::debug!(seen, current = before.revision, "stale change of a key");
-                return Err(Error::Stale { current: before.revision });
-            }
-            let (next, effect) =
-                before.patched(patch.clone(), since).map_err(|e| Error::invalid(patch_field(e), e))?;
-            if effect.widens {
-                by = self.decide_key(caller, KeyAction::Widen, Some(id), &next.entry.rights)?;
-            }
-            stored.record = next.clone();
-            if !effect.changes {
-                let revokes = patch.status == Some(Status::Disabled);
-                return self.nothing_to_do(stored, since, revokes).await;
-            }
-            let quota = next.entry.rights.restrictions.quota;
-            if let Some(quota) = quota.filter(|_| quota != before.entry.rights.restrictions.quota) {
-                self.flush_usage().await?;
-                self.seed_quotas(&[(id, quota)]).await?;
-            }
-            let audit =
-                self.audit(caller, by, action, on_key(id, &next.entry.rights), describe(&before, &next));
-            let expired = |key: &KeyRecord| is_expired(key.entry.rights.expires_at, since);
-            let made = if expired(&before) && !expired(&next) {
-                let room = (since.seconds(), self.settings().keys_per_authority_max);
-                self.shared.store.revive_key(next, before.revision, room, audit).await
-            } else {
-                self.shared.store.update_key(next, before.revision, audit).await
-            };
-            match made {
-                Ok(committed) => return Ok(self.with(committed, stored, since, effect)),
-                Err(StoreError::Stale { .. }) if revision.is_none() => {}
-                Err(error) => return Err(error.into()),
-            }
+        deciding.accepted(action)?;
+        let mut stored = self.shared.store.key(id).await?.ok_or_else(Error::not_found)?;
+        let before = stored.record;
+        deciding.key(KeyAction::Update, Some(id), &before.entry.rights)?;
+        if let Some(seen) = revision.filter(|seen| *seen != before.revision) {
+            tracing::debug!(seen, current = before.revision, "stale change of a key");
+            return Err(Error::Stale { current: before.revision });
         }
-        Err(contended())
+        let (next, effect) =
+            before.patched(patch.clone(), since).map_err(|e| Error::invalid(patch_field(e), e))?;
+        if effect.widens {
+            deciding.key(KeyAction::Widen, Some(id), &next.entry.rights)?;
+        }
+        stored.record = next.clone();
+        if !effect.changes {
+            return deciding.unchanged(stored, since, patch.status == Some(Status::Disabled)).await;
+        }
+        let quota = next.entry.rights.restrictions.quota;
+        if let Some(quota) = quota.filter(|_| quota != before.entry.rights.restrictions.quota) {
+            self.flush_usage().await?;
+            self.seed_quotas(&[(id, quota)]).await?;
+        }
+        let audit = deciding.audit(action, on_key(id, &next.entry.rights), describe(&before, &next))?;
+        let expired = |key: &KeyRecord| is_expired(key.entry.rights.expires_at, since);
+        let committed = if expired(&before) && !expired(&next) {
+            let room = (since.seconds(), self.settings().keys_per_authority_max);
+            self.shared.store.revive_key(next, before.revision, room, audit).await?
+        } else {
+            self.shared.store.update_key(next, before.revision, audit).await?
+        };
+        Ok(self.with(committed, stored, since, effect))
     }
 
     fn with<T>(
@@ -346,17 +322,22 @@ impl Authority {
     /// # Errors
     /// Not found for those who do not manage it.
     pub async fn delete_key(&self, caller: &Caller, id: KeyId, revision: Option<u64>) -> Result<Changed<()>> {
+        let step = |deciding| self.key_deleted(deciding, id, revision);
+        self.attempts(caller, &[RecordRef::Key(id)], revision.is_some(), step).await
+    }
+
+    async fn key_deleted(
+        &self,
+        mut deciding: Deciding<'_>,
+        id: KeyId,
+        revision: Option<u64>,
+    ) -> Result<Changed<()>> {
         let (since, action) = (self.now(), KeyAction::Delete.action());
-        self.accepts(caller, action)?;
-        let Some(stored) = self.shared.store.key(id).await? else {
-            // It may be gone from the store and not yet from the index: whoever hears "not found" may rely on it.
-            self.settle().await?;
-            return Err(Error::not_found());
-        };
+        deciding.accepted(action)?;
+        let stored = self.shared.store.key(id).await?.ok_or_else(Error::not_found)?;
         let rights = &stored.record.entry.rights;
-        let by = self.decide_key(caller, KeyAction::Delete, Some(id), rights)?;
-        let detail = format!("name: {}", stored.record.name);
-        let audit = self.audit(caller, by, action, on_key(id, rights), detail);
+        deciding.key(KeyAction::Delete, Some(id), rights)?;
+        let audit = deciding.audit(action, on_key(id, rights), format!("name: {}", stored.record.name))?;
         let committed = self.shared.store.delete_key(id, revision, audit).await?;
         Ok(self.made(committed, since, true))
     }
@@ -408,13 +389,6 @@ fn forbidden_unless_refused(error: Error, action: Action<'_>) -> Error {
             Error::refused(Refusal::Forbidden(Missing::Operator), action)
         }
         other => other,
-    }
-}
-
-pub(crate) fn contended() -> Error {
-    Error::Conflict {
-        code: "contended",
-        detail: "Others keep changing this record at the same time; try again.".to_owned(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Verification in this process.
 
 use claviger_authority::{Answer, Authority, CallerCredential, Counting, Denial, Question};
+use claviger_core::address;
 use claviger_core::authority::Reference;
 use claviger_core::decide::{Context, Credential, Permit, Place, Request, Target};
 use claviger_core::key::PresentedKey;
@@ -61,7 +62,7 @@ impl Embedded {
         if version.is_some() && !matches!(target, Target::Resource(..)) {
             return Err(wrong("version", &"only a resource has versions: name one as the `target`"));
         }
-        let address = question.ip.as_deref().map(str::parse).transpose();
+        let address = question.ip.as_deref().map(address::parse).transpose();
         let request = Request {
             action: action.map_err(|error| wrong("action", &error))?,
             target,

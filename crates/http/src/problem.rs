@@ -210,6 +210,13 @@ impl From<Error> for Problem {
                 format!("The record is at revision {current} by now. Read it again, then repeat the change."),
             ),
             Error::Conflict { code, detail } => Self::new(StatusCode::CONFLICT, code, detail),
+            // The first never leaves the authority.
+            Error::Overtaken { .. } | Error::Contended => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "Others keep changing what this depends on. Nothing was changed; send the request again.",
+            )
+            .with(RETRY_AFTER, HeaderValue::from_static("1")),
             Error::NotFresh => Self::not_fresh(),
             Error::Store(error) => {
                 tracing::error!(%error, "the store cannot answer");
@@ -368,11 +375,40 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "Rights changed",
         "Whoever began the import has lost rights since. Abandon it and begin anew.",
     ),
-    ("contended", "Contended", "Others keep changing the record at the same time; try again."),
     (
         "bad_request",
         "Bad request",
         "The request is not one that can be passed on safely: the detail says why.",
+    ),
+    (
+        "ambiguous_path",
+        "Ambiguous path",
+        "The path could be read in two ways, and an application might serve something else than what was decided on. Send it in its plain form; a route with `paths = \"any\"` takes paths as they are.",
+    ),
+    (
+        "body_not_allowed",
+        "Body not allowed",
+        "A GET or HEAD carries a body. Send it without one; a route with `get_body = true` takes one.",
+    ),
+    (
+        "no_upstream",
+        "No upstream",
+        "The route is for forward-auth alone: another proxy asks about its requests and passes them on. Send the request there.",
+    ),
+    (
+        "proxy_not_trusted",
+        "Proxy not trusted",
+        "A proxy asks about a request, but its address is not in `trusted_proxies`. Add it to the configuration.",
+    ),
+    (
+        "proxy_headers_missing",
+        "Proxy headers missing",
+        "A proxy asks about a request and does not name it. The detail says which headers it has to send; docs/GATEWAY.md shows the configuration.",
+    ),
+    (
+        "ambiguous_proxy_headers",
+        "Ambiguous proxy headers",
+        "A header that the proxy in front sets is there twice, or in a second spelling that an application could take for it. Send no header of that name.",
     ),
     (
         "upstream_unreachable",
@@ -394,7 +430,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         "unavailable",
         "Unavailable",
-        "The store cannot answer at the moment. Nothing is known about your key by this; try again after the time in `Retry-After`.",
+        "The store cannot answer at the moment, or others keep changing what the request depends on. Nothing is known about your key by this; try again after the time in `Retry-After`.",
     ),
     (
         "internal",

@@ -5,12 +5,14 @@ use claviger_core::history::Origin;
 use claviger_core::key::{CreatedVia, KeyEntry, KeyRecord};
 use claviger_core::lifecycle::{Standing, Status};
 use claviger_core::limit::ROTATION_OVERLAP_SECONDS_MAX;
+use claviger_core::permit::RecordRef;
 use claviger_core::{KeyId, Timestamp, UnixSeconds};
-use claviger_store::{StoreError, StoredKey};
+use claviger_store::StoredKey;
 
-use super::{ATTEMPTS_MAX, CreatedKey, contended, on_key};
-use crate::authority::{Authority, Changed, Permitted};
+use super::{CreatedKey, on_key};
+use crate::authority::{Authority, Changed};
 use crate::caller::Caller;
+use crate::decision::Deciding;
 use crate::error::{Error, Result};
 use crate::idempotency::Idempotency;
 
@@ -35,57 +37,52 @@ impl Authority {
         revision: Option<u64>,
         idempotency: Option<Idempotency>,
     ) -> Result<Changed<CreatedKey>> {
-        let since = self.now();
         self.accepts(caller, KeyAction::Create.action())?;
         if overlap_seconds > ROTATION_OVERLAP_SECONDS_MAX {
             let detail = format!("it is at most {ROTATION_OVERLAP_SECONDS_MAX} seconds");
             return Err(Error::invalid("overlap_seconds", detail));
         }
         // The first request has ended the old key, which would otherwise be all that a repeat hears.
-        self.refuse_repeat(caller, idempotency.as_ref()).await?;
-        for _ in 0..ATTEMPTS_MAX {
-            let before = self.shared.store.key(id).await?.ok_or_else(Error::not_found)?.record;
-            let by = self.may_rotate(caller, &before)?;
-            if revision.is_some_and(|seen| seen != before.revision) {
-                return Err(Error::Stale { current: before.revision });
-            }
-            if before.entry.standing(since) != Standing::Active {
-                let detail = "Only an active key can be rotated; enable it or create a new one.".to_owned();
-                return Err(Error::Conflict { code: "key_not_active", detail });
-            }
-            let old = ended(&before, since, overlap_seconds);
-            let (secret, new) = self.successor(caller, by, &before, since)?;
-            let revokes = old.entry.rights.expires_at != before.entry.rights.expires_at;
-            let audit = self
-                .audit(caller, by, super::ROTATE, on_key(id, &before.entry.rights), describe(&old, &new))
-                .once(self.once(by, idempotency.as_ref(), new.entry.id));
-            let limit = self.settings().keys_per_authority_max;
-            match self.shared.store.rotate_key(old, before.revision, new.clone(), limit, audit).await {
-                Ok(committed) => {
-                    let Changed { change, .. } = self.made(committed, since, revokes);
-                    let key = StoredKey { record: new, last_used_at: None, last_used_from: None };
-                    return Ok(Changed { value: CreatedKey { secret, key }, change });
-                }
-                Err(StoreError::Stale { .. }) if revision.is_none() => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(contended())
+        self.refuse_repeat(caller, KeyAction::Create.action(), idempotency.as_ref()).await?;
+        let step = |deciding| self.key_rotated(deciding, id, overlap_seconds, revision, idempotency.as_ref());
+        self.attempts(caller, &[RecordRef::Key(id)], revision.is_some(), step).await
     }
 
-    fn may_rotate(&self, caller: &Caller, key: &KeyRecord) -> Result<Permitted> {
-        let (id, rights) = (Some(key.entry.id), &key.entry.rights);
-        self.decide_key(caller, KeyAction::Update, id, rights)?;
-        let by = self.decide_key(caller, KeyAction::Create, id, rights)?;
-        self.exists(&rights.authority)?;
-        Ok(by)
+    async fn key_rotated(
+        &self,
+        mut deciding: Deciding<'_>,
+        id: KeyId,
+        overlap_seconds: u64,
+        revision: Option<u64>,
+        idempotency: Option<&Idempotency>,
+    ) -> Result<Changed<CreatedKey>> {
+        let since = self.now();
+        let before = self.shared.store.key(id).await?.ok_or_else(Error::not_found)?.record;
+        may_rotate(&mut deciding, &before)?;
+        if revision.is_some_and(|seen| seen != before.revision) {
+            return Err(Error::Stale { current: before.revision });
+        }
+        if before.entry.standing(since) != Standing::Active {
+            let detail = "Only an active key can be rotated; enable it or create a new one.".to_owned();
+            return Err(Error::Conflict { code: "key_not_active", detail });
+        }
+        let old = ended(&before, since, overlap_seconds);
+        let (secret, new) = self.successor(&deciding, &before, since)?;
+        let revokes = old.entry.rights.expires_at != before.entry.rights.expires_at;
+        let once = deciding.once(idempotency, new.entry.id)?;
+        let on = on_key(id, &before.entry.rights);
+        let audit = deciding.audit(super::ROTATE, on, describe(&old, &new))?.once(once);
+        let limit = self.settings().keys_per_authority_max;
+        let committed = self.shared.store.rotate_key(old, before.revision, new.clone(), limit, audit).await?;
+        let Changed { change, .. } = self.made(committed, since, revokes);
+        let key = StoredKey { record: new, last_used_at: None, last_used_from: None };
+        Ok(Changed { value: CreatedKey { secret, key }, change })
     }
 
     /// The key that takes over.
     fn successor(
         &self,
-        caller: &Caller,
-        by: Permitted,
+        deciding: &Deciding<'_>,
         old: &KeyRecord,
         since: Timestamp,
     ) -> Result<(claviger_core::key::KeySecret, KeyRecord)> {
@@ -93,7 +90,7 @@ impl Authority {
         // A format that is no longer configured, or that of an import, gives way to the kind's own.
         let known = old.format.as_deref().filter(|name| self.formats().get(name).is_some());
         let (format, secret, preview) = self.mint(kind, known)?;
-        let created_via = match (&old.created_via, caller.origin) {
+        let created_via = match (&old.created_via, deciding.caller().origin) {
             // Still listed with the application that asked for it.
             (CreatedVia::App(identifier), _) => CreatedVia::App(identifier.clone()),
             (_, Origin::Site) => CreatedVia::Site,
@@ -107,7 +104,7 @@ impl Authority {
             name: old.name.clone(),
             format: Some(format),
             created_at: since,
-            created_by: by.actor,
+            created_by: deciding.permitted()?.actor,
             created_via,
             replaces: Some(old.entry.id),
             metadata: old.metadata.clone(),
@@ -115,6 +112,13 @@ impl Authority {
         };
         Ok((secret, record))
     }
+}
+
+fn may_rotate(deciding: &mut Deciding<'_>, key: &KeyRecord) -> Result<()> {
+    let (id, rights) = (Some(key.entry.id), &key.entry.rights);
+    deciding.key(KeyAction::Update, id, rights)?;
+    deciding.key(KeyAction::Create, id, rights)?;
+    deciding.exists(KeyAction::Create.action(), &rights.authority)
 }
 
 /// The old key with its last date.

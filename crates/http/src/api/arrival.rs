@@ -45,7 +45,7 @@ impl Arrival {
         Ok(Self {
             exposed: key.is_some() && client.is_some_and(|client| !client.secure),
             credential: state.authority.identify(key),
-            address: client.map(|client| client.address),
+            address: client.and_then(|client| client.address),
             query_without: found.query_without,
         })
     }

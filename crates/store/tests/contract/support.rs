@@ -11,6 +11,7 @@ use claviger_core::id::{AccountId, KeyId, ProjectId, TeamId};
 use claviger_core::key::{Actor, CreatedVia, Digest, KeyEntry, KeyRecord, Metadata, Preview, Rights};
 use claviger_core::lifecycle::Status;
 use claviger_core::name::Name;
+use claviger_core::permit::{SystemTask, WritePermit};
 use claviger_core::resource::{Holder, Resource, ResourceRecord, ResourceRef, Visibility};
 use claviger_core::restriction::Restrictions;
 use claviger_core::scope::ScopeSet;
@@ -182,8 +183,11 @@ pub(crate) fn entry(action: &str) -> HistoryEntry {
     }
 }
 
+/// A permit that is always good.
+pub(crate) const PERMIT: WritePermit = WritePermit::system(SystemTask::FirstStart);
+
 pub(crate) fn audit(action: &str) -> Audit {
-    Audit::new(entry(action))
+    Audit::new(PERMIT, entry(action))
 }
 
 pub(crate) fn name(text: &str) -> Name {
