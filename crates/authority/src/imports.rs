@@ -447,7 +447,7 @@ impl Authority {
     /// Abandons an import that nobody goes on with, unless somebody does right now. Returns whether it is gone.
     pub(crate) async fn abandon_idle(&self, import: ImportId) -> Result<bool> {
         let turn = self.shared.imports.lock().get(&import).map(|session| session.turn.clone());
-        let Some(Ok(_turn)) = turn.map(|turn| turn.try_lock_owned()) else { return Ok(false) };
+        let Some(Ok(_turn)) = turn.map(tokio::sync::Mutex::try_lock_owned) else { return Ok(false) };
         self.clear_import(import).await?;
         Ok(true)
     }

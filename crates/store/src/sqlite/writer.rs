@@ -589,7 +589,12 @@ mod tests {
         schema::migrate(&mut conn, true).unwrap();
         let seen = Arc::default();
         let (mut sink, health) = (Seen(Arc::clone(&seen)), WriterHealth::default());
-        let mut desk = Desk::new(Box::new(|buffer| buffer.fill(7)), None);
+        let mut count = 0;
+        let fill = move |buffer: &mut [u8]| {
+            count += 1;
+            buffer.fill(count);
+        };
+        let mut desk = Desk::new(Box::new(fill), None);
         let (first, mut first_answer) = mutation();
         let panics: WriteJob = Box::new(Plain::new(operation, PERMIT, reply));
         let (last, mut last_answer) = mutation();
