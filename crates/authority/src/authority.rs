@@ -27,6 +27,7 @@ use crate::notes::Notes;
 use crate::password::Passwords;
 use crate::ports::Ports;
 use crate::readiness::Trials;
+use crate::refusals::RefusalShares;
 use crate::settings::{InForce, Settings};
 use crate::time::NodeTime;
 use crate::usage::Usage;
@@ -54,6 +55,7 @@ pub(crate) struct Shared {
     pub(crate) imports: Imports,
     pub(crate) limiter: Limiter,
     pub(crate) notes: Notes,
+    pub(crate) refusals: RefusalShares,
     pub(crate) usage: Usage,
     pub(crate) recent_reports: RecentReports,
     /// Held by whoever replaces a whole list of resources: each has two lists of them in memory.
@@ -141,6 +143,7 @@ impl Authority {
             imports: Imports::after(stale),
             limiter: Limiter::default(),
             notes: Notes::default(),
+            refusals: RefusalShares::default(),
             usage: Usage::default(),
             compacted_on: AtomicI64::new(i64::MIN),
             tasks: TaskTracker::new(),
@@ -215,7 +218,7 @@ impl Authority {
 
     /// Decides about a request in a view of the index. Nothing is written, nothing is waited for.
     #[must_use]
-    pub fn decide<'v>(
+    pub(crate) fn decide<'v>(
         &self,
         view: &'v View<'_>,
         credential: Credential<'v>,
@@ -250,6 +253,7 @@ impl Authority {
             request_id: caller.request_id.clone(),
             outcome: "done".into(),
             detail: detail.into(),
+            reasons: Default::default(),
         }
     }
 

@@ -8,8 +8,8 @@
 //! a permit became stale, or a record has another revision than the one that was read.
 
 use claviger_core::decide::{
-    Credential, KeyAction, ManagePermit, Policy, Refusal, Request, RoleChange, Snapshot, Target, accept,
-    decide, decide_key, decide_role,
+    Credential, KeyAction, ManagePermit, Policy, Reasons, Refusal, Request, RoleChange, Snapshot, Target,
+    accept, decide, decide_key, decide_role,
 };
 use claviger_core::history::HistoryEntry;
 use claviger_core::key::{Actor, Rights};
@@ -89,10 +89,13 @@ impl<'a> Deciding<'a> {
     pub(crate) fn permit(&mut self, action: Action<'_>, target: Target<'_>) -> Result<()> {
         let request = Request { place: self.caller.place(), ..Request::new(action, target) };
         let (policy, now) = (self.authority.policy(), self.authority.now());
-        self.decide(action, |snapshot, credential| {
-            let permit = decide(snapshot, policy, credential, &request, now).outcome?;
-            Ok(((), permit.manage().ok_or(Refusal::CredentialsRequired)?))
-        })
+        let mut reasons = Reasons::default();
+        let decided = self.decide(action, |snapshot, credential| {
+            let verdict = decide(snapshot, policy, credential, &request, now);
+            reasons = verdict.reasons;
+            Ok(((), verdict.outcome?.manage().ok_or(Refusal::CredentialsRequired)?))
+        });
+        decided.map_err(|error| error.because(reasons))
     }
 
     /// What the caller may do with a key of these rights.

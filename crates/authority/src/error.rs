@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use claviger_core::change::ChangeId;
-use claviger_core::decide::Refusal;
+use claviger_core::decide::{Reasons, Refusal};
 use claviger_core::permit::RecordRef;
 use claviger_store::{Conflict, Limited, StoreError};
 
@@ -17,6 +17,8 @@ pub enum Error {
         refusal: Refusal,
         /// The action that was asked for.
         action: String,
+        /// What led to it, as far as it is known, for the history.
+        reasons: Box<Reasons>,
     },
     /// Something that was given cannot be.
     #[error("{field}: {detail}")]
@@ -72,7 +74,20 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     pub(crate) fn refused(refusal: Refusal, action: impl ToString) -> Self {
-        Self::Refused { refusal, action: action.to_string() }
+        Self::denied(refusal, action, Reasons::default())
+    }
+
+    /// A refusal with what led to it.
+    pub(crate) fn denied(refusal: Refusal, action: impl ToString, reasons: Reasons) -> Self {
+        Self::Refused { refusal, action: action.to_string(), reasons: Box::new(reasons) }
+    }
+
+    /// The same refusal with what led to it.
+    pub(crate) fn because(self, reasons: Reasons) -> Self {
+        match self {
+            Self::Refused { refusal, action, .. } => Self::denied(refusal, action, reasons),
+            other => other,
+        }
     }
 
     pub(crate) fn not_found() -> Self {

@@ -227,6 +227,7 @@ fn system_entry(at: Timestamp, action: &str, target: String, detail: &str) -> Hi
         request_id: None,
         outcome: "done".into(),
         detail: detail.into(),
+        reasons: Default::default(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The history: who did what, with which key, from where.
 
 use claviger_core::authority::Reference;
-use claviger_core::decide::{Access, Missing, Refusal, Target, manages};
+use claviger_core::decide::{Access, Missing, Reason, Refusal, Target, manages};
 use claviger_core::history::HistoryEntry;
 use claviger_core::scope::Action;
 use claviger_core::{Authority as KeyAuthority, authority::ResourceAuthority};
@@ -25,7 +25,8 @@ impl Authority {
         page: Page<u64>,
     ) -> Result<Vec<(u64, HistoryEntry)>> {
         let action = Action::literal("history", "read");
-        if self.is_operator(caller)? {
+        let operator = self.is_operator(caller)?;
+        if operator {
             // Also of what is deleted by now.
             self.permit(caller, action, Target::Operator)?;
         } else {
@@ -48,7 +49,14 @@ impl Authority {
                 filter.owned = Some(owned.ok_or_else(Error::not_found)?);
             }
         }
-        Ok(self.shared.store.history(filter, page).await?)
+        let mut rows = self.shared.store.history(filter, page).await?;
+        if !operator {
+            // The row is kept as it was found; only operators may know what exists, and by which way it was found.
+            for (_, row) in rows.iter_mut().filter(|(_, row)| *row.outcome == *Refusal::NotFound.code()) {
+                row.reasons = std::iter::once(Reason::NotFound).collect();
+            }
+        }
+        Ok(rows)
     }
 }
 

@@ -501,8 +501,8 @@ impl Authority {
         let mut sessions = self.shared.imports.lock();
         match sessions.get_mut(&import) {
             Some(session) if by == session.by => Ok(go_on(session)),
-            Some(_) => Err(Error::not_found()),
-            None => Err(not_open()),
+            // Somebody else's and one that never was are the same.
+            Some(_) | None => Err(not_open()),
         }
     }
 }

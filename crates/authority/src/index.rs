@@ -128,6 +128,7 @@ impl Index {
 
     /// Bytes that the keys take, without the texts of scopes and restrictions that they share. Walks over
     /// all of them.
+    #[cfg(any(test, feature = "measure"))]
     #[must_use]
     pub fn key_bytes(&self) -> usize {
         self.keys.bytes()

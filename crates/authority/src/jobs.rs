@@ -89,6 +89,7 @@ impl Authority {
             self.delete_what_is_old(now, &mut round).await;
         }
         round.done.rates_dropped = self.shared.limiter.sweep(now) as u64;
+        self.shared.refusals.sweep(now);
         let Round { done, failure } = round;
         failure.map_or(Ok(done), Err)
     }
@@ -167,6 +168,7 @@ impl Authority {
             request_id: None,
             outcome: "done".into(),
             detail: format!("keys that expired before {}", before.get()).into(),
+            reasons: Default::default(),
         };
         let mut batches = Batches::default();
         loop {

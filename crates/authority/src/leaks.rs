@@ -215,6 +215,7 @@ impl Authority {
             request_id: caller.request_id.clone(),
             outcome: "done".into(),
             detail: detail.into(),
+            reasons: Default::default(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! knows nothing of HTTP.
 
 pub mod accounts;
+mod admit;
 mod authority;
 mod caller;
 mod decision;
@@ -13,7 +14,10 @@ pub mod groups;
 mod history;
 pub mod idempotency;
 pub mod imports;
+#[cfg(feature = "measure")]
 pub mod index;
+#[cfg(not(feature = "measure"))]
+mod index;
 mod jobs;
 pub mod keyring;
 pub mod keys;
@@ -27,6 +31,7 @@ pub mod ports;
 mod read;
 mod readiness;
 pub mod reconcile;
+mod refusals;
 pub mod reports;
 pub mod resources;
 pub mod settings;
@@ -34,6 +39,7 @@ mod time;
 mod usage;
 mod verify;
 
+pub use admit::{Answer, Arriving, Counting, Denial, Question};
 pub use authority::{Authority, ChangeMade, Changed};
 pub use caller::{Caller, CallerCredential};
 /// What listings are asked with and return.
@@ -48,4 +54,6 @@ pub use claviger_store::{Inspection, backup_file, check_private, inspect_file, j
 pub use error::{Error, Result};
 pub use jobs::JobsDone;
 pub use read::NotFresh;
+pub use refusals::RequestRecord;
 pub use time::ClockState;
+pub use verify::MayVerify;

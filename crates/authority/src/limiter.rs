@@ -27,7 +27,7 @@ pub(crate) struct States(HashMap<KeyId, AtomicU64>);
 
 impl States {
     /// Counts one use: `step` says what becomes of the number, and what came of the use.
-    fn admit<D>(&self, key: KeyId, step: impl Fn(u64) -> (u64, D)) -> D {
+    pub(crate) fn admit<D>(&self, key: KeyId, step: impl Fn(u64) -> (u64, D)) -> D {
         let states = self.0.pin();
         loop {
             let state = states.get_or_insert_with(key, AtomicU64::default);
@@ -80,7 +80,7 @@ pub(crate) struct Limiter {
 impl Limiter {
     /// Counts one use of a key against what it has of both. A use that is refused costs nothing: a quota
     /// that is used up is seen before the rate is asked, and one that is not is counted after.
-    fn admit(&self, key: KeyView<'_>, now: Timestamp) -> Option<Metered> {
+    pub(crate) fn admit(&self, key: KeyView<'_>, now: Timestamp) -> Option<Metered> {
         let restrictions = key.rights.restrictions;
         let (rate, quota) = (restrictions.rate, restrictions.quota);
         if rate.is_none() && quota.is_none() {
@@ -113,6 +113,22 @@ impl Limiter {
         Some(Metered { rate, quota })
     }
 
+    /// What [`Limiter::admit`] would say, and what is left; nothing is used up.
+    pub(crate) fn ask(&self, key: KeyView<'_>, now: Timestamp) -> Option<Metered> {
+        let restrictions = key.rights.restrictions;
+        let rate = restrictions.rate.map(|rate| {
+            let mut decision = rate.admit(RateState(self.rates.get(key.id)), now).1;
+            decision.remaining = decision.remaining.saturating_add(u32::from(decision.allowed));
+            decision
+        });
+        let quota = restrictions.quota.map(|quota| {
+            let mut decision = quota.admit(QuotaState(self.quotas.get(key.id)), now).1;
+            decision.remaining = decision.remaining.saturating_add(u32::from(decision.allowed));
+            decision
+        });
+        (rate.is_some() || quota.is_some()).then_some(Metered { rate, quota })
+    }
+
     /// Drops what says no more than nothing would, and returns how many.
     pub(crate) fn sweep(&self, now: Timestamp) -> usize {
         let rates = self.rates.sweep(|state| RateState(state).is_idle(now));
@@ -126,9 +142,8 @@ impl Limiter {
 }
 
 impl Authority {
-    /// Counts one use against the rate and the quota of a key, if it has them: whether it is let through, and
-    /// what the RateLimit fields of the answer say. To be called once for each request, after the key was
-    /// accepted.
+    /// Counts one use against the rate and the quota of a key, by itself.
+    #[cfg(feature = "measure")]
     #[must_use]
     pub fn check_rate<'k>(&self, key: impl Into<KeyView<'k>>, now: Timestamp) -> Option<Metered> {
         self.shared.limiter.admit(key.into(), now)

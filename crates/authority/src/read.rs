@@ -19,22 +19,23 @@ impl Authority {
     /// Nothing is waited for and nothing is allocated.
     ///
     /// # Errors
-    /// [`NotFresh`]: whatever was looked up is dropped. Those who can wait go on with
-    /// [`Authority::read_or_wait`], or call [`Authority::renewed`] and try again.
-    pub fn read<R>(&self, look: impl FnOnce(&View<'_>) -> R) -> Result<R, NotFresh> {
+    /// [`NotFresh`]: whatever was looked up is dropped. Those who can wait use [`Authority::when_fresh`].
+    pub(crate) fn read<R>(&self, look: impl FnOnce(&View<'_>) -> R) -> Result<R, NotFresh> {
         let view = self.shared.index.view();
         let found = look(&view);
         self.check_freshness()?;
         Ok(found)
     }
 
-    /// The same for those who can wait until the node is up to date again.
+    /// Asks something that reads the index, and, if the node is not up to date, again as soon as it is.
+    /// Nothing is counted by an attempt that ended in [`NotFresh`]. Those who cannot wait ask without this and
+    /// come here when they must.
     ///
     /// # Errors
-    /// [`NotFresh`] if it cannot be had in time.
-    pub async fn read_or_wait<R>(&self, look: impl Fn(&View<'_>) -> R) -> Result<R, NotFresh> {
+    /// [`NotFresh`] if the node does not come up to date in time.
+    pub async fn when_fresh<R>(&self, mut ask: impl FnMut() -> Result<R, NotFresh>) -> Result<R, NotFresh> {
         loop {
-            match self.read(&look) {
+            match ask() {
                 Ok(found) => return Ok(found),
                 Err(NotFresh) => self.renewed().await?,
             }
@@ -68,6 +69,12 @@ impl Authority {
             Lost::Failed(reason) => reason.to_string(),
             Lost::Closed => std::future::pending().await,
         }
+    }
+
+    /// Makes this node one whose index may lack a committed change.
+    #[cfg(feature = "measure")]
+    pub fn lose_freshness(&self, reason: &str) {
+        self.shared.health.fail(reason);
     }
 
     /// How many keys there are, expired and disabled ones included.

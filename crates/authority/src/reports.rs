@@ -107,6 +107,7 @@ impl Authority {
             request_id: caller.request_id.clone(),
             outcome: "done".into(),
             detail: entry.detail.as_str().into(),
+            reasons: Default::default(),
         })
     }
 }
@@ -127,7 +128,14 @@ fn may_report(deciding: &mut Deciding<'_>, target: &Reference<'_>, own: &KeyAuth
     };
     // An account's key administers projects as well; what it reports stays with itself.
     let stays = *own == KeyAuthority::Operator || listed == own.to_string();
-    deciding.permit(CREATE, target)?;
+    match (deciding.permit(CREATE, target), target) {
+        // To this caller it does not exist, so the row is that about a resource that only the host knows.
+        (Err(Error::Refused { refusal: Refusal::NotFound, .. }), Target::Resource(name, _)) => {
+            deciding.permit(CREATE, Target::Hosted(name, None))?;
+            return Ok(own.to_string());
+        }
+        (permitted, _) => permitted?,
+    }
     if stays {
         Ok(listed)
     } else {

@@ -143,15 +143,20 @@ impl Authority {
         // The new holder first: to those who do not administer it nothing is told about the resource.
         let holder = target_of(description.holder);
         deciding.permit(action("create"), holder).or_else(|_| deciding.permit(action("update"), holder))?;
-        let before = self.shared.store.resource(description.reference.clone()).await?;
+        let mut before = self.shared.store.resource(description.reference.clone()).await?;
         if before.is_some() {
             let name = description.reference.name();
             if deciding.look(action("update"), |snapshot, _| snapshot.resource(name).is_none())? {
                 // Deleted since it was read: what was asked for is to make it anew.
                 return Err(Error::Stale { current: 0 });
             }
-            deciding.permit(action("update"), Target::Resource(name, None))?;
-        } else {
+            match deciding.permit(action("update"), Target::Resource(name, None)) {
+                // To this caller it does not exist, so the answer is that about one that does not.
+                Err(Error::Refused { refusal: Refusal::NotFound, .. }) => before = None,
+                permitted => permitted?,
+            }
+        }
+        if before.is_none() {
             deciding.permit(action("create"), holder)?;
         }
         if !deciding.is_operator()? {

@@ -91,7 +91,9 @@ thread_local! {
 }
 
 impl Usage {
-    fn record(&self, key: KeyId, address: Option<IpAddr>, now: Timestamp, allowed: bool) {
+    /// Counts a use of a key: whether it was let through, when and from where. It never waits, and where a key
+    /// was used within the last second it allocates nothing. Only a use that was let through moves `last_used`.
+    pub(crate) fn record(&self, key: KeyId, address: Option<IpAddr>, now: Timestamp, allowed: bool) {
         let slot = Slot { key, minute: now.millis().div_euclid(MINUTE_MILLIS) };
         let count = Count {
             allowed: u64::from(allowed),
@@ -137,9 +139,8 @@ impl Usage {
 }
 
 impl Authority {
-    /// Counts a use of a key: whether it was let through, when and from where. To be called once for each
-    /// request that a known key was presented with, whatever came of it. It never waits, and where a key was
-    /// used within the last second it allocates nothing. Only a use that was let through moves `last_used`.
+    /// Counts a use of a key, by itself.
+    #[cfg(feature = "measure")]
     pub fn record_use(&self, key: KeyId, address: Option<IpAddr>, now: Timestamp, allowed: bool) {
         self.shared.usage.record(key, address, now, allowed);
     }

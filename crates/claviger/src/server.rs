@@ -165,6 +165,22 @@ impl Server {
         Ok(changed)
     }
 
+    /// Stops because what is in memory may lack a committed change ([`Authority::failed`]): everything is
+    /// refused by then, and only a new start, which loads everything again, helps. Returns the error to end with.
+    pub async fn give_up(self, reason: String) -> anyhow::Error {
+        tracing::error!(
+            reason,
+            "the index may lack a committed change: every request is refused with 503 not_fresh, and the process ends"
+        );
+        if let Err(error) = self.shutdown().await {
+            let error = format!("{error:#}");
+            tracing::error!(error, "not everything could be closed");
+        }
+        anyhow::anyhow!(
+            "the index may lack a committed change ({reason}); start again to load everything anew"
+        )
+    }
+
     /// Stops: no more connections, requests under way are completed within the deadline, then the store is closed.
     ///
     /// # Errors

@@ -1,11 +1,11 @@
 //! Verification in this process.
 
-use claviger_authority::index::View;
-use claviger_authority::{Authority, CallerCredential};
+use claviger_authority::{Answer, Authority, CallerCredential, Counting, Denial, Question};
 use claviger_core::address;
 use claviger_core::authority::Reference;
-use claviger_core::decide::{Context, Credential, Permit, Place, Refusal, Request, Target};
-use claviger_core::key::{KeyView, PresentedKey};
+use claviger_core::decide::{Context, Credential, Permit, Place, Request, Target};
+use claviger_core::key::PresentedKey;
+use claviger_core::quota::Metered;
 use claviger_core::scope::Action;
 use claviger_core::selector::Version;
 use jiff::Timestamp;
@@ -31,7 +31,8 @@ impl Embedded {
         &self.0
     }
 
-    /// What a key is worth, from memory alone. It counts as a use of the key, as it does over HTTP.
+    /// What a key is worth, from memory alone. It counts as a use of the key, as it does over HTTP, unless
+    /// [`Verify::count`] says otherwise.
     ///
     /// # Errors
     /// A question that cannot be asked, such as a target that names nothing.
@@ -71,43 +72,14 @@ impl Embedded {
                 origin: question.origin.as_deref(),
             },
             anonymous: false,
+            to_application: false,
         };
+        let credential = key.map_or(CallerCredential::Unknown, |key| self.0.identify(Some(key)));
+        let counting = if question.count { Counting::Count } else { Counting::Ask };
+        let asked = Question { credential, request, counting, record: None };
         self.0
-            .read(|view| self.answer(view, key, &request, question.explain))
+            .admit(&asked, |answer| told(&answer, question.explain))
             .map_err(|error| Unverified::Unavailable { reason: error.to_string(), retry_after: None })
-    }
-
-    fn answer(
-        &self,
-        view: &View<'_>,
-        key: Option<PresentedKey<'_>>,
-        request: &Request<'_>,
-        explain: bool,
-    ) -> Verdict {
-        let entry = match key.map(|key| self.0.identify(Some(key))) {
-            Some(CallerCredential::Key(digest)) => view.key(&digest),
-            _ => None,
-        };
-        let credential = entry.map_or(Credential::Unknown, Credential::Key);
-        let verdict = self.0.decide(view, credential, request);
-        let permit = verdict.outcome.as_ref().ok();
-        let mut told = told(entry, &verdict.outcome);
-        if let Some(entry) = entry {
-            let now = self.0.now();
-            let rate = if permit.is_some() { self.0.check_rate(entry, now) } else { None };
-            if let Some(rate) = rate.filter(|rate| !rate.allowed()) {
-                // What the API says where a key was used as often as it may be, in its time or its period.
-                (told.valid, told.version, told.grants) = (false, None, Grants::default());
-                told.code = rate.code().to_owned();
-                // Rounded up: who waits as long as told, waits long enough.
-                let wait = rate.retry_after();
-                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-                told.retry_after_seconds = Some(seconds.max(1));
-            }
-            self.0.record_use(entry.id, request.place.address, now, told.valid);
-        }
-        told.reasons = explain.then(|| verdict.reasons.iter().map(reason).collect());
-        told
     }
 }
 
@@ -115,14 +87,18 @@ fn reason(reason: claviger_core::decide::Reason) -> Reason {
     Reason { code: reason.code().to_owned(), text: reason.to_string() }
 }
 
-/// A decision as the API tells it.
-fn told(entry: Option<KeyView<'_>>, outcome: &Result<Permit<'_>, Refusal>) -> Verdict {
-    let permit = outcome.as_ref().ok();
+/// An answer as the API gives it.
+fn told(answer: &Answer<'_, Permit<'_>>, explain: bool) -> Verdict {
+    let permit = answer.outcome.as_ref().ok();
+    let entry = match answer.credential {
+        Credential::Key(entry) => Some(entry),
+        Credential::Anonymous | Credential::Unknown | Credential::SignedIn(_) => None,
+    };
     let rights = entry.map(|entry| entry.rights);
     let names = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
     Verdict {
         valid: permit.is_some(),
-        code: outcome.as_ref().err().map_or("valid", |refusal| refusal.code()).to_owned(),
+        code: answer.outcome.as_ref().err().map_or("valid", Denial::code).to_owned(),
         key_id: entry.map(|entry| entry.id.to_string()),
         kind: rights.map(|rights| rights.authority.kind().into()),
         authority: rights.map(|rights| rights.authority.to_string()),
@@ -135,10 +111,20 @@ fn told(entry: Option<KeyView<'_>>, outcome: &Result<Permit<'_>, Refusal>) -> Ve
             databases: names(permit.databases().collect()),
         }),
         version: permit.and_then(Permit::version).map(Version::get),
-        retry_after_seconds: None,
-        reasons: None,
+        retry_after_seconds: match &answer.outcome {
+            Err(Denial::Limited(metered)) => Some(seconds(metered)),
+            Ok(_) | Err(Denial::Refused(_)) => None,
+        },
+        // The service is the authority, so it may know what exists.
+        reasons: explain.then(|| answer.reasons.iter().map(reason).collect()),
         other: serde_json::Map::new(),
     }
+}
+
+/// Rounded up: who waits that long, waits long enough.
+fn seconds(metered: &Metered) -> u64 {
+    let wait = metered.retry_after();
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 impl From<claviger_core::Kind> for crate::Kind {
@@ -161,6 +147,10 @@ impl std::fmt::Debug for Embedded {
 
 impl Verifier for Embedded {
     async fn verify(&self, question: Verify) -> Result<Verdict, Unverified> {
-        self.decide(&question)
+        // This node is asked at once; when it is not up to date, again as soon as it is.
+        match self.decide(&question) {
+            Err(Unverified::Unavailable { .. }) if self.0.renewed().await.is_ok() => self.decide(&question),
+            decided => decided,
+        }
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::error::Result;
 use crate::page::{Pages, query};
 use crate::transport::{Call, Client};
+use crate::verify::Reason;
 
 /// One row of the history: who did what, with which key, from where.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +38,9 @@ pub struct HistoryRow {
     pub outcome: String,
     /// What changed, in words without secrets.
     pub detail: String,
+    /// What led to a refusal, step by step; empty for what was done.
+    #[serde(default)]
+    pub reasons: Vec<Reason>,
     /// What a later authority says that this version of the client does not know.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -57,6 +61,8 @@ pub struct HistoryFilter {
     pub action: Option<String>,
     /// Those that came this way: `site`, `api`, `embed` or `cli`.
     pub origin: Option<String>,
+    /// Those of this request, by the `X-Request-Id` of its answer.
+    pub request_id: Option<String>,
     /// Those not before.
     pub since: Option<Timestamp>,
     /// Those before.
@@ -110,6 +116,7 @@ impl History<'_> {
             ("target", filter.target.clone()),
             ("action", filter.action.clone()),
             ("origin", filter.origin.clone()),
+            ("request_id", filter.request_id.clone()),
             ("since", filter.since.map(|at| at.to_string())),
             ("until", filter.until.map(|at| at.to_string())),
         ];

@@ -12,6 +12,7 @@ use http::{Request, Response};
 use tower::{Layer, Service};
 
 use crate::credential::{self, Slots};
+use crate::keys::Kind;
 use crate::refusal::Refused;
 use crate::verifier::{Unverified, Verifier};
 use crate::verify::{Verdict, Verify};
@@ -94,7 +95,8 @@ impl<V: Verifier> VerifyLayer<V> {
     /// A layer that asks this verifier whether keys are good: every header is a slot, and a key is required.
     ///
     /// Without [`asking`](Self::asking) nothing is asked about actions: look at [`Verified::scopes`] then. A
-    /// key of one resource is never good without its target.
+    /// key of one resource is never good without its target. Operator keys are refused, whatever is asked: they
+    /// manage Claviger and reach no application.
     pub fn new(verifier: V) -> Self {
         Self {
             verifier: Arc::new(verifier),
@@ -203,11 +205,14 @@ impl<V: Verifier> VerifyLayer<V> {
             version: asked.version,
             ip: asked.address,
             origin,
-            // So that a refusal can say what is missing.
+            // So that a refusal can say what is missing; it is a use of the key all the same.
             explain: true,
             ..Verify::new(key)
         };
         let verdict = self.verifier.verify(question).await.map_err(|error| Refused::unverified(&error))?;
+        if verdict.valid && verdict.kind == Some(Kind::Operator) {
+            return Err(Refused::operator());
+        }
         match (verdict.valid, &verdict.key_id, &verdict.authority) {
             (true, Some(key_id), Some(authority)) => Ok(Some(Verified {
                 key_id: key_id.clone(),

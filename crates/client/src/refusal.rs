@@ -48,6 +48,12 @@ impl Refused {
         Self::new(StatusCode::BAD_REQUEST, code, title, detail)
     }
 
+    /// An operator key, which no application is ever shown.
+    pub(crate) fn operator() -> Self {
+        let detail = "Operator keys manage Claviger; they never reach what it protects.";
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden", detail)
+    }
+
     /// A target that cannot be is answered like one that does not exist.
     pub(crate) fn not_found() -> Self {
         let detail = "There is nothing here, or nothing that this credential may know of.";

@@ -40,6 +40,10 @@ pub struct Verify {
     /// Whether to say step by step why.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub explain: bool,
+    /// Whether this is a use of the key. With `false` nothing of its rate and quota is used up and it does not
+    /// count as used: for a diagnosis.
+    #[serde(skip_serializing_if = "Clone::clone")]
+    pub count: bool,
 }
 
 impl Verify {
@@ -54,7 +58,14 @@ impl Verify {
             ip: None,
             origin: None,
             explain: false,
+            count: true,
         }
+    }
+
+    /// A diagnosis: step by step why, and no use of the key.
+    #[must_use]
+    pub fn diagnosis(self) -> Self {
+        Self { explain: true, count: false, ..self }
     }
 
     /// Whether it allows this action.
@@ -85,6 +96,8 @@ pub struct VerifyOwn {
     pub context: Option<String>,
     /// Whether to say step by step why.
     pub explain: bool,
+    /// Whether to use up nothing of the key's rate and quota, and not to count it as used.
+    pub diagnosis: bool,
 }
 
 /// What the authority says of a key.
@@ -192,13 +205,14 @@ impl Client {
     /// # Errors
     /// Those of every call; 401 `invalid_key`, `key_disabled` or `key_expired`.
     pub async fn verify_own(&self, question: &VerifyOwn) -> Result<Verdict> {
-        let VerifyOwn { action, target: about, version, context, explain } = question.clone();
+        let VerifyOwn { action, target: about, version, context, explain, diagnosis } = question.clone();
         let fields = [
             ("action", action),
             ("target", about),
             ("version", version.map(|version| version.to_string())),
             ("context", context),
             ("explain", explain.then(|| "true".to_owned())),
+            ("count", diagnosis.then(|| "false".to_owned())),
         ];
         self.ask(Call::get(target("/v1/verify", query(fields)))).await
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use crate::decide::Reasons;
 use crate::id::KeyId;
 use crate::key::Actor;
 use crate::time::Timestamp;
@@ -73,4 +74,6 @@ pub struct HistoryEntry {
     pub outcome: Box<str>,
     /// What changed, in words without secrets: `status: active -> disabled`.
     pub detail: Box<str>,
+    /// What led to a refusal, in order; empty for what was done.
+    pub reasons: Reasons,
 }

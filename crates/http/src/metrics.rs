@@ -34,12 +34,22 @@ struct Levels {
     clock_behind: Gauge,
     uncounted: Counter,
     dropped: Counter,
+    refusals_dropped: Counter,
 }
 
 impl Levels {
     fn register(&self, registry: &mut Registry) {
-        let Self { keys, applied, limited, changes_possible, clock_ahead, clock_behind, uncounted, dropped } =
-            self;
+        let Self {
+            keys,
+            applied,
+            limited,
+            changes_possible,
+            clock_ahead,
+            clock_behind,
+            uncounted,
+            dropped,
+            refusals_dropped,
+        } = self;
         registry.register(
             "changes_possible",
             "1 if changes can be made, by the latest attempt; else 0",
@@ -68,6 +78,11 @@ impl Levels {
             "Rows of the gateway that found no room in the history",
             dropped.clone(),
         );
+        registry.register(
+            "refusal_rows_dropped",
+            "Refusals with a known key that left no row in the history, because there were too many at once",
+            refusals_dropped.clone(),
+        );
     }
 
     fn read(&self, authority: &Authority) {
@@ -85,6 +100,7 @@ impl Levels {
         level(&self.clock_behind, behind);
         // Counted elsewhere, where nothing is known of metrics.
         self.uncounted.inner().store(authority.uses_uncounted(), Ordering::Relaxed);
+        self.refusals_dropped.inner().store(authority.refusals_dropped(), Ordering::Relaxed);
         self.dropped.inner().store(authority.notes_dropped(), Ordering::Relaxed);
     }
 }

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use claviger_authority::{Error, NotFresh};
-use claviger_core::decide::Refusal;
+use claviger_core::decide::{Reasons, Refusal};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
@@ -28,6 +28,17 @@ pub struct Problem {
     pub change: Option<String>,
     /// What else goes into the head of the answer.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// If it is the refusal of a credential: what the history says of it.
+    pub refusal: Option<Box<Refused>>,
+}
+
+/// What the history says of a refusal.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    /// The action that was asked for; empty where only the method says what it was.
+    pub action: String,
+    /// What led to it.
+    pub reasons: Reasons,
 }
 
 /// The document (RFC 9457, section 3.1), with `code` and, for older clients, `message`.
@@ -55,7 +66,7 @@ pub struct ProblemDocument<'a> {
 impl Problem {
     /// A problem with nothing special in its head.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), change: None, headers: Vec::new() }
+        Self { status, code, detail: detail.into(), change: None, headers: Vec::new(), refusal: None }
     }
 
     /// Something in the request that cannot be.
@@ -76,6 +87,12 @@ impl Problem {
         let detail = "This server may lack a recent change, so it answers nothing about keys at the moment. Try again.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "not_fresh", detail)
             .with(RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    /// Whether this node could not decide; the same question may be asked again.
+    #[must_use]
+    pub fn is_not_fresh(&self) -> bool {
+        self.code == "not_fresh"
     }
 
     /// A method that an address does not take; whoever answers adds `Allow`.
@@ -124,6 +141,12 @@ impl Problem {
             Refusal::NotFound => StatusCode::NOT_FOUND,
         };
         Self::new(status, refusal.code(), refusal.detail(action))
+    }
+
+    /// The same problem with what the history says of it.
+    #[must_use]
+    pub fn recorded(self, action: impl Into<String>, reasons: Reasons) -> Self {
+        Self { refusal: Some(Box::new(Refused { action: action.into(), reasons })), ..self }
     }
 
     /// The document, its type below this address.
@@ -181,7 +204,9 @@ impl From<NotFresh> for Problem {
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
-            Error::Refused { refusal, action } => Self::refused(refusal, &action),
+            Error::Refused { refusal, action, reasons } => {
+                Self::refused(refusal, &action).recorded(action, *reasons)
+            }
             Error::Invalid { field, detail } => {
                 Self::bad_request("invalid_request", format!("`{field}`: {detail}."))
             }

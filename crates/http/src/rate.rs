@@ -45,9 +45,8 @@ pub(crate) fn tell(metered: Option<&Metered>, headers: &mut HeaderMap) {
     }
 }
 
-/// The refusal, if the use is not let through.
-pub(crate) fn refusal(metered: Option<&Metered>) -> Option<Problem> {
-    let metered = metered.filter(|metered| !metered.allowed())?;
+/// The refusal of a use that is not let through.
+pub(crate) fn limited(metered: &Metered) -> Problem {
     let wait = retry_after(metered);
     let detail = match (metered.quota.filter(|quota| !quota.allowed), metered.rate) {
         (Some(quota), _) => format!(
@@ -59,11 +58,11 @@ pub(crate) fn refusal(metered: Option<&Metered>) -> Option<Problem> {
             "This key may be used {} times in {} seconds. Try again in {wait} seconds.",
             rate.rate.limit, rate.rate.period_seconds
         ),
-        (None, None) => return None,
+        (None, None) => format!("Try again in {wait} seconds."),
     };
     let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, metered.code(), detail);
     let problem = problem.with(RETRY_AFTER, HeaderValue::from(wait));
-    Some(fields(metered).fold(problem, |problem, (name, value)| problem.with(name, value)))
+    fields(metered).fold(problem, |problem, (name, value)| problem.with(name, value))
 }
 
 /// Whole seconds after which it is worth trying again, at least 1.

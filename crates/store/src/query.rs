@@ -211,6 +211,8 @@ pub struct HistoryFilter {
     pub origin: Option<Origin>,
     /// Written while a resource was owned by its present owner.
     pub owned: Option<OwnedSince>,
+    /// Of this request.
+    pub request_id: Option<String>,
 }
 
 /// Since when a resource is owned by its present owner.

@@ -141,7 +141,7 @@ impl Authority {
 
 fn refused(error: Error) -> ImportOutcome {
     match error {
-        Error::Refused { refusal, action } => {
+        Error::Refused { refusal, action, .. } => {
             ImportOutcome::Refused { code: refusal.code(), detail: refusal.detail(&action) }
         }
         other => ImportOutcome::Invalid(other.to_string()),

@@ -81,6 +81,7 @@ impl Decision {
     }
 
     /// Bytes on the heap that belong to this alone.
+    #[cfg(any(test, feature = "measure"))]
     pub(super) fn bytes_beyond(&self) -> usize {
         match &self.reach {
             Reach::Resource(resource) => size_of::<ResourceAuthority>() + resource.reference.as_str().len(),
@@ -150,6 +151,7 @@ impl Interner {
     }
 
     /// Bytes that the terms take, the texts of their scopes and restrictions left out.
+    #[cfg(any(test, feature = "measure"))]
     pub(super) fn bytes(&self) -> usize {
         // An `Arc` has two counters, a slot of the set one pointer and a byte of control.
         self.known.len() * (size_of::<Terms>() + 2 * size_of::<usize>())

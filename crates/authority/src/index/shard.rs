@@ -244,6 +244,7 @@ impl Shard {
     }
 
     /// Bytes on the heap, what decisions point to included, terms left out.
+    #[cfg(any(test, feature = "measure"))]
     pub(super) fn bytes(&self) -> usize {
         let chunks = self.appended.iter().filter(|chunk| chunk.get().is_some()).count();
         let beyond = (0..self.settled.len() + chunks * CHUNK_DECISIONS)

@@ -198,6 +198,7 @@ impl KeyTable {
     }
 
     /// Bytes on the heap, the texts of scopes and restrictions left out.
+    #[cfg(any(test, feature = "measure"))]
     pub(super) fn bytes(&self) -> usize {
         let writer = self.lock();
         let shards = writer.current.shards.iter().map(|shard| shard.bytes() + size_of::<Arc<Shard>>());

@@ -30,7 +30,12 @@ async fn hosts_report_about_what_is_theirs() {
     );
     assert_eq!(record(key, entry("notebook:p".into(), "notebook:read")).await, "ok");
     assert_eq!(record(key, entry("sample:host-only".into(), "sample:read")).await, "ok");
-    assert_eq!(record(key, entry("notebook:a".into(), "notebook:read")).await, "not_found");
+    // Hidden from the project: recorded like one that does not exist, under the project itself.
+    assert_eq!(record(key, entry("notebook:a".into(), "notebook:list")).await, "ok");
+    assert_eq!(record(key, entry("notebook:none".into(), "notebook:list")).await, "ok");
+    let listed = house.history("notebook:list").await;
+    assert_eq!(listed.len(), 2);
+    assert!(listed.iter().all(|row| *row.authority == *project), "{listed:?}");
     assert_eq!(record(key, entry(format!("team:{}", house.team), "a:read")).await, "not_found");
     assert_eq!(
         record(account, entry(project.clone(), "run:create")).await,
@@ -62,7 +67,7 @@ async fn hosts_report_about_what_is_theirs() {
     );
     assert!(row.key.is_some());
     assert_eq!(&*house.history("sample:read").await[0].authority, project);
-    let two = vec![entry(project.clone(), "c:d"), entry("notebook:a".into(), "c:d")];
+    let two = vec![entry(project.clone(), "c:d"), entry(format!("team:{}", house.team), "c:d")];
     assert_eq!(code(house.authority.record_history(&house.with_key(key), two).await), "not_found");
     assert!(house.history("c:d").await.is_empty(), "all or nothing");
 }

@@ -209,8 +209,8 @@ async fn an_import_belongs_to_whoever_began_it_and_needs_its_rights_to_the_end()
     let import = house.authority.begin_import(&by, ImportOptions::default()).await.unwrap();
     house.authority.stage_rows(&by, import, vec![by_text(1, &ada(&house))]).await.unwrap();
     for other in [house.bob(), house.operator()] {
-        assert_eq!(code(house.authority.commit_import(&other, import).await), "not_found");
-        assert_eq!(code(house.authority.import_progress(&other, import)), "not_found");
+        assert_eq!(code(house.authority.commit_import(&other, import).await), "import_closed");
+        assert_eq!(code(house.authority.import_progress(&other, import)), "import_closed");
     }
     let fewer = KeyPatch { scopes: Some(scopes("key:create")), ..KeyPatch::default() };
     house.authority.update_key(&house.ada(), key.key.record.entry.id, fewer, None).await.unwrap();

@@ -120,6 +120,7 @@ async fn rows_that_wait_for_the_history() {
         request_id: None,
         outcome: "done".into(),
         detail: "".into(),
+        reasons: Default::default(),
     };
     // One caller gets an eighth of it.
     let taken = (0..ROOM).filter(|_| house.authority.note(entry.clone())).count();

@@ -7,7 +7,8 @@ use super::verify::{conclusion, fields, steps};
 use crate::output::{Fields, Styled};
 use crate::remote::Remote;
 
-/// Say step by step why a key may or may not do something. Exits with 0 whatever the verdict is.
+/// Say step by step why a key may or may not do something. Exits with 0 whatever the verdict is. It is no use of
+/// the key: nothing of its rate or quota is used up.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -31,9 +32,7 @@ impl Explain {
     pub async fn run(self) -> anyhow::Result<()> {
         let output = self.remote.output();
         let client = self.remote.client()?;
-        let mut question = self.question.read()?;
-        question.explain = true;
-        let verdict = client.verify(&question).await?;
+        let verdict = client.verify(&self.question.read()?.diagnosis()).await?;
         if output.is_json() {
             return output.json(&verdict);
         }

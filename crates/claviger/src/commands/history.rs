@@ -18,6 +18,8 @@ Examples:
   claviger history --since 24h --action key:delete
   claviger history --target key:key_…
       what became of a key
+  claviger history --request-id req_…
+      why a request was refused, by the X-Request-Id of its answer
   claviger history --key key_… --origin api
       what was done with it
   claviger history --since 2027-01-01 --until 2027-02-01 --json-lines > january.jsonl
@@ -41,6 +43,9 @@ pub struct History {
     /// What came this way.
     #[arg(long, value_name = "WAY", value_enum)]
     origin: Option<Way>,
+    /// What belongs to this request: the `X-Request-Id` of an answer. The row of a refusal says why.
+    #[arg(long, value_name = "REQUEST_ID")]
+    request_id: Option<String>,
     /// Not before: a date, an instant, or a time before now (`24h`, `90d`).
     #[arg(long, value_name = "WHEN")]
     since: Option<String>,
@@ -86,6 +91,9 @@ impl History {
             return output.json(&page);
         }
         print(output, &page.items)?;
+        if self.request_id.is_some() {
+            reasons(output, &page.items)?;
+        }
         self.listing.more(output, page.next_cursor.is_some())
     }
 
@@ -101,10 +109,20 @@ impl History {
             target: self.target.clone(),
             action: self.action.clone(),
             origin: self.origin.and_then(|way| way.to_possible_value()).map(|way| way.get_name().to_owned()),
+            request_id: self.request_id.clone(),
             since: past("since", &self.since)?,
             until: past("until", &self.until)?,
         })
     }
+}
+
+/// Why a request was refused, step by step.
+fn reasons(output: Output, rows: &[HistoryRow]) -> anyhow::Result<()> {
+    for (n, reason) in rows.iter().flat_map(|row| &row.reasons).enumerate() {
+        let code = output.paint(&Styled::new(format!("({})", reason.code), Colour::Dim));
+        output.line(format!("  {}. {} {code}", n + 1, Styled::from(&reason.text).text))?;
+    }
+    Ok(())
 }
 
 fn print(output: Output, rows: &[HistoryRow]) -> anyhow::Result<()> {

@@ -60,15 +60,23 @@ impl Serve {
         announce(&server.first_start)?;
         server.open_gateway(&config.routes)?;
         tracing::info!(api = %server.api, gateway = %server.gateway, admin = %server.admin, "ready");
+        let authority = server.authority.clone();
         let mut stop = std::pin::pin!(stop_signal());
-        loop {
+        let mut failed = std::pin::pin!(authority.failed());
+        let failure = loop {
             tokio::select! {
-                outcome = &mut stop => break outcome?,
+                outcome = &mut stop => break outcome.map(|()| None)?,
+                reason = &mut failed => break Some(reason),
                 Some(()) = hangup.recv() => self.reload(&server, &mut config),
             }
+        };
+        match failure {
+            None => {
+                tracing::info!("stopping");
+                server.shutdown().await
+            }
+            Some(reason) => Err(server.give_up(reason).await),
         }
-        tracing::info!("stopping");
-        server.shutdown().await
     }
 }
 

@@ -160,6 +160,7 @@ async fn about_verification(client: &Client) {
         ip: some("192.0.2.7"),
         origin: some("https://example.org"),
         explain: true,
+        count: false,
         ..Verify::new(KEY).action("notebook:read").target("notebook:1")
     };
     let own = VerifyOwn {
@@ -167,6 +168,7 @@ async fn about_verification(client: &Client) {
         target: some("notebook:1"),
         version: Some(1),
         context: some("api"),
+        diagnosis: true,
         explain: true,
     };
     let leak = Leak { url: some("https://example.org"), source: some("me"), ..Leak::new(KEY) };
@@ -178,6 +180,7 @@ async fn about_verification(client: &Client) {
         target: some("key:key_1"),
         action: some("key:create"),
         origin: some("api"),
+        request_id: some("req_1"),
         since: at(),
         until: at(),
     };

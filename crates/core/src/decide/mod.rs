@@ -138,6 +138,8 @@ pub enum Target<'a> {
     Project(ProjectId),
     /// A resource that is mirrored here; without a version its latest.
     Resource(ResourceName<'a>, Option<Version>),
+    /// What no reference can name, as it may stand in somebody's address: it does not exist for anybody.
+    Impossible,
     /// A resource that only the host knows: scopes, selector and restrictions are checked, the rest is the host's.
     Hosted(ResourceName<'a>, Option<Version>),
 }
@@ -155,6 +157,8 @@ pub struct Request<'a> {
     pub place: Place<'a>,
     /// Whether public resources are read here without a credential.
     pub anonymous: bool,
+    /// Whether it goes to an application behind the gateway, where no operator key ever passes.
+    pub to_application: bool,
 }
 
 impl<'a> Request<'a> {
@@ -167,6 +171,7 @@ impl<'a> Request<'a> {
             context: Context::Api,
             place: Place::default(),
             anonymous: false,
+            to_application: false,
         }
     }
 }
@@ -364,9 +369,11 @@ impl<'s, S: Snapshot> Decision<'s, '_, S> {
                 Kind::Account | Kind::Team | Kind::Project => self.general(credential),
             },
         };
-        // A credential that authenticates is never worse than none; embeds are the exception.
         let Err(refusal) = own else { return own };
-        if !self.request.anonymous || self.request.context == Context::Embed {
+        // A credential that authenticates is never worse than none. Embeds are an exception, and so are operator
+        // keys, which no application is ever shown.
+        let operator = self.request.to_application && refusal == Refusal::Forbidden(Missing::NotForOperators);
+        if !self.request.anonymous || self.request.context == Context::Embed || operator {
             return Err(refusal);
         }
         self.anonymous().inspect(|_| self.reasons.push(Reason::AsAnonymous)).map_err(|_| refusal)
@@ -399,9 +406,11 @@ impl<'s, S: Snapshot> Decision<'s, '_, S> {
                 (permit.resource, permit.version) = (Some(resource), Some(version));
                 Ok(permit)
             }
-            Target::Operator | Target::Account(_) | Target::Team(_) | Target::Project(_) => {
-                Err(self.because(Reason::NotReached, Refusal::NotFound))
-            }
+            Target::Operator
+            | Target::Account(_)
+            | Target::Team(_)
+            | Target::Project(_)
+            | Target::Impossible => Err(self.because(Reason::NotReached, Refusal::NotFound)),
         }
     }
 
@@ -415,6 +424,7 @@ impl<'s, S: Snapshot> Decision<'s, '_, S> {
         let who = Who::of(credential, self.policy);
         let access = match self.request.target {
             Target::Nothing => Access::Administer,
+            Target::Impossible => Access::None,
             Target::Operator => {
                 return Err(self.because(Reason::NotAnOperator, Refusal::Forbidden(Missing::Operator)));
             }
@@ -447,7 +457,7 @@ impl<'s, S: Snapshot> Decision<'s, '_, S> {
             }
             Target::Resource(name, version) => (name, version, false),
             Target::Hosted(name, version) => (name, version, true),
-            Target::Account(_) | Target::Team(_) | Target::Project(_) => {
+            Target::Account(_) | Target::Team(_) | Target::Project(_) | Target::Impossible => {
                 return Err(self.because(Reason::NotReached, Refusal::NotFound));
             }
         };
@@ -486,7 +496,7 @@ impl<'s, S: Snapshot> Decision<'s, '_, S> {
         let mut permit = Permit { credential, resource: None, version: None, carried: Grants::default() };
         let is_control = self.request.action.is_some_and(|action| is_control_type(action.kind()));
         let about_nothing = self.request.action.is_none() && self.request.target == Target::Nothing;
-        if !is_control && !about_nothing {
+        if self.request.to_application || (!is_control && !about_nothing) {
             return Err(self.because(Reason::OperatorsRunOnly, Refusal::Forbidden(Missing::NotForOperators)));
         }
         match self.request.target {
@@ -500,6 +510,7 @@ impl<'s, S: Snapshot> Decision<'s, '_, S> {
                 Some(resource) => permit.resource = Some(resource),
                 None => return Err(self.because(Reason::Unknown, Refusal::NotFound)),
             },
+            Target::Impossible => return Err(self.because(Reason::Unknown, Refusal::NotFound)),
             Target::Hosted(_, version) => permit.version = version,
         }
         self.reasons.push(Reason::Reaches(Access::Administer));

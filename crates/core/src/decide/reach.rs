@@ -22,6 +22,26 @@ pub enum Access {
 }
 
 impl Access {
+    /// Every access, the weakest first.
+    pub const ALL: [Self; 4] = [Self::None, Self::Read, Self::Write, Self::Administer];
+
+    /// The word that the store keeps.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Administer => "administer",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|access| access.as_str() == word)
+    }
+
     /// What an action needs: `read` reads; `admin` and everything of a control type administers; all else writes.
     #[must_use]
     pub fn needed_for(action: &Action<'_>) -> Self {
@@ -205,6 +225,7 @@ fn is_open(snapshot: &impl Snapshot, target: Target<'_>) -> bool {
         Target::Team(id) => is_open_team(snapshot, id),
         Target::Project(id) => is_open_project(snapshot, id),
         Target::Nothing | Target::Operator | Target::Resource(..) | Target::Hosted(..) => true,
+        Target::Impossible => false,
     }
 }
 
@@ -215,5 +236,6 @@ pub(super) fn is_known(snapshot: &impl Snapshot, target: Target<'_>) -> bool {
         Target::Team(id) => snapshot.team(id).is_some(),
         Target::Project(id) => snapshot.project(id).is_some(),
         Target::Nothing | Target::Operator | Target::Resource(..) | Target::Hosted(..) => true,
+        Target::Impossible => false,
     }
 }

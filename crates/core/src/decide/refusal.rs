@@ -69,6 +69,19 @@ pub enum Right {
 }
 
 impl Refusal {
+    /// Whether the credential itself is refused, whatever is asked.
+    #[must_use]
+    pub const fn is_of_the_credential(self) -> bool {
+        match self {
+            Self::CredentialsRequired
+            | Self::InvalidKey
+            | Self::KeyDisabled
+            | Self::KeyExpired
+            | Self::Restricted(_) => true,
+            Self::Forbidden(_) | Self::TargetRequired | Self::NotFound => false,
+        }
+    }
+
     /// The stable code of the answer.
     #[must_use]
     pub const fn code(self) -> &'static str {

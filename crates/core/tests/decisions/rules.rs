@@ -2,8 +2,8 @@
 
 use claviger_core::Authority;
 use claviger_core::decide::{
-    Context, Credential, KeyAction, Missing, Place, Policy, Refusal, Request, RoleChange, Target, decide,
-    decide_key, decide_role,
+    Context, Credential, KeyAction, Missing, Place, Policy, Reason, Refusal, Request, RoleChange, Target,
+    decide, decide_key, decide_role,
 };
 use claviger_core::key::{KeyEntry, Rights};
 use claviger_core::lifecycle::Status;
@@ -55,11 +55,88 @@ fn requests() -> Vec<Request<'static>> {
                 [(Context::Api, false), (Context::Api, true), (Context::Embed, false), (Context::Embed, true)]
             {
                 let action = Some(Action::literal(kind, verb));
-                all.push(Request { action, target, context, place: Place::default(), anonymous });
+                all.push(Request {
+                    action,
+                    target,
+                    context,
+                    place: Place::default(),
+                    anonymous,
+                    to_application: false,
+                });
             }
         }
     }
     all
+}
+
+/// No operator key passes to an application, whatever is asked and whoever else may pass.
+#[test]
+fn operator_keys_pass_to_no_application() {
+    let world = world();
+    let mut operator = cast().keys.into_iter().find(|(name, _)| *name == "operator key").unwrap().1;
+    for scopes in ["*:* key:* account:* team:* project:* resource:* history:* operator:*", "key:verify", ""] {
+        operator.rights.scopes =
+            ScopeSet::parse(scopes.split(' ').filter(|scope| !scope.is_empty())).unwrap();
+        for request in requests() {
+            let everybody = [request, Request { action: None, ..request }];
+            for request in everybody.map(|request| Request { to_application: true, ..request }) {
+                let found = outcome(&world, Credential::Key((&operator).into()), &request);
+                assert_eq!(found, Err(Refusal::Forbidden(Missing::NotForOperators)), "{request:?}");
+            }
+        }
+    }
+}
+
+/// What nothing can be named like does not exist for anybody, as if it were hidden.
+#[test]
+fn what_cannot_be_named_is_told_as_missing() {
+    let (world, cast) = (world(), cast());
+    let missing = ResourceName::parse("notebook:none").unwrap();
+    for (name, credential) in cast.credentials() {
+        for anonymous in [false, true] {
+            for action in
+                [None, Some(Action::literal("notebook", "read")), Some(Action::literal("notebook", "write"))]
+            {
+                let request = |target| Request {
+                    action,
+                    target,
+                    context: Context::Api,
+                    place: Place::default(),
+                    anonymous,
+                    to_application: true,
+                };
+                let impossible = outcome(&world, credential, &request(Target::Impossible));
+                assert_eq!(
+                    impossible,
+                    outcome(&world, credential, &request(Target::Resource(missing, None))),
+                    "{name}"
+                );
+            }
+        }
+    }
+}
+
+/// A hidden target is explained like one that does not exist, to everybody who must not learn which it is.
+#[test]
+fn hidden_is_explained_as_missing() {
+    let (world, cast) = (world(), cast());
+    for (name, credential) in cast.credentials() {
+        for request in requests() {
+            let Target::Resource(_, version) = request.target else { continue };
+            let shown = |request: &Request<'_>| {
+                let verdict = decide(&world, Policy::default(), credential, request, NOW);
+                let hidden = verdict.outcome.as_ref().is_err_and(|refusal| *refusal == Refusal::NotFound);
+                hidden.then(|| verdict.reasons.without_existence(true))
+            };
+            let missing = ResourceName::parse("notebook:none").unwrap();
+            let missing = Request { target: Target::Resource(missing, version), ..request };
+            if let (Some(one), Some(other)) = (shown(&request), shown(&missing)) {
+                // A key of one resource knows which one that is.
+                let own = one.iter().chain(other.iter()).any(|reason| reason == Reason::AnotherResource);
+                assert!(own || one == other, "{name} {request:?}: {one:?} {other:?}");
+            }
+        }
+    }
 }
 
 /// A hidden target and one that does not exist are told the same, to everybody.

@@ -2,9 +2,8 @@
 
 use std::net::IpAddr;
 
-use claviger_authority::CallerCredential;
-use claviger_authority::index::View;
-use claviger_core::decide::{Credential, Place, Reasons, Refusal, authenticate};
+use claviger_authority::{Answer, CallerCredential, Denial};
+use claviger_core::decide::{Place, Reasons};
 use claviger_core::quota::Metered;
 use http::header::ORIGIN;
 use http::uri::PathAndQuery;
@@ -25,21 +24,15 @@ pub(super) struct Arrival {
     pub(super) address: Option<IpAddr>,
     /// The query without the credential, if it was there.
     query_without: Option<Query>,
-}
-
-/// A use of a credential, counted.
-pub(super) struct Counted {
-    /// Whether it is accepted at all; whether it may do what is asked is for whoever answers to find out.
-    pub(super) accepted: Result<(), Refusal>,
-    /// What is left of the key's rate, if it has one.
-    pub(super) rate: Option<Metered>,
+    /// Whether a key travelled where others could read it.
+    exposed: bool,
 }
 
 impl Arrival {
     /// Reads the credential, from everywhere that the API takes one.
     ///
     /// # Errors
-    /// A credential that cannot be read, or a key that travelled over plain HTTP.
+    /// A credential that cannot be read.
     pub(super) fn read<B>(
         state: &AppState,
         peer: Option<Peer>,
@@ -49,14 +42,24 @@ impl Arrival {
         let slots = Slots { query: *request.method() == Method::GET, ..Slots::ALL };
         let found = credential::read(request.headers(), request.uri().query(), slots)?;
         let key = found.key();
-        if key.is_some() && client.is_some_and(|client| !client.secure) {
-            return Err(Problem::insecure_transport());
-        }
         Ok(Self {
+            exposed: key.is_some() && client.is_some_and(|client| !client.secure),
             credential: state.authority.identify(key),
             address: client.and_then(|client| client.address),
             query_without: found.query_without,
         })
+    }
+
+    /// Refuses a key that travelled over plain HTTP.
+    ///
+    /// # Errors
+    /// It did.
+    pub(super) fn secure(&self) -> Result<(), Problem> {
+        if self.exposed {
+            Err(Problem::insecure_transport().recorded("", Reasons::default()))
+        } else {
+            Ok(())
+        }
     }
 
     /// From where the request was made.
@@ -85,22 +88,23 @@ pub(super) fn web_origin(headers: &HeaderMap) -> Option<&str> {
     headers.get(ORIGIN).and_then(|value| value.to_str().ok())
 }
 
-/// Counts the use of a known key: as one that was let through if it is accepted and its rate allows it.
+/// Counts the use of whoever asks, and returns what is left of the key's rate. Nobody is turned away for having
+/// no credential: whoever answers does that.
 ///
 /// # Errors
-/// The key was used more often than it may.
-pub(super) fn count(
-    state: &AppState,
-    view: &View<'_>,
-    credential: Credential<'_>,
-    place: Place<'_>,
-) -> Result<Counted, Problem> {
-    let authority = &state.authority;
-    let (now, mut reasons) = (authority.now(), Reasons::default());
-    let accepted = authenticate(view, credential, place, now, &mut reasons);
-    let Credential::Key(key) = credential else { return Ok(Counted { accepted, rate: None }) };
-    let rate = if accepted.is_ok() { authority.check_rate(key, now) } else { None };
-    let refusal = rate::refusal(rate.as_ref());
-    authority.record_use(key.id, place.address, now, accepted.is_ok() && refusal.is_none());
-    refusal.map_or(Ok(Counted { accepted, rate }), Err)
+/// The credential is not accepted, or the key was used more often than it may.
+pub(super) fn accepted<P>(answer: &Answer<'_, P>) -> Result<Option<Metered>, Problem> {
+    match &answer.outcome {
+        Ok(_) => Ok(answer.metered),
+        Err(denial) => Err(denied(denial, answer.reasons)),
+    }
+}
+
+/// A refusal before anything was asked of the credential.
+pub(super) fn denied(denial: &Denial, reasons: Reasons) -> Problem {
+    let problem = match denial {
+        Denial::Refused(refusal) => Problem::refused(*refusal, ""),
+        Denial::Limited(metered) => rate::limited(metered),
+    };
+    problem.recorded("", reasons)
 }

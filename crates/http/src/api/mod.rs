@@ -22,6 +22,7 @@ mod whoami;
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -30,14 +31,15 @@ use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
 use axum::{BoxError, Extension, Router};
 use bytes::Bytes;
-use claviger_authority::Caller;
+use claviger_authority::{Answer, Arriving, Caller, CallerCredential, Counting, Denial, RequestRecord};
 use claviger_core::history::Origin;
 use claviger_core::quota::Metered;
+use claviger_core::scope::Action;
 use http::header::{
     ALLOW, AUTHORIZATION, CACHE_CONTROL, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
-use http::{Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use tower::ServiceExt;
@@ -106,14 +108,17 @@ struct Shared {
     router: Router,
     state: AppState,
     carriage: Carriage,
+    /// The addresses of the API, as the description has them.
+    paths: Vec<String>,
 }
 
 impl ApiService {
     /// The service, for whoever says in the extensions of a request which [`Peer`] it came from.
     #[must_use]
     pub fn new(state: AppState) -> Self {
-        let shared = Shared { router: router(state.clone()).0, state, carriage: Carriage::default() };
-        Self { shared: Arc::new(shared), peer: None }
+        let (router, document) = router(state.clone());
+        let paths = document.paths.paths.into_keys().collect();
+        Self { shared: Arc::new(Shared { router, state, carriage: Carriage::default(), paths }), peer: None }
     }
 
     /// The service for the connection of this peer.
@@ -165,12 +170,17 @@ impl Shared {
     /// Answers through the router.
     async fn through_router(&self, peer: Option<Peer>, mut request: Request<Body>) -> Response<ApiBody> {
         let id = RequestId::new(self.state.authority.ports());
-        let (response, rate) = match self.prepare(&mut request, peer, &id) {
-            Err(problem) => (self.refused(problem), None),
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let mut who = (CallerCredential::Anonymous, None);
+        let (response, rate) = match self.prepare(&mut request, peer, &id, &mut who).await {
+            Err(problem) => {
+                self.record(&problem, who, (&method, uri.path()), &id);
+                (self.refused(problem), None)
+            }
             Ok(rate) => {
-                let method = request.method().clone();
                 let Ok(mut response) = self.router.clone().oneshot(request).await;
                 if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+                    self.record(&problem, who, (&method, uri.path()), &id);
                     let allow = response.headers_mut().remove(ALLOW);
                     response = self.refused(problem);
                     if let Some(allow) = allow {
@@ -191,13 +201,16 @@ impl Shared {
 
     /// Reads the credential, takes it out of the request and counts its use. Returns what is left of the
     /// key's rate, if it has one.
-    fn prepare(
+    async fn prepare(
         &self,
         request: &mut Request<Body>,
         peer: Option<Peer>,
         id: &RequestId,
+        who: &mut (CallerCredential, Option<IpAddr>),
     ) -> Result<Option<Metered>, Problem> {
         let arrival = Arrival::read(&self.state, peer, request)?;
+        *who = (arrival.credential, arrival.address);
+        arrival.secure()?;
         if let Some(uri) = arrival.uri_without(request.uri())? {
             *request.uri_mut() = uri;
         }
@@ -210,13 +223,64 @@ impl Shared {
             origin: Origin::Api,
             request_id: Some(id.to_string().into()),
         };
-        let counted = self
-            .state
-            .authority
-            .read(|view| arrival::count(&self.state, view, caller.credential(view), caller.place()))??;
+        let (credential, counting) = (caller.credential, Counting::Count);
+        let arriving = Arriving { credential, place: caller.place(), also: None, counting };
+        let accept = || self.state.authority.accept(&arriving, |answer| turned_away(&answer));
+        let rate = self.state.authority.when_fresh(accept).await??;
         request.extensions_mut().insert(caller);
-        Ok(counted.rate)
+        Ok(rate)
     }
+
+    /// Records a refusal of a credential in the history, if its key is known.
+    fn record(
+        &self,
+        problem: &Problem,
+        (credential, address): (CallerCredential, Option<IpAddr>),
+        (method, path): (&Method, &str),
+        id: &RequestId,
+    ) {
+        let Some(refusal) = &problem.refusal else { return };
+        let record = RequestRecord {
+            // What is not found has no name here: by which step it was missed must not show.
+            action: Action::parse(&refusal.action).ok().filter(|_| problem.status != StatusCode::NOT_FOUND),
+            method: method.as_str(),
+            target: None,
+            origin: Origin::Api,
+            request_id: id,
+            entrance: template(&self.paths, path),
+            if_allowed: false,
+        };
+        let authority = &self.state.authority;
+        // A node that is not up to date answers 503 to everything, so there is no refusal to record.
+        let _recorded =
+            authority.record_refused_call(credential, &record, problem.code, refusal.reasons, address);
+    }
+}
+
+/// Refuses a key that was used more often than it may. Whether the credential is accepted at all each handler
+/// finds out by itself: some pages are for everybody.
+fn turned_away<P>(answer: &Answer<'_, P>) -> Result<Option<Metered>, Problem> {
+    match &answer.outcome {
+        Err(denial @ Denial::Limited(_)) => Err(arrival::denied(denial, answer.reasons)),
+        Ok(_) | Err(Denial::Refused(_)) => Ok(answer.metered),
+    }
+}
+
+/// The address of the description that a path belongs to, since a path may hold anything that somebody sent.
+fn template<'t>(templates: &'t [String], path: &str) -> &'t str {
+    let fits = |template: &&String| {
+        let (mut parts, mut segments) = (template.split('/'), path.split('/'));
+        loop {
+            match (parts.next(), segments.next()) {
+                (None, None) => return true,
+                (Some(part), Some(segment)) if part == segment || part.starts_with('{') => {}
+                _ => return false,
+            }
+        }
+    };
+    // A word is narrower than a parameter.
+    let found = templates.iter().filter(fits).min_by_key(|template| template.matches('{').count());
+    found.map_or("", |template| template)
 }
 
 /// What every answer of ours carries. Answers about keys depend on a secret, so nobody may keep them.

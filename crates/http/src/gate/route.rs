@@ -11,9 +11,9 @@ use super::config::{RouteConfig, RouteConfigError, RouteMistake};
 use super::cors::Origins;
 use super::forward_auth::Address;
 use super::host::Host;
-use super::passage::Recorded;
 use super::pattern::{Captures, Pattern, Specificity};
 use super::proxy::Upstream;
+use super::recorded::Recorded;
 use super::spelling::{ambiguous_path, readings};
 use crate::credential::Slots;
 

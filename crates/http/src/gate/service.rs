@@ -5,8 +5,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use claviger_authority::index::View;
-use claviger_core::decide::{self, Credential, Place, Refusal, Request as Asked};
+use claviger_authority::{Counting, Denial, Question, RequestRecord};
+use claviger_core::decide::{Context, Place, Reasons, Request as Asked, Target};
+use claviger_core::history::Origin;
 use claviger_core::key::PresentedKey;
 use claviger_core::quota::Metered;
 use http::header::{
@@ -23,7 +24,6 @@ use hyper::body::Incoming;
 use super::cors::{self, Origins};
 use super::forward_auth::{Address, Asked as AskedFor, FrontProxy, Said, SetupFault, SetupWarnings, Unread};
 use super::identity;
-use super::passage::Passage;
 use super::pattern::Captures;
 use super::proxy::{
     Forward, ForwardedProto, Proxy, ProxyBody, ProxyError, check_request, forwarded_for, states_body,
@@ -101,9 +101,6 @@ impl Gate {
     ) -> Result<Passed, Problem> {
         let found = credential::read(&parts.headers, parts.uri.query(), slots)?;
         let key = found.key();
-        if key.is_some() && !client.secure {
-            return Err(Problem::insecure_transport());
-        }
         let target = match &found.query_without {
             // A copy: a slice of the head would keep the client's read buffer from being used again.
             None => without_key(parts.uri.path(), parts.uri.query())?,
@@ -116,8 +113,7 @@ impl Gate {
         if found.in_x_api_key {
             strip.push(X_API_KEY);
         }
-        let view = |view: &View<'_>| self.judge(view, route, captures, (parts, key), client, id);
-        let judged = self.state.authority.read(view)??;
+        let judged = self.judge(route, captures, (parts, key), client, id)?;
         Ok(Passed {
             identity: judged.identity,
             target,
@@ -132,7 +128,6 @@ impl Gate {
     /// The decision itself; it is counted, and recorded as the route says.
     fn judge(
         &self,
-        view: &View<'_>,
         route: &Route,
         captures: &Captures<'_, '_>,
         (parts, key): (&Parts, Option<PresentedKey<'_>>),
@@ -140,38 +135,68 @@ impl Gate {
         id: &RequestId,
     ) -> Result<Judged, Problem> {
         let authority = &self.state.authority;
-        let matched = route.read(captures);
-        let identified = authority.identify(key);
+        let (matched, action) = (route.read(captures), route.action());
         let origin = parts.headers.get(ORIGIN).and_then(|value| value.to_str().ok());
-        let place = Place { address: client.address, origin };
-        let credential = identified.look_up(view);
-        let (method, target, state) = (&parts.method, matched.reference(), &self.state);
-        let passage = Passage { state, route, method, target, credential, client, id };
-        let action = route.action();
-        let meant = match matched.meant(route.hosted) {
-            Meant::Target(target) => target,
-            Meant::Impossible => {
-                let now = authority.now();
-                let accepted =
-                    decide::authenticate(view, credential, place, now, &mut decide::Reasons::default());
-                let unnamed = matches!(credential, Credential::Anonymous) && !route.anonymous;
-                let refusal = if unnamed { Refusal::CredentialsRequired } else { Refusal::NotFound };
-                return Err(passage.refused(accepted.err().unwrap_or(refusal), ""));
-            }
+        let request = Asked {
+            action,
+            target: match matched.meant(route.hosted) {
+                Meant::Target(target) => target,
+                Meant::Impossible => Target::Impossible,
+            },
+            context: route.context,
+            place: Place { address: client.address, origin },
+            anonymous: route.anonymous,
+            to_application: true,
         };
-        let asked =
-            Asked { action, target: meant, context: route.context, place, anonymous: route.anonymous };
-        let permit = authority.decide(view, credential, &asked).outcome.map_err(|refusal| {
-            let action = action.map(|action| action.to_string()).unwrap_or_default();
-            passage.refused(refusal, &action)
-        })?;
-        let rate = passage.within_rate()?;
-        passage.allowed(&permit);
-        Ok(Judged {
-            identity: identity::headers(&permit, matched.reference(), id),
-            version: permit.version().map(|version| HeaderValue::from(version.get())),
-            rate,
-        })
+        let record = RequestRecord {
+            action,
+            method: parts.method.as_str(),
+            target: matched.reference(),
+            origin: if route.context == Context::Embed { Origin::Embed } else { Origin::Api },
+            request_id: id,
+            entrance: "through the gateway",
+            if_allowed: route.recorded.takes(action, &parts.method),
+        };
+        let credential = authority.identify(key);
+        if key.is_some() && !client.secure {
+            let (problem, address) = (Problem::insecure_transport(), request.place.address);
+            authority.record_refused_call(credential, &record, problem.code, Reasons::default(), address)?;
+            return Err(problem);
+        }
+        let (counting, record) = (Counting::Count, Some(&record));
+        authority.admit(&Question { credential, request, counting, record }, |answer| {
+            let code = answer.outcome.as_ref().map_or_else(Denial::code, |_| "allowed");
+            self.state.metrics.decided("gateway", code);
+            let permit = answer.outcome.map_err(|denial| match denial {
+                Denial::Refused(refusal) => {
+                    let action = action.map(|action| action.to_string()).unwrap_or_default();
+                    Problem::refused(refusal, &action)
+                }
+                Denial::Limited(metered) => rate::limited(&metered),
+            })?;
+            Ok(Judged {
+                identity: identity::headers(&permit, matched.reference(), id),
+                version: permit.version().map(|version| HeaderValue::from(version.get())),
+                rate: answer.metered,
+            })
+        })?
+    }
+
+    /// [`Gate::decide`], and again as soon as this node is up to date, if it is not.
+    async fn decide_when_fresh(
+        &self,
+        route: &Route,
+        captures: &Captures<'_, '_>,
+        request: (&Parts, Slots),
+        client: Client,
+        id: &RequestId,
+    ) -> Result<Passed, Problem> {
+        loop {
+            match self.decide(route, captures, request, client, id) {
+                Err(problem) if problem.is_not_fresh() => self.state.authority.renewed().await?,
+                decided => return decided,
+            }
+        }
     }
 }
 
@@ -296,7 +321,9 @@ impl Connection {
         match Address::of(parts.uri.path()) {
             Address::Routes => {}
             Address::Nobody => return Err(crate::extract::not_found()),
-            Address::Proxy(proxy) => return self.forward_auth(proxy, &routes, &parts, client, (id, finish)),
+            Address::Proxy(proxy) => {
+                return self.forward_auth(proxy, &routes, &parts, client, (id, finish)).await;
+            }
         }
         let host = host_of(&parts);
         if let Some(answer) = preflight(&routes, &parts, host) {
@@ -306,7 +333,8 @@ impl Connection {
         let (route, captures) = route_of(&routes, &parts, host, has_body, finish)?;
         let upstream = route.upstream.as_ref().ok_or_else(without_upstream)?;
         let slots = route.slots(&parts.method);
-        let passed = self.gate.decide(route, &captures, (&parts, slots), client, id)?;
+        let request = (&parts, slots);
+        let passed = self.gate.decide_when_fresh(route, &captures, request, client, id).await?;
         finish.secret = passed.secret;
         finish.in_address = passed.in_address;
         finish.rate = passed.rate;
@@ -334,7 +362,7 @@ impl Connection {
     }
 
     /// Answers a proxy in front about a request that it will pass on itself.
-    fn forward_auth(
+    async fn forward_auth(
         &self,
         proxy: FrontProxy,
         routes: &Routes,
@@ -363,7 +391,7 @@ impl Connection {
         let (route, captures) = route_of(routes, &asked.parts, host, asked.has_body, finish)?;
         let slots = Slots { query: false, ..route.slots(&asked.parts.method) };
         finish.slots = Some(slots);
-        let passed = self.gate.decide(route, &captures, (&asked.parts, slots), client, id);
+        let passed = self.gate.decide_when_fresh(route, &captures, (&asked.parts, slots), client, id).await;
         let passed = passed.map_err(|problem| match problem.code {
             "insecure_transport" => fault(SetupFault::PlainHttp),
             _ => problem,

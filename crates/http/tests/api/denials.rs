@@ -303,7 +303,7 @@ async fn an_import_is_its_beginners() {
     let before = w.app.sequence().await;
     for (method, path, body) in &calls {
         for other in [&w.bob_full.secret, OPERATOR, &w.lab_full.secret] {
-            w.app.call(method, path, Some(other), body.clone()).await.refused(404, "not_found");
+            w.app.call(method, path, Some(other), body.clone()).await.refused(409, "import_closed");
         }
     }
     assert_eq!(w.app.sequence().await, before);

@@ -21,6 +21,7 @@ async fn rows_and_filters() {
         "action": "key:update", "target": format!("key:{}", w.ada_narrow.id),
         "authority": format!("account:{}", w.ada), "origin": "api", "address": "127.0.0.1",
         "request_id": answer.header("x-request-id"), "outcome": "done", "detail": "status: active -> disabled",
+        "reasons": [],
     }]);
     assert_eq!(json!(latest), expect);
     for query in [
@@ -65,4 +66,50 @@ async fn who_may_read_it() {
     w.app.delete(OPERATOR, "/v1/resources/notebook:alpha").await.ok(200);
     let kept = w.app.get(OPERATOR, "/v1/history?authority=notebook:alpha").await.ok(200);
     assert_eq!(kept["items"].as_array().unwrap().len(), 2);
+}
+
+/// The request id of a refusal leads to its row, whatever was asked and of whom.
+#[tokio::test]
+async fn a_refusal_is_found_by_its_request_id() {
+    let w = World::new().await;
+    let other = w.ada_disabled.id.clone();
+    let asked = [
+        (&w.ada_narrow, "GET", "/v1/keys".to_owned(), "forbidden", "GET /v1/keys"),
+        (&w.ada_narrow, "GET", format!("/v1/keys/{other}"), "forbidden", "GET /v1/keys/{id}"),
+        (&w.bob_full, "GET", format!("/v1/keys/{other}"), "not_found", "GET /v1/keys/{id}"),
+        (&w.ada_disabled, "GET", "/v1/verify".to_owned(), "key_disabled", "GET /v1/verify"),
+        (&w.ada_expired, "GET", "/v1/whoami".to_owned(), "key_expired", "GET /v1/whoami"),
+        (&w.ada_full, "POST", "/v1/verify".to_owned(), "forbidden", "POST /v1/verify"),
+        (&w.pinned, "GET", "/v1/history".to_owned(), "forbidden", "GET /v1/history"),
+        (&w.pinned, "DELETE", "/v1/whoami/key".to_owned(), "forbidden", "DELETE /v1/whoami/key"),
+    ];
+    for (key, method, path, code, detail) in asked {
+        let answer = w.app.call(method, &path, Some(&key.secret), None).await;
+        assert_eq!(answer.json()["code"], code, "{method} {path}");
+        w.app.state.authority.flush_notes().await.unwrap();
+        let query = format!("/v1/history?request_id={}", answer.header("x-request-id"));
+        let found = w.app.get(OPERATOR, &query).await.ok(200);
+        let rows = found["items"].as_array().unwrap();
+        assert_eq!(rows.len(), 1, "{method} {path}: {found}");
+        let row = &rows[0];
+        assert_eq!((&row["outcome"], &row["key"]), (&json!(code), &json!(key.id)), "{method} {path}");
+        assert_eq!(row["detail"], detail);
+        assert_eq!(
+            row["target"],
+            format!("key:{}", key.id),
+            "never what somebody may have put into an address"
+        );
+    }
+    // Nobody's refusals leave nothing.
+    for (key, path) in [(None, "/v1/keys"), (Some("sk_0000000000000000000000000000000000000"), "/v1/keys")] {
+        let answer = w.app.call("GET", path, key, None).await;
+        assert_eq!(answer.status, 401);
+        w.app.state.authority.flush_notes().await.unwrap();
+        let query = format!("/v1/history?request_id={}", answer.header("x-request-id"));
+        assert_eq!(w.app.get(OPERATOR, &query).await.ok(200)["items"], json!([]));
+    }
+    let bob_sees = w.app.get(&w.bob_full.secret, "/v1/history?limit=200").await.ok(200);
+    let codes = bob_sees["items"].as_array().unwrap().iter().filter(|row| row["outcome"] == "not_found");
+    assert!(codes.clone().count() > 0);
+    assert!(codes.clone().all(|row| row["reasons"][0]["code"] == "not_found"), "{bob_sees}");
 }

@@ -24,5 +24,6 @@ mod reconcile;
 mod repeats;
 mod resources;
 mod secrets;
+mod unseen;
 mod verify;
 mod world;

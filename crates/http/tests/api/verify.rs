@@ -1,8 +1,8 @@
 //! `/v1/verify`.
 
 use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -322,16 +322,137 @@ async fn batches() {
     }
 }
 
-/// Verification is counted by its code, and reads memory only: a store that is closed does not stop it.
+/// Verification is counted by its code, and reads memory only: whatever is asked is answered without waiting once.
 #[tokio::test]
-async fn it_needs_no_store_and_is_counted() {
+async fn it_waits_for_nothing_and_is_counted() {
     let w = World::new().await;
     let v = Verifier::new(&w).await;
-    w.app.state.authority.close().await.unwrap();
-    assert_eq!(Verifier::code(&v.ask(&w.ada_full.secret, json!({})).await), "valid");
-    assert_eq!(Verifier::code(&v.ask(&w.ada_disabled.secret, json!({})).await), "key_disabled");
+    let ask = |key: &str| {
+        let body = Body::from(json!({"key": key}).to_string());
+        let request = Request::post("/v1/verify").header("x-api-key", &v.key);
+        request.header("content-type", "application/json").body(body).unwrap()
+    };
+    for (request, expect) in [
+        (
+            Request::get("/v1/verify").header("x-api-key", &w.ada_full.secret).body(Body::empty()).unwrap(),
+            200,
+        ),
+        (
+            Request::get("/v1/verify")
+                .header("x-api-key", &w.ada_disabled.secret)
+                .body(Body::empty())
+                .unwrap(),
+            401,
+        ),
+        (ask(&w.ada_full.secret), 200),
+        (ask(&w.ada_disabled.secret), 200),
+    ] {
+        let mut answer = pin!(w.app.service.answer(request));
+        let Poll::Ready(answer) = answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+            panic!("it waits for something");
+        };
+        assert_eq!(answer.status(), expect);
+    }
     let page = w.app.state.metrics.page(&w.app.state.authority);
-    assert!(page.contains("claviger_decisions_total{door=\"verify\",code=\"valid\"} 1"), "{page}");
+    assert!(page.contains("claviger_decisions_total{door=\"verify\",code=\"valid\"} 2"), "{page}");
     assert!(page.contains("claviger_decisions_total{door=\"verify\",code=\"key_disabled\"} 1"), "{page}");
-    w.app.get(OPERATOR, "/v1/keys").await.refused(503, "unavailable");
+}
+
+/// A node that may lack a committed change refuses everything, and never by saying that a key is invalid.
+#[tokio::test]
+async fn a_node_that_may_lack_a_change_answers_503_to_everything() {
+    let w = World::new().await;
+    let v = Verifier::new(&w).await;
+    let (ada, nobody) = (&w.ada_full.secret, "sk_0000000000000000000000000000000000000");
+    w.app.state.authority.lose_freshness("a test");
+    for key in [ada.as_str(), nobody, OPERATOR, &w.ada_disabled.secret, &w.ada_expired.secret] {
+        for (method, path, body) in [
+            ("GET", "/v1/verify", None),
+            ("GET", "/v1/verify?count=false&explain=true", None),
+            ("POST", "/v1/verify", Some(json!({"key": ada}))),
+            ("POST", "/v1/verify/batch", Some(json!({"requests": [{"key": ada}]}))),
+            ("GET", "/v1/whoami", None),
+            ("GET", "/v1/keys", None),
+            ("POST", "/v1/keys", Some(json!({"name": "n", "authority": "operator", "scopes": []}))),
+            ("DELETE", "/v1/whoami/key", None),
+        ] {
+            let answer = w.app.call(method, path, Some(key), body).await;
+            answer.refused(503, "not_fresh");
+            assert_eq!(answer.header("retry-after"), "1", "{method} {path}");
+        }
+    }
+    let batch = json!({"requests": [{"key": ada}]});
+    w.app.post(&v.key, "/v1/verify/batch", batch).await.refused(503, "not_fresh");
+    assert_eq!(w.app.call("GET", "/problems/not_fresh", None, None).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_diagnosis_uses_up_nothing() {
+    let w = World::new().await;
+    let v = Verifier::new(&w).await;
+    let restrictions = json!({"rate": {"limit": 2, "period_seconds": 60}});
+    let body = json!({
+        "name": "k", "authority": format!("account:{}", w.ada), "scopes": ["*:*"], "restrictions": restrictions,
+    });
+    let limited = key(&w.app, body).await;
+    let diagnosis = json!({"count": false, "explain": true});
+    for _ in 0..5 {
+        let answer = v.ask(&limited.secret, diagnosis.clone()).await;
+        assert_eq!(Verifier::code(&answer), "valid");
+        let last = answer["reasons"].as_array().unwrap().last().unwrap();
+        assert_eq!(last["code"], "within_rate", "{answer}");
+        assert_eq!(last["text"], "the key's rate allows it; 2 more right now");
+        let own = w.app.get(&limited.secret, "/v1/verify?count=false&explain=true").await;
+        assert_eq!(own.header("ratelimit"), "", "it is no use of the key");
+        assert_eq!(Verifier::code(&own.ok(200)), "valid");
+        let batch = json!({"requests": [{"key": limited.secret, "count": false}]});
+        w.app.post(&v.key, "/v1/verify/batch", batch).await.ok(200);
+    }
+    w.app.state.authority.flush_usage().await.unwrap();
+    let shown = w.app.get(OPERATOR, &format!("/v1/keys/{}", limited.id)).await.ok(200);
+    assert_eq!(shown["last_used_at"], Value::Null, "never used");
+    let usage = w.app.get(OPERATOR, &format!("/v1/usage?key={}&step=hour", limited.id)).await.ok(200);
+    assert_eq!(usage["items"], json!([]));
+    for code in ["valid", "valid", "rate_limited"] {
+        assert_eq!(Verifier::code(&v.ask(&limited.secret, json!({"explain": true})).await), code);
+    }
+    let answer = v.ask(&limited.secret, diagnosis).await;
+    assert_eq!(Verifier::code(&answer), "rate_limited");
+    assert_eq!(answer["reasons"].as_array().unwrap().last().unwrap()["code"], "rate_exceeded");
+    let own = w.app.get(&limited.secret, "/v1/verify?count=false").await.ok(200);
+    assert_eq!(Verifier::code(&own), "rate_limited", "a diagnosis says so and is answered");
+    w.app.get(&limited.secret, "/v1/verify").await.refused(429, "rate_limited");
+    w.app.get(&w.ada_disabled.secret, "/v1/verify?count=false").await.refused(401, "key_disabled");
+    w.app.call("GET", "/v1/verify?count=false", None, None).await.refused(401, "credentials_required");
+    w.app.get(&w.ada_narrow.secret, "/v1/verify?count=no").await.refused(400, "invalid_request");
+}
+
+/// Operators are told everything; the key itself, and those who verify for others, what the key may know.
+#[tokio::test]
+async fn explanations_say_what_the_one_who_asks_may_know() {
+    let w = World::new().await;
+    let v = Verifier::new(&w).await;
+    let verifier = json!({"name": "v", "authority": format!("account:{}", w.bob), "scopes": ["key:verify"]});
+    let verifier = Verifier { world: &w, key: key(&w.app, verifier).await.secret };
+    let codes = |answer: &Value| {
+        let reasons = answer["reasons"].as_array().unwrap();
+        reasons.iter().map(|reason| reason["code"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let question = |target: &str| json!({"target": target, "explain": true});
+    let bob = &w.bob_full.secret;
+    let full = v.ask(bob, question("notebook:alpha")).await;
+    assert_eq!(codes(&full), ["key_active", "latest", "not_reached"]);
+    assert_eq!(codes(&v.ask(bob, question("notebook:omega")).await), ["key_active", "unknown"]);
+    for target in ["notebook:alpha", "notebook:omega"] {
+        let answer = verifier.ask(bob, question(target)).await;
+        assert_eq!(
+            (Verifier::code(&answer), codes(&answer)),
+            ("not_found", vec!["key_active".into(), "not_found".into()])
+        );
+        let own = w.app.get(bob, &format!("/v1/verify?target={target}&explain=true")).await.ok(200);
+        assert_eq!(codes(&own), ["key_active", "not_found"]);
+    }
+    // What the key does know is explained as before.
+    let own = w.app.get(&w.ada_narrow.secret, "/v1/verify?target=notebook:alpha&explain=true").await.ok(200);
+    assert_eq!(codes(&own), ["key_active", "latest", "reaches"]);
 }

@@ -26,6 +26,23 @@ action = "notebook:read"
 context = "embed"
 history = "all"
 upstream = "http://UPSTREAM"
+[[routes]]
+path = "/anybody"
+anonymous = true
+upstream = "http://UPSTREAM"
+[[routes]]
+path = "/public/{page}"
+target = "notebook:{page}"
+action = "notebook:read"
+anonymous = true
+upstream = "http://UPSTREAM"
+[[routes]]
+path = "/hosted/{page}"
+target = "notebook:{page}"
+action = "notebook:read"
+resources = "host"
+history = "off"
+upstream = "http://UPSTREAM"
 "#;
 
 /// Starts a gateway with an application behind it; returns its address.
@@ -57,6 +74,92 @@ async fn rates() {
     let row = &usage["items"][0];
     assert_eq!((&row["allowed"], &row["refused"]), (&json!(1), &json!(1)), "{usage}");
     assert_eq!(house.get(&format!("/v1/keys/{id}")).await.body["last_used_from"], "127.0.0.1");
+}
+
+/// No operator key ever passes to an application: not where nothing is asked of a key, and not where everybody may.
+#[tokio::test]
+async fn operator_keys_are_refused_on_every_route() {
+    let house = House::new().await;
+    let address = gateway(&house).await;
+    let narrow = json!({"name": "app", "authority": "operator", "scopes": ["key:verify"]});
+    let narrow = house.post("/v1/keys", narrow).await.text("secret");
+    let public =
+        json!({"holder": house.account, "visibility": "public", "latest_version": 1, "versions": []});
+    house.ask("PUT", "/v1/resources/notebook:x", OPERATOR, &[], Some(public)).await;
+    for key in [OPERATOR, &narrow] {
+        for (method, path) in [
+            ("GET", "/all"),
+            ("POST", "/writes"),
+            ("POST", "/off"),
+            ("GET", "/anybody"),
+            ("GET", "/public/x"),
+            ("GET", "/public/none"),
+            ("GET", "/public/x%2fy"),
+            ("GET", "/embed/x"),
+            ("GET", "/hosted/x"),
+        ] {
+            let answer = ask(&address, method, path, key).await;
+            let refused = answer.starts_with("http/1.1 403") || answer.starts_with("http/1.1 400");
+            assert!(refused && !answer.ends_with("served"), "{method} {path}: {answer}");
+            assert!(answer.contains("they never reach what it protects") || path.contains('%'), "{answer}");
+        }
+    }
+    assert!(ask(&address, "GET", "/anybody", "").await.ends_with("served"), "others pass");
+    assert!(ask(&address, "GET", "/public/x", "").await.ends_with("served"));
+}
+
+/// A refused request is found by the id of its answer, whatever the route records.
+#[tokio::test]
+async fn a_refusal_is_found_by_its_request_id() {
+    let house = House::new().await;
+    let address = gateway(&house).await;
+    let (id, key) = house.key(json!({"scopes": ["notebook:list"]})).await;
+    let reasons = async |answer: &str| {
+        let (_, rest) = answer.split_once("x-request-id: ").unwrap();
+        house.state.authority.flush_notes().await.unwrap();
+        let listed =
+            house.get(&format!("/v1/history?request_id={}", rest.lines().next().unwrap())).await.body;
+        let rows = listed["items"].as_array().unwrap().clone();
+        assert_eq!(rows.len(), 1, "{answer}");
+        assert_eq!(rows[0]["key"], id);
+        rows[0]["reasons"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|r| r["code"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let answer = ask(&address, "GET", "/hosted/x", &key).await;
+    assert!(answer.starts_with("http/1.1 403"), "{answer}");
+    assert_eq!(reasons(&answer).await, ["key_active", "reaches", "scope_missing"]);
+    let answer = ask(&address, "GET", "/public/none", &key).await;
+    assert!(answer.starts_with("http/1.1 404"), "{answer}");
+    assert_eq!(reasons(&answer).await[0], "key_active");
+    let (path, off) = (format!("/v1/keys/{id}"), json!({"status": "disabled"}));
+    assert_eq!(house.ask("PATCH", &path, OPERATOR, &[], Some(off)).await.status, 200);
+    let answer = ask(&address, "GET", "/writes", &key).await;
+    assert!(answer.starts_with("http/1.1 401"), "{answer}");
+    assert_eq!(reasons(&answer).await, ["key_disabled"]);
+}
+
+/// A node that may lack a committed change passes nothing on, and says 503.
+#[tokio::test]
+async fn a_node_that_may_lack_a_change_passes_nothing() {
+    let house = House::new().await;
+    let address = gateway(&house).await;
+    let (_, key) = house.key(json!({})).await;
+    assert!(ask(&address, "GET", "/all", &key).await.ends_with("served"));
+    house.state.authority.lose_freshness("a test");
+    for key in [key.as_str(), "sk_nobody_ever_issued_this_one_here", ""] {
+        for path in ["/all", "/writes", "/anybody", "/embed/x"] {
+            let answer = ask(&address, "GET", path, key).await;
+            assert!(
+                answer.starts_with("http/1.1 503") && answer.contains("\"not_fresh\""),
+                "{path}: {answer}"
+            );
+            assert!(answer.contains("retry-after: 1\r\n"), "{answer}");
+        }
+    }
 }
 
 #[tokio::test]

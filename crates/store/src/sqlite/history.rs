@@ -1,5 +1,6 @@
 //! The history. Rows are only ever added.
 
+use claviger_core::decide::{Reason, Reasons};
 use claviger_core::history::{HistoryEntry, Origin};
 use claviger_core::key::Actor;
 use claviger_core::time::Timestamp;
@@ -11,10 +12,10 @@ use super::row::{Cells, bytes};
 use crate::query::{HistoryFilter, Page};
 
 const INSERT: &str = "INSERT INTO history
-    (at, actor, key, action, target, authority, origin, address, request_id, outcome, detail)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    (at, actor, key, action, target, authority, origin, address, request_id, outcome, detail, reasons)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 const SELECT: &str =
-    "SELECT row, at, actor, key, action, target, authority, origin, address, request_id, outcome, detail
+    "SELECT row, at, actor, key, action, target, authority, origin, address, request_id, outcome, detail, reasons
     FROM history WHERE true";
 /// Looks at the oldest rows only: they were written in the order of time, so where none of them is old
 /// enough, none is.
@@ -39,6 +40,7 @@ pub(crate) fn append(conn: &Connection, entries: &[HistoryEntry]) -> Result<()> 
             entry.request_id,
             entry.outcome,
             entry.detail,
+            words(&entry.reasons),
         ])?;
     }
     Ok(())
@@ -60,8 +62,16 @@ pub(crate) fn list(
 }
 
 pub(super) fn select(filter: &HistoryFilter, after: Option<i64>) -> Select {
+    // A request has a row or two, an authority may have millions; the index of the one is to be used, not the
+    // other's. (In SQLite, a `+` keeps a condition from choosing an index.)
+    let (authority, among) = match filter.request_id {
+        Some(_) => (None, filter.authority.clone()),
+        None => (filter.authority.clone(), None),
+    };
     Select::new(SELECT)
-        .and("authority = ?", filter.authority.clone())
+        .and("request_id = ?", filter.request_id.clone())
+        .and("authority = ?", authority)
+        .and("+authority = ?", among)
         .and("actor = ?", filter.actor.map(|actor| actor.to_string()))
         .and("key = ?", filter.key.map(|key| bytes(key).to_vec()))
         .and("target = ?", filter.target.clone())
@@ -72,6 +82,17 @@ pub(super) fn select(filter: &HistoryFilter, after: Option<i64>) -> Select {
         .and("row > ?", filter.owned.map(|owned| i64::try_from(owned.after_row).unwrap_or(i64::MAX)))
         .and("at >= ?", filter.owned.map(|owned| owned.at.millis()))
         .and("row < ?", after)
+}
+
+/// Findings as words, none where there are none.
+fn words(reasons: &Reasons) -> Option<String> {
+    let words = || reasons.iter().map(Reason::to_word).collect::<Vec<_>>().join(" ");
+    (!reasons.is_empty()).then(words)
+}
+
+/// Reads them back. A word of a later version is left out: a row must stay readable after a downgrade.
+fn reasons(words: &str) -> Reasons {
+    words.split(' ').filter_map(Reason::from_word).collect()
 }
 
 fn decode(cells: &Cells<'_>) -> Result<(u64, HistoryEntry)> {
@@ -87,6 +108,7 @@ fn decode(cells: &Cells<'_>) -> Result<(u64, HistoryEntry)> {
         request_id: cells.text_or_none(9)?.map(Into::into),
         outcome: cells.text(10)?.into(),
         detail: cells.text(11)?.into(),
+        reasons: reasons(cells.text_or_none(12)?.unwrap_or_default()),
     };
     Ok((cells.count(0)?, entry))
 }

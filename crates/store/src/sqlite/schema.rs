@@ -38,6 +38,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("import_order", include_str!("../../migrations/sqlite/0003_import_order.sql")),
     ("losses", include_str!("../../migrations/sqlite/0004_losses.sql")),
     ("time_and_turns", include_str!("../../migrations/sqlite/0005_time_and_turns.sql")),
+    ("refusals", include_str!("../../migrations/sqlite/0006_refusals.sql")),
     (RIGHTS_AND_LIMITS, include_str!("../../migrations/sqlite/0007_rights_and_limits.sql")),
 ];
 

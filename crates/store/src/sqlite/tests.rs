@@ -76,8 +76,10 @@ fn listings() -> Vec<String> {
         until: Some(NOW),
         origin: Some(Origin::Cli),
         owned: Some(crate::query::OwnedSince { after_row: 1, at: NOW }),
+        request_id: None,
     };
     all.push(history::select(&filter, Some(1)));
+    all.push(history::select(&HistoryFilter { request_id: Some(String::new()), ..filter }, Some(1)));
     all.push(history::select(&HistoryFilter::default(), None));
     all.into_iter().map(|select: Select| select.sql().to_owned()).collect()
 }

@@ -4,8 +4,11 @@
 
 mod job;
 #[cfg(test)]
+mod panics;
+#[cfg(test)]
 mod tests;
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,7 +29,7 @@ use super::{Result, changes, pointer, schema};
 use crate::commit::{ChangeSink, NotApplied, Random};
 use crate::disk::{Disk, DiskOperation, InPlace};
 use crate::error::StoreError;
-use crate::health::WriterHealth;
+use crate::health::{Lost, WriterHealth};
 use crate::state::{Obstacle, WriterState};
 
 /// Operations of one group at most: the first of them waits for the last.
@@ -187,6 +190,10 @@ pub(super) async fn start(
                 let mut before = 0;
                 while let Some(group) = next_group(&mut jobs, before) {
                     before = group.len();
+                    if health.lost().is_some_and(|lost| lost != Lost::Closed) {
+                        // What was committed is not what readers see: nothing may be added to that.
+                        break;
+                    }
                     commit_group(&conn, &mut desk, &mut sink, group);
                 }
                 // Another process may change what the index is taken for, as soon as the lock is gone.
@@ -446,7 +453,7 @@ fn run_group(
     let mut writes = false;
     for job in group {
         execute(conn, SAVE)?;
-        match job.run(conn, desk) {
+        match run_job(job, conn, desk) {
             Outcome::Keep(change) => {
                 writes = true;
                 changes.extend(change);
@@ -476,6 +483,22 @@ fn run_group(
         Err(error) => return Err(Failure::AtCommit(changes, error)),
     }
     Ok(changes)
+}
+
+/// Runs one operation. A panic fails that operation alone: all that it wrote is in its savepoint, which is undone
+/// as for any other failure, and what is kept in memory beside the database is put back or forgotten. What
+/// works on the journal has no savepoint, so there a panic is the end of the writer.
+fn run_job(job: &mut WriteJob, conn: &Connection, desk: &mut Desk) -> Outcome {
+    let before = (desk.latest, desk.at);
+    let ran = catch_unwind(AssertUnwindSafe(|| job.run(conn, desk)));
+    ran.unwrap_or_else(|panic| {
+        if !job.has_savepoint() {
+            resume_unwind(panic);
+        }
+        (desk.latest, desk.at) = before;
+        desk.rooms.forget_all();
+        Outcome::Undo
+    })
 }
 
 fn execute(conn: &Connection, sql: &str) -> Result<()> {

@@ -1,5 +1,6 @@
 //! The history, the formats and the settings.
 
+use claviger_core::decide::{Access, Reason};
 use claviger_core::history::{HistoryEntry, Origin};
 use claviger_core::id::{AccountId, KeyId};
 use claviger_core::key::{Actor, KeyFormat};
@@ -18,6 +19,9 @@ async fn a_mutation_leaves_its_rows_and_a_refusal_none() {
         address: None,
         request_id: None,
         detail: "status: active -> disabled".into(),
+        reasons: [Reason::KeyActive, Reason::Reaches(Access::Read), Reason::Needs(Access::Write)]
+            .into_iter()
+            .collect(),
         ..entry("key:update")
     };
     let both = audit("key:create").and(full.clone());
@@ -39,7 +43,7 @@ async fn listing() {
     let account = Actor::Account(AccountId::from_bits(1));
     let rows = vec![
         HistoryEntry { at: at(0), ..entry("a:read") },
-        HistoryEntry { at: at(1), actor: account, ..entry("a:write") },
+        HistoryEntry { at: at(1), actor: account, request_id: Some("req_1".into()), ..entry("a:write") },
         HistoryEntry {
             at: at(2),
             key: Some(KeyId::from_bits(1)),
@@ -61,6 +65,10 @@ async fn listing() {
     check(HistoryFilter { authority: Some("team:x".into()), ..all() }, &[3]).await;
     check(HistoryFilter { actor: Some(account), ..all() }, &[1]).await;
     check(HistoryFilter { key: Some(KeyId::from_bits(1)), ..all() }, &[2]).await;
+    check(HistoryFilter { request_id: Some("req_1".into()), ..all() }, &[1]).await;
+    let foreign =
+        HistoryFilter { authority: Some("team:x".into()), request_id: Some("req_1".into()), ..all() };
+    check(foreign, &[]).await;
     check(HistoryFilter { target: Some("notebook:a".into()), ..all() }, &[2]).await;
     check(HistoryFilter { action: Some("a:read".into()), ..all() }, &[2, 0]).await;
     check(HistoryFilter { since: Some(at(1)), until: Some(at(3)), ..all() }, &[2, 1]).await;

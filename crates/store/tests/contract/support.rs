@@ -195,6 +195,7 @@ pub(crate) fn entry(action: &str) -> HistoryEntry {
         request_id: Some("r1".into()),
         outcome: "done".into(),
         detail: "".into(),
+        reasons: Default::default(),
     }
 }
 

@@ -120,7 +120,11 @@ impl Demo {
         } else {
             print::people(&server, app.address, &config.data, &seeds)?;
         }
-        stop_signal().await?;
+        let authority = server.authority.clone();
+        tokio::select! {
+            outcome = stop_signal() => outcome?,
+            reason = authority.failed() => return Err(server.give_up(reason).await),
+        }
         app.shutdown().await;
         server.shutdown().await
     }

@@ -10,6 +10,7 @@ use claviger_core::scope::Action;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::super::verify::ReasonAnswer;
 use crate::extract::{By, QueryOf};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
@@ -32,6 +33,9 @@ pub struct ListHistory {
     target: Option<String>,
     /// By this way: `site`, `api`, `embed` or `cli`.
     origin: Option<String>,
+    /// Of this request: the `X-Request-Id` of its answer. Each refusal with a known key is found by it.
+    #[param(example = "req_9017ca29e43caff08f4a5b0c0b0bc764")]
+    request_id: Option<String>,
     /// At this instant or later.
     #[param(format = DateTime)]
     since: Option<String>,
@@ -75,6 +79,7 @@ impl ListHistory {
             until: instant("until", &self.until)?,
             owned: None,
             origin: self.origin.as_ref().map(origin).transpose()?,
+            request_id: self.request_id.clone(),
         })
     }
 }
@@ -108,6 +113,8 @@ pub struct HistoryAnswer {
     outcome: String,
     /// What changed.
     detail: String,
+    /// What led to a refusal, step by step; empty for what was done.
+    reasons: Vec<ReasonAnswer>,
 }
 
 impl HistoryAnswer {
@@ -124,6 +131,7 @@ impl HistoryAnswer {
             request_id: entry.request_id.map(Into::into),
             outcome: entry.outcome.into(),
             detail: entry.detail.into(),
+            reasons: entry.reasons.iter().map(ReasonAnswer::of).collect(),
         }
     }
 }

@@ -2,8 +2,6 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use claviger_authority::CallerCredential;
-use claviger_core::decide::Credential;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -28,7 +26,7 @@ pub struct VerifyBatch<'b> {
 
 /// Their answers.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes what `text::of_batch` writes")]
+#[expect(dead_code, reason = "it describes what `text::Batch` writes")]
 pub struct VerifyResults<'v> {
     /// The answers, in the order of the questions.
     results: Vec<VerifyAnswer<'v>>,
@@ -49,9 +47,7 @@ pub(super) async fn batch(
     By(caller): By,
     body: JsonText,
 ) -> Result<Response, Problem> {
-    state
-        .authority
-        .read(|view| state.authority.may_verify(view, caller.credential(view), caller.place()))??;
+    let asker = state.authority.may_verify(&caller)?;
     let asked: VerifyBatch<'_> = body.read()?;
     if asked.requests.len() > BATCH_REQUESTS_MAX {
         return Err(invalid("requests", format_args!("at most {BATCH_REQUESTS_MAX} in one batch")));
@@ -63,17 +59,19 @@ pub(super) async fn batch(
     });
     let questions = questions.collect::<Result<Vec<_>, _>>()?;
     // All are hashed first and then looked up together, so that memory is waited for once and not for each.
-    let identified = questions.iter().map(|question| question.identify(&state)).collect::<Vec<_>>();
-    let digests = identified.iter().filter_map(CallerCredential::digest).copied().collect::<Vec<_>>();
-    let text = state.authority.read(|view| {
-        let mut keys = Vec::with_capacity(digests.len());
-        view.keys(&digests, &mut keys);
-        let mut keys = keys.into_iter();
-        let results = questions.iter().zip(&identified).map(|(question, identified)| {
-            let key = identified.digest().and_then(|_| keys.next().flatten());
-            question.answer(&state, view, key.map_or(Credential::Unknown, Credential::Key))
+    let asked = questions.iter().map(|question| question.about(question.identify(&state)));
+    let asked = asked.collect::<Vec<_>>();
+    let ask = || {
+        let mut batch = text::Batch::of(asked.len());
+        let mut questions = questions.iter();
+        let admitted = state.authority.admit_all(&asked, |answer| {
+            // As many answers as questions, in their order.
+            if let Some(question) = questions.next() {
+                batch.add(&question.answer(&state, &answer, asker));
+            }
         });
-        text::of_batch(&results.collect::<Vec<_>>())
-    })?;
+        admitted.map(|()| batch.finish())
+    };
+    let text = state.authority.when_fresh(ask).await?;
     Ok(([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response())
 }

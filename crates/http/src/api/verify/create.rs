@@ -2,16 +2,17 @@
 
 use axum::BoxError;
 use bytes::Bytes;
+use claviger_authority::{Answer, Arriving, Counting, MayVerify};
+use claviger_core::decide::{Refusal, Verdict};
 use claviger_core::quota::Metered;
 use http::Request;
 
 use super::super::BODY_BYTES_MAX;
 use super::super::arrival::Arrival;
+use super::accepted_somebody;
 use super::wire::{VerifyAnswer, VerifyRequest};
-use super::{accept, text};
 use crate::extract::JsonText;
 use crate::problem::{Problem, ProblemDocument};
-use crate::serve::Peer;
 use crate::state::AppState;
 
 /// Verify a key
@@ -28,7 +29,7 @@ use crate::state::AppState;
 )]
 pub(super) async fn create<B>(
     state: &AppState,
-    peer: Option<Peer>,
+    arrival: &Arrival,
     request: Request<B>,
     rate: &mut Option<Metered>,
 ) -> Result<Bytes, Problem>
@@ -36,22 +37,32 @@ where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let arrival = Arrival::read(state, peer, &request)?;
-    {
+    arrival.secure()?;
+    let (metered, asker) = {
         let place = arrival.place(request.headers());
-        state.authority.read(|view| {
-            let credential = arrival.credential.look_up(view);
-            *rate = accept(state, view, credential, place)?;
-            state.authority.may_verify(view, credential, place).map_err(Problem::from)
-        })??;
-    }
+        let also = Some(MayVerify::request(place));
+        let arriving = Arriving { credential: arrival.credential, place, also, counting: Counting::Count };
+        let accept = || state.authority.accept(&arriving, asker);
+        state.authority.when_fresh(accept).await??
+    };
+    *rate = metered;
+    let asker = asker?;
     let (parts, body) = request.into_parts();
     let body = JsonText::whole(&parts.headers, body, BODY_BYTES_MAX).await?;
     let asked: VerifyRequest<'_> = body.read()?;
     let question = asked.read()?;
-    let text = state.authority.read(|view| {
-        let credential = question.identify(state).look_up(view);
-        text::of(&question.answer(state, view, credential))
-    })?;
-    Ok(text.into())
+    let about = question.about(question.identify(state));
+    let ask = || state.authority.admit(&about, |answer| question.written(state, &answer, asker));
+    Ok(state.authority.when_fresh(ask).await?)
+}
+
+/// What is left of the caller's rate, and whether it may have keys verified.
+fn asker(
+    answer: Answer<'_, Option<Verdict<'_>>>,
+) -> Result<(Option<Metered>, Result<MayVerify, Problem>), Problem> {
+    let metered = accepted_somebody(&answer)?;
+    let verdict = answer.outcome.ok().flatten();
+    let required = || Problem::refused(Refusal::CredentialsRequired, "");
+    let asker = verdict.map_or_else(|| Err(required()), |verdict| Ok(MayVerify::of(&verdict)?));
+    Ok((metered, asker))
 }

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use axum::BoxError;
 use axum::extract::DefaultBodyLimit;
 use bytes::Bytes;
-use claviger_authority::index::View;
-use claviger_core::decide::{Credential, Place, Refusal};
+use claviger_authority::{Answer, NotFresh};
+use claviger_core::decide::{Credential, Refusal};
 use claviger_core::quota::Metered;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, Request, Response};
@@ -24,11 +24,14 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Answering, ApiBody, Shared, arrival, finish};
+use super::arrival::{self, Arrival};
+use super::{Answering, ApiBody, Shared, finish};
 use crate::problem::Problem;
 use crate::request_id::RequestId;
 use crate::serve::Peer;
 use crate::state::AppState;
+
+pub(super) use wire::ReasonAnswer;
 
 /// Where a key is verified.
 pub(super) const PATH: &str = "/v1/verify";
@@ -55,44 +58,74 @@ where
     B::Error: Into<BoxError>,
 {
     let id = RequestId::new(shared.state.authority.ports());
-    match *request.method() {
-        Method::GET | Method::HEAD => {
+    let now = |outcome| Answering::Now(Some(response(shared, outcome, None, &id)));
+    if !matches!(*request.method(), Method::GET | Method::HEAD | Method::POST) {
+        let allow = HeaderValue::from_static("GET,HEAD,POST");
+        return now(Err(Problem::method_not_allowed().with(ALLOW, allow)));
+    }
+    let arrival = match Arrival::read(&shared.state, peer, &request) {
+        Ok(arrival) => arrival,
+        Err(problem) => return now(Err(problem)),
+    };
+    if *request.method() == Method::POST {
+        let shared = Arc::clone(shared);
+        return Answering::Later(Box::pin(async move {
             let mut rate = None;
-            let outcome = read::read(&shared.state, peer, &request, &mut rate);
-            Answering::Now(Some(response(shared, outcome, rate.as_ref(), &id)))
+            let outcome = create::create(&shared.state, &arrival, request, &mut rate).await;
+            finished(&shared, outcome, rate, (&Method::POST, &arrival), &id)
+        }));
+    }
+    let mut rate = None;
+    match read::read(&shared.state, &arrival, &request, &mut rate) {
+        Ok(outcome) => {
+            let outcome = finished(shared, outcome, rate, (request.method(), &arrival), &id);
+            Answering::Now(Some(outcome))
         }
-        Method::POST => {
-            let shared = Arc::clone(shared);
-            Answering::Later(Box::pin(async move {
-                let mut rate = None;
-                let outcome = create::create(&shared.state, peer, request, &mut rate).await;
-                response(&shared, outcome, rate.as_ref(), &id)
-            }))
-        }
-        _ => {
-            let problem =
-                Problem::method_not_allowed().with(ALLOW, HeaderValue::from_static("GET,HEAD,POST"));
-            Answering::Now(Some(response(shared, Err(problem), None, &id)))
+        // Those who need not wait are answered at once; now there is something to wait for.
+        Err(NotFresh) => {
+            Answering::Later(Box::pin(again(Arc::clone(shared), arrival, request.map(drop), id)))
         }
     }
 }
 
-/// Counts the use of whoever asks, who has to be accepted. Returns what is left of the key's rate.
+/// Answers about the key itself as soon as this node is up to date.
+async fn again(
+    shared: Arc<Shared>,
+    arrival: Arrival,
+    request: Request<()>,
+    id: RequestId,
+) -> Response<ApiBody> {
+    let mut rate = None;
+    let ask = || read::read(&shared.state, &arrival, &request, &mut rate);
+    let outcome = shared.state.authority.when_fresh(ask).await;
+    let outcome = outcome.unwrap_or_else(|stale| Err(stale.into()));
+    finished(&shared, outcome, rate, (request.method(), &arrival), &id)
+}
+
+/// The answer; a refusal is recorded.
+fn finished(
+    shared: &Shared,
+    outcome: Result<Bytes, Problem>,
+    rate: Option<Metered>,
+    (method, arrival): (&Method, &Arrival),
+    id: &RequestId,
+) -> Response<ApiBody> {
+    if let Err(problem) = &outcome {
+        shared.record(problem, (arrival.credential, arrival.address), (method, PATH), id);
+    }
+    response(shared, outcome, rate.as_ref(), id)
+}
+
+/// Whoever asks has to be somebody who is accepted. Returns what is left of the key's rate.
 ///
 /// # Errors
 /// As everywhere: nothing is read, looked up or told before authentication.
-fn accept(
-    state: &AppState,
-    view: &View<'_>,
-    credential: Credential<'_>,
-    place: Place<'_>,
-) -> Result<Option<Metered>, Problem> {
-    let counted = arrival::count(state, view, credential, place)?;
-    if matches!(credential, Credential::Anonymous) {
+fn accepted_somebody<P>(answer: &Answer<'_, P>) -> Result<Option<Metered>, Problem> {
+    let metered = arrival::accepted(answer)?;
+    if matches!(answer.credential, Credential::Anonymous) {
         return Err(Problem::refused(Refusal::CredentialsRequired, ""));
     }
-    counted.accepted.map_err(|refusal| Problem::refused(refusal, ""))?;
-    Ok(counted.rate)
+    Ok(metered)
 }
 
 fn response(

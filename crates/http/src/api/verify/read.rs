@@ -3,21 +3,25 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use claviger_authority::{Answer, Arriving, Counting, Denial, MayVerify, NotFresh};
+use claviger_core::decide::{Place, Refusal, Verdict};
 use claviger_core::quota::Metered;
 use http::Request;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::super::arrival::Arrival;
-use super::wire::{VerifyAnswer, VerifyRequest};
-use super::{accept, text};
+use super::super::arrival::{self, Arrival};
+use super::accepted_somebody;
+use super::wire::{Question, VerifyAnswer, VerifyRequest};
 use crate::extract::query_of;
 use crate::problem::{Problem, ProblemDocument};
-use crate::serve::Peer;
 use crate::state::AppState;
 
+/// A key that asks about itself may know no more than itself.
+const NOT_ALL: MayVerify = MayVerify { knows_all: false };
+
 /// What is asked about the key itself.
-#[derive(Debug, Default, Deserialize, IntoParams)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct VerifySelf {
@@ -31,9 +35,25 @@ pub struct VerifySelf {
     pub(super) version: Option<u32>,
     /// `api`, or `embed` for a page of somebody else's; absent: `api`.
     pub(super) context: Option<String>,
-    /// Whether to say step by step what led to the answer.
+    /// Whether to say step by step what led to the answer. Nothing is said that the key may not know: a target
+    /// that is hidden from it is explained like one that does not exist.
     #[serde(default)]
     pub(super) explain: bool,
+    /// Whether this counts as a use of the key; absent: it does. With `false` nothing of its rate and quota is
+    /// used up, and the answer says what they would say.
+    #[serde(default = "counts")]
+    #[param(default = true, example = true)]
+    pub(super) count: bool,
+}
+
+const fn counts() -> bool {
+    true
+}
+
+impl Default for VerifySelf {
+    fn default() -> Self {
+        Self { action: None, target: None, version: None, context: None, explain: false, count: true }
+    }
 }
 
 /// Verify the key itself
@@ -49,22 +69,68 @@ pub struct VerifySelf {
 )]
 pub(super) fn read<B>(
     state: &AppState,
-    peer: Option<Peer>,
+    arrival: &Arrival,
     request: &Request<B>,
     rate: &mut Option<Metered>,
-) -> Result<Bytes, Problem> {
-    let arrival = Arrival::read(state, peer, request)?;
+) -> Result<Result<Bytes, Problem>, NotFresh> {
+    if let Err(problem) = arrival.secure() {
+        return Ok(Err(problem));
+    }
     let place = arrival.place(request.headers());
-    state.authority.read(|view| {
-        let credential = arrival.credential.look_up(view);
-        *rate = accept(state, view, credential, place)?;
-        let uri = arrival.uri_without(request.uri())?;
+    // What is wrong with the question is told only to those whose credential is accepted.
+    let query = arrival.uri_without(request.uri()).and_then(|uri| {
         let uri = uri.as_ref().unwrap_or(request.uri());
-        let query = if uri.query().is_some() { query_of(uri)? } else { VerifySelf::default() };
-        let asked = VerifyRequest::about_itself(&query);
-        let question = asked.read()?.asked_from(place);
-        Ok(text::of(&question.answer_for(state, view, credential)).into())
-    })?
+        if uri.query().is_some() { query_of(uri) } else { Ok(VerifySelf::default()) }
+    });
+    let asked = query.as_ref().map(VerifyRequest::about_itself);
+    let question = match asked.as_ref().map(VerifyRequest::read) {
+        Ok(Ok(question)) => Ok(question.asked_from(place)),
+        Ok(Err(problem)) => Err(problem),
+        Err(problem) => Err((*problem).clone()),
+    };
+    match question {
+        Ok(question) if !question.counts() => asked_only(state, arrival, &question),
+        question => counted(state, arrival, place, question, rate),
+    }
+}
+
+/// A use of the key, whatever it is good for.
+fn counted(
+    state: &AppState,
+    arrival: &Arrival,
+    place: Place<'_>,
+    question: Result<Question<'_>, Problem>,
+    rate: &mut Option<Metered>,
+) -> Result<Result<Bytes, Problem>, NotFresh> {
+    let also = question.as_ref().ok().map(Question::request);
+    let arriving = Arriving { credential: arrival.credential, place, also, counting: Counting::Count };
+    state.authority.accept(&arriving, |answer| {
+        *rate = accepted_somebody(&answer)?;
+        let question = question?;
+        let Ok(Some(Verdict { outcome, mut reasons })) = answer.outcome else {
+            return Err(Problem::refused(Refusal::NotFound, ""));
+        };
+        if let Some(metered) = &answer.metered {
+            reasons.meter(metered);
+        }
+        let outcome = outcome.map_err(Denial::Refused);
+        let own = Answer { credential: answer.credential, outcome, metered: answer.metered, reasons };
+        Ok(question.written(state, &own, NOT_ALL))
+    })
+}
+
+/// A diagnosis: what the key would be told, without using anything up.
+fn asked_only(
+    state: &AppState,
+    arrival: &Arrival,
+    question: &Question<'_>,
+) -> Result<Result<Bytes, Problem>, NotFresh> {
+    state.authority.admit(&question.about(arrival.credential), |answer| match &answer.outcome {
+        Err(denial @ Denial::Refused(refusal)) if refusal.is_of_the_credential() => {
+            Err(arrival::denied(denial, answer.reasons))
+        }
+        _ => Ok(question.written(state, &answer, NOT_ALL)),
+    })
 }
 
 impl<'q> VerifyRequest<'q> {
@@ -74,7 +140,7 @@ impl<'q> VerifyRequest<'q> {
             Cow::Borrowed(""),
             [query.action.as_deref(), query.target.as_deref(), query.context.as_deref()],
             query.version,
-            query.explain,
+            (query.explain, query.count),
         )
     }
 }

@@ -18,13 +18,30 @@ pub(super) fn of(answer: &VerifyAnswer<'_>) -> String {
     text
 }
 
-/// The answers to a batch.
-pub(super) fn of_batch(answers: &[VerifyAnswer<'_>]) -> String {
-    let mut text = String::with_capacity(answers.len() * ANSWER_BYTES);
-    text.push_str("{\"results\":[");
-    list(&mut text, answers, write);
-    text.push_str("]}");
-    text
+/// The answers to a batch, one after the other.
+pub(super) struct Batch(String);
+
+impl Batch {
+    /// Room for so many.
+    pub(super) fn of(answers: usize) -> Self {
+        let mut text = String::with_capacity(answers * ANSWER_BYTES);
+        text.push_str("{\"results\":[");
+        Self(text)
+    }
+
+    /// The next answer.
+    pub(super) fn add(&mut self, answer: &VerifyAnswer<'_>) {
+        if !self.0.ends_with('[') {
+            self.0.push(',');
+        }
+        write(&mut self.0, answer);
+    }
+
+    /// The whole text.
+    pub(super) fn finish(mut self) -> String {
+        self.0.push_str("]}");
+        self.0
+    }
 }
 
 fn write(text: &mut String, answer: &VerifyAnswer<'_>) {
@@ -162,7 +179,9 @@ mod tests {
         let reasons = Some(vec![ReasonAnswer::of(claviger_core::decide::Reason::KeyActive)]);
         check(&VerifyAnswer { reasons, retry_after_seconds: Some(3), ..answer(&scopes) });
         let both = [answer(&scopes), answer(&none)];
-        let batch = of_batch(&both);
+        let mut batch = Batch::of(2);
+        both.iter().for_each(|answer| batch.add(answer));
+        let batch = batch.finish();
         let expect = serde_json::json!({"results": both});
         assert_eq!(serde_json::from_str::<serde_json::Value>(&batch).unwrap(), expect);
     }

@@ -2,19 +2,19 @@
 
 use std::borrow::Cow;
 
-use claviger_authority::CallerCredential;
-use claviger_authority::index::View;
+use bytes::Bytes;
+use claviger_authority::{self as authority, Answer, CallerCredential, Counting, Denial, MayVerify};
 use claviger_core::address;
 use claviger_core::authority::{AuthorityView, Reference};
-use claviger_core::decide::{Context, Credential, Permit, Place, Reason, Reasons, Refusal, Request, Target};
+use claviger_core::decide::{Context, Credential, Permit, Place, Reason, Reasons, Request, Target};
 use claviger_core::key::{KeyView, PresentedKey};
-use claviger_core::quota::Metered;
 use claviger_core::scope::{Action, ScopeSet};
 use claviger_core::selector::Version;
 use claviger_core::{KeyId, UnixSeconds};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::text;
 use crate::problem::Problem;
 use crate::rate::retry_after;
 use crate::state::AppState;
@@ -59,9 +59,19 @@ pub struct VerifyRequest<'b> {
     #[serde(borrow)]
     #[schema(value_type = Option<String>, example = "https://example.org")]
     origin: Option<Text<'b>>,
-    /// Whether to say step by step what led to the answer.
+    /// Whether to say step by step what led to the answer. Operators are told everything; others are told of a
+    /// target that is hidden from the key what they would be told of one that does not exist.
     #[serde(default)]
     explain: bool,
+    /// Whether this counts as a use of the key; absent: it does. With `false` nothing of its rate and quota is
+    /// used up, and the answer says what they would say: ask so for a diagnosis.
+    #[serde(default = "counts")]
+    #[schema(default = true)]
+    count: bool,
+}
+
+const fn counts() -> bool {
+    true
 }
 
 /// A text that borrows from the body where it can.
@@ -132,7 +142,7 @@ pub struct GrantsAnswer<'v> {
 }
 
 /// One finding.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct ReasonAnswer {
     /// Its stable code.
     #[schema(example = "key_active")]
@@ -143,7 +153,7 @@ pub struct ReasonAnswer {
 }
 
 impl ReasonAnswer {
-    pub(super) fn of(reason: Reason) -> Self {
+    pub(in super::super) fn of(reason: Reason) -> Self {
         Self { code: reason.code(), text: Shown(reason) }
     }
 }
@@ -153,6 +163,7 @@ pub(super) struct Question<'q> {
     key: Option<PresentedKey<'q>>,
     request: Request<'q>,
     explain: bool,
+    counting: Counting,
 }
 
 impl<'b> VerifyRequest<'b> {
@@ -161,11 +172,11 @@ impl<'b> VerifyRequest<'b> {
         key: Cow<'b, str>,
         [action, target, context]: [Option<&'b str>; 3],
         version: Option<u32>,
-        explain: bool,
+        (explain, count): (bool, bool),
     ) -> Self {
         let text = |text: Option<&'b str>| text.map(|text| Text(Cow::Borrowed(text)));
         let (action, target, context) = (text(action), text(target), text(context));
-        Self { key, action, target, version, context, ip: None, origin: None, explain }
+        Self { key, action, target, version, context, ip: None, origin: None, explain, count }
     }
 
     /// Reads the question. A key that none can look like is not a mistake of the one who asks.
@@ -196,8 +207,9 @@ impl<'b> VerifyRequest<'b> {
         let place = Place { address, origin: Text::of(&self.origin) };
         Ok(Question {
             key: PresentedKey::parse(&self.key).ok(),
-            request: Request { action, target, context, place, anonymous: false },
+            request: Request { action, target, context, place, anonymous: false, to_application: false },
             explain: self.explain,
+            counting: if self.count { Counting::Count } else { Counting::Ask },
         })
     }
 }
@@ -214,60 +226,52 @@ impl<'q> Question<'q> {
         self.key.map_or(CallerCredential::Unknown, |key| state.authority.identify(Some(key)))
     }
 
-    /// Decides, from memory alone, and counts a use of the key.
+    /// What is asked of this credential, for [`Authority::admit`](claviger_authority::Authority::admit).
+    pub(super) fn about(&self, credential: CallerCredential) -> authority::Question<'q> {
+        authority::Question { credential, request: self.request, counting: self.counting, record: None }
+    }
+
+    /// What it wants to do.
+    pub(super) fn request(&self) -> Request<'q> {
+        self.request
+    }
+
+    /// Whether it is a use of the key.
+    pub(super) fn counts(&self) -> bool {
+        self.counting == Counting::Count
+    }
+
+    /// The answer as it is sent.
+    pub(super) fn written(
+        &self,
+        state: &AppState,
+        answer: &Answer<'_, Permit<'_>>,
+        asker: MayVerify,
+    ) -> Bytes {
+        text::of(&self.answer(state, answer, asker)).into()
+    }
+
+    /// The answer, which is counted among the decisions.
     pub(super) fn answer<'v>(
         &self,
         state: &AppState,
-        view: &'v View<'_>,
-        credential: Credential<'v>,
+        answer: &Answer<'v, Permit<'v>>,
+        asker: MayVerify,
     ) -> VerifyAnswer<'v> {
-        let mut answer = self.decided(state, view, credential);
-        if let Credential::Key(key) = credential {
-            let now = state.authority.now();
-            let rate = if answer.valid { state.authority.check_rate(key, now) } else { None };
-            if let Some(rate) = rate.filter(|rate| !rate.allowed()) {
-                answer.limited(&rate);
-            }
-            state.authority.record_use(key.id, self.request.place.address, now, answer.valid);
-        }
+        let shown = || if asker.knows_all { answer.reasons } else { answer.reasons_for_the_key() };
+        let answer = VerifyAnswer::of(answer, self.explain.then(shown).as_ref());
         state.metrics.decided("verify", answer.code);
         answer
-    }
-
-    /// Decides about whoever asks, whose use of the API was counted already.
-    pub(super) fn answer_for<'v>(
-        &self,
-        state: &AppState,
-        view: &'v View<'_>,
-        credential: Credential<'v>,
-    ) -> VerifyAnswer<'v> {
-        let answer = self.decided(state, view, credential);
-        state.metrics.decided("verify", answer.code);
-        answer
-    }
-
-    fn decided<'v>(
-        &self,
-        state: &AppState,
-        view: &'v View<'_>,
-        credential: Credential<'v>,
-    ) -> VerifyAnswer<'v> {
-        let verdict = state.authority.decide(view, credential, &self.request);
-        VerifyAnswer::of(credential, &verdict.outcome, self.explain.then_some(&verdict.reasons))
     }
 }
 
 impl<'v> VerifyAnswer<'v> {
-    fn of(
-        credential: Credential<'v>,
-        outcome: &Result<Permit<'v>, Refusal>,
-        reasons: Option<&Reasons>,
-    ) -> Self {
-        let (code, permit) = match outcome {
+    fn of(answer: &Answer<'v, Permit<'v>>, reasons: Option<&Reasons>) -> Self {
+        let (code, permit) = match &answer.outcome {
             Ok(permit) => ("valid", Some(permit)),
-            Err(refusal) => (refusal.code(), None),
+            Err(denial) => (denial.code(), None),
         };
-        let known: Option<KeyView<'v>> = match credential {
+        let known: Option<KeyView<'v>> = match answer.credential {
             Credential::Key(entry) => Some(entry),
             Credential::Anonymous | Credential::Unknown | Credential::SignedIn(_) => None,
         };
@@ -285,17 +289,11 @@ impl<'v> VerifyAnswer<'v> {
                 databases: permit.databases().collect(),
             }),
             version: permit.and_then(Permit::version).map(Version::get),
-            retry_after_seconds: None,
+            retry_after_seconds: match &answer.outcome {
+                Err(Denial::Limited(metered)) => Some(retry_after(metered)),
+                Ok(_) | Err(Denial::Refused(_)) => None,
+            },
             reasons: reasons.map(|reasons| reasons.iter().map(ReasonAnswer::of).collect()),
         }
-    }
-
-    /// The answer where the key was used as often as it may be.
-    fn limited(&mut self, rate: &Metered) {
-        self.valid = false;
-        self.code = rate.code();
-        self.grants = GrantsAnswer::default();
-        self.version = None;
-        self.retry_after_seconds = Some(retry_after(rate));
     }
 }

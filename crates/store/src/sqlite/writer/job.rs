@@ -21,6 +21,10 @@ pub(in crate::sqlite) trait Job: Send {
     fn is_change(&self) -> bool;
     /// Runs it inside its savepoint. An error, or a change that is not made, has the savepoint undone.
     fn run(&mut self, conn: &Connection, desk: &mut Desk) -> Outcome;
+    /// Whether all that it does is undone with its savepoint.
+    fn has_savepoint(&self) -> bool {
+        true
+    }
     /// Answers at the end of the transaction.
     fn answer(self: Box<Self>, end: End<'_>);
 }
@@ -254,6 +258,10 @@ impl<T: Send, F: FnOnce(&mut Journal) -> Result<T> + Send> Job for Upkeep<T, F> 
         Outcome::Keep(None)
     }
 
+    fn has_savepoint(&self) -> bool {
+        false
+    }
+
     fn answer(self: Box<Self>, end: End<'_>) {
         // What was done to the journal does not depend on the transaction.
         let end = if self.waiter.result.is_some() { End::Committed } else { end };
@@ -288,6 +296,10 @@ impl Job for Trial {
         let outcome = if written.is_ok() { Outcome::Keep(None) } else { Outcome::Undo };
         self.0.result = Some(tried.and(written));
         outcome
+    }
+
+    fn has_savepoint(&self) -> bool {
+        false
     }
 
     fn answer(self: Box<Self>, end: End<'_>) {

@@ -6,9 +6,9 @@ use super::*;
 use crate::commit::{Audit, Committed};
 use std::sync::{Arc, Mutex};
 
-const PERMIT: WritePermit = WritePermit::system(claviger_core::permit::SystemTask::FirstStart);
+pub(super) const PERMIT: WritePermit = WritePermit::system(claviger_core::permit::SystemTask::FirstStart);
 
-struct Seen(Arc<Mutex<Vec<u64>>>);
+pub(super) struct Seen(pub(super) Arc<Mutex<Vec<u64>>>);
 
 impl ChangeSink for Seen {
     fn apply(&mut self, change: &Change) -> std::result::Result<(), NotApplied> {
@@ -17,9 +17,9 @@ impl ChangeSink for Seen {
     }
 }
 
-type Answer<T> = oneshot::Receiver<Result<T>>;
+pub(super) type Answer<T> = oneshot::Receiver<Result<T>>;
 
-fn mutation() -> (WriteJob, Answer<Committed<()>>) {
+pub(super) fn mutation() -> (WriteJob, Answer<Committed<()>>) {
     let entry = claviger_core::history::HistoryEntry {
         at: claviger_core::Timestamp::from_millis(0),
         actor: claviger_core::key::Actor::System,
@@ -32,11 +32,16 @@ fn mutation() -> (WriteJob, Answer<Committed<()>>) {
         request_id: None,
         outcome: "done".into(),
         detail: "".into(),
+        reasons: Default::default(),
     };
     let (reply, answer) = oneshot::channel();
     let name = ChangeName::default();
     let audit = Audit::new(PERMIT, entry);
     (Box::new(Mutation::new(|_: &mut Write<'_>| Ok(()), audit, name, reply)), answer)
+}
+
+pub(super) fn desk(random: Random) -> Desk {
+    Desk::new(random, 0, None, Reports { state: WriterState::default(), health: WriterHealth::default() })
 }
 
 fn plain(sql: &'static str, succeeds: bool) -> (WriteJob, Answer<()>) {
@@ -61,12 +66,7 @@ fn run(sql: &'static str, succeeds: bool) -> ([bool; 3], Vec<u64>, u64) {
         count += 1;
         buffer.fill(count);
     };
-    let mut desk = Desk::new(
-        Box::new(fill),
-        0,
-        None,
-        Reports { state: WriterState::default(), health: WriterHealth::default() },
-    );
+    let mut desk = desk(Box::new(fill));
     let (first, mut first_answer) = mutation();
     let (middle, mut middle_answer) = plain(sql, succeeds);
     let (last, mut last_answer) = mutation();
