@@ -65,6 +65,7 @@ impl From<StoreError> for Error {
             StoreError::NotFound => Self::not_found(),
             StoreError::Missing(_) => Self::refused(Refusal::NotFound, ""),
             StoreError::Stale { current } => Self::Stale { current },
+            StoreError::Replaced { .. } => Self::Conflict { code: "key_replaced", detail: public },
             StoreError::Replayed { .. } => Self::Conflict { code: "idempotency_replayed", detail: public },
             StoreError::NameReused => Self::Conflict { code: "idempotency_mismatch", detail: public },
             StoreError::Limit { .. } => Self::Conflict { code: "key_limit_reached", detail: public },

@@ -134,8 +134,13 @@ impl Authority {
         };
         let by = self.decide_key(caller, KeyAction::Create, None, &rights)?;
         self.exists(&rights.authority)?;
+        // Before anything that time changes: what was good then may have passed by now.
+        self.refuse_repeat(caller, idempotency.as_ref()).await?;
         if is_expired(rights.expires_at, since) {
-            return Err(Error::invalid("expires_at", "it has to lie in the future"));
+            return Err(Error::invalid(
+                "expires_at",
+                "must be in the future, such as \"2027-01-31T12:00:00Z\"",
+            ));
         }
         let (format_name, secret, preview) = self.mint(kind, new.format.as_deref())?;
         let record = KeyRecord {
@@ -208,10 +213,7 @@ impl Authority {
         let formats = self.formats();
         let Some(format) = formats.get(&name) else {
             let known = formats.names().collect::<Vec<_>>().join("`, `");
-            return Err(Error::invalid(
-                "format",
-                format_args!("there is no format `{name}`; there are `{known}`"),
-            ));
+            return Err(Error::invalid("format", format_args!("unknown format; use one of `{known}`")));
         };
         let secret = format.mint(|buffer| self.shared.ports.random.fill(buffer));
         let preview = format.preview(&secret);
@@ -300,8 +302,7 @@ impl Authority {
                 tracing::debug!(seen, current = before.revision, "stale change of a key");
                 return Err(Error::Stale { current: before.revision });
             }
-            let (next, effect) =
-                before.patched(patch.clone(), since).map_err(|e| Error::invalid(patch_field(e), e))?;
+            let (next, effect) = before.patched(patch.clone(), since).map_err(unpatched)?;
             if effect.widens {
                 by = self.decide_key(caller, KeyAction::Widen, Some(id), &next.entry.rights)?;
             }
@@ -310,11 +311,13 @@ impl Authority {
                 let revokes = patch.status == Some(Status::Disabled);
                 return self.nothing_to_do(stored, since, revokes).await;
             }
-            let quota = next.entry.rights.restrictions.quota;
-            if let Some(quota) = quota.filter(|_| quota != before.entry.rights.restrictions.quota) {
-                self.flush_usage().await?;
-                self.seed_quotas(&[(id, quota)]).await?;
-            }
+            // One of the same period goes on with what it has counted.
+            let (had, quota) = (before.entry.rights.restrictions.quota, next.entry.rights.restrictions.quota);
+            let quota = quota.filter(|quota| had.is_none_or(|had| had.period != quota.period));
+            let begun = match quota {
+                Some(quota) => Some(self.begin_quota(id, quota).await?),
+                None => None,
+            };
             let audit =
                 self.audit(caller, by, action, on_key(id, &next.entry.rights), describe(&before, &next));
             let expired = |key: &KeyRecord| is_expired(key.entry.rights.expires_at, since);
@@ -325,7 +328,12 @@ impl Authority {
                 self.shared.store.update_key(next, before.revision, audit).await
             };
             match made {
-                Ok(committed) => return Ok(self.with(committed, stored, since, effect)),
+                Ok(committed) => {
+                    if let Some(begun) = begun {
+                        begun.end();
+                    }
+                    return Ok(self.with(committed, stored, since, effect));
+                }
                 Err(StoreError::Stale { .. }) if revision.is_none() => {}
                 Err(error) => return Err(error.into()),
             }
@@ -425,13 +433,18 @@ pub(crate) fn contended() -> Error {
     }
 }
 
-fn patch_field(error: claviger_core::key::PatchError) -> &'static str {
+fn unpatched(error: claviger_core::key::PatchError) -> Error {
     use claviger_core::key::PatchError;
-    match error {
+    let field = match error {
         PatchError::NotAResourceKey => "versions",
         PatchError::PastExpiry => "expires_at",
-        PatchError::Expired => "status",
-    }
+        PatchError::Expired | PatchError::Retires => "status",
+        PatchError::Retired => {
+            let detail = "This key was replaced and stays retired; only its `name` and `metadata` can be changed. Use the key that replaces it, or create a new one.";
+            return Error::Conflict { code: "key_replaced", detail: detail.to_owned() };
+        }
+    };
+    Error::invalid(field, error)
 }
 
 /// What changed, in words without secrets.

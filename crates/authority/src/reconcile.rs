@@ -135,7 +135,7 @@ impl Authority {
     }
 
     /// Compares the list with what is known, on a thread where it is in nobody's way.
-    async fn find_differences(&self, caller: &Caller, by: Permitted, list: &Arc<WholeList>) -> Result<Found> {
+    async fn find_differences(&self, caller: &Caller, by: Permitted, list: &Arc<Ordered>) -> Result<Found> {
         let known = self.shared.store.resources_of(list.kind.clone()).await?;
         let (authority, caller, list) = (self.clone(), caller.clone(), Arc::clone(list));
         let task = tokio::task::spawn_blocking(move || authority.compare(&caller, by, &list, known));
@@ -146,7 +146,7 @@ impl Authority {
         &self,
         caller: &Caller,
         by: Permitted,
-        list: &WholeList,
+        list: &Ordered,
         known: Vec<ResourceRecord>,
     ) -> Result<Found> {
         let state =
@@ -165,12 +165,12 @@ impl Authority {
         };
         // Both are in the order of their names.
         let mut known = known.into_iter().peekable();
-        for described in &list.resources {
+        for (place, described) in &list.resources {
             while let Some(gone) = known.next_if(|known| known.resource.reference < described.reference) {
                 goes(&mut found, gone);
             }
             let before = known.next_if(|known| known.resource.reference == described.reference);
-            let next = self.wanted(described, before.as_ref())?;
+            let next = self.wanted(described, before.as_ref()).map_err(|error| placed(error, *place))?;
             if before.as_ref().is_some_and(|before| before.resource == next.resource) {
                 found.told.unchanged += 1;
                 continue;
@@ -185,14 +185,12 @@ impl Authority {
         Ok(found)
     }
 
-    /// The record that a description asks for. What is wrong with it is told with its name, as the list is long.
+    /// The record that a description asks for.
     fn wanted(
         &self,
         described: &ResourceDescription,
         before: Option<&ResourceRecord>,
     ) -> Result<ResourceRecord> {
-        let of =
-            |detail: String| Error::invalid("resources", format_args!("{}: {detail}", described.reference));
         let view = self.shared.index.view();
         let held = match described.holder {
             Holder::Account(id) => view.account(id).is_some(),
@@ -200,12 +198,9 @@ impl Authority {
             Holder::Project(id) => view.project(id).is_some(),
         };
         if !held {
-            return Err(of("there is no such holder".to_owned()));
+            return Err(Error::invalid("holder", "there is no such account, team or project"));
         }
-        self.described(described, before).map_err(|error| match error {
-            Error::Invalid { field, detail } => of(format!("`{field}`: {detail}")),
-            error => error,
-        })
+        self.described(described, before)
     }
 }
 
@@ -232,25 +227,41 @@ impl Reconciled {
     }
 }
 
-/// The list in the order of its names.
-fn checked(mut list: WholeList) -> Result<WholeList> {
+/// The list in the order of its names, each with its place in the list as it was sent.
+struct Ordered {
+    kind: String,
+    resources: Vec<(usize, ResourceDescription)>,
+    dry_run: bool,
+}
+
+/// What is wrong with a description, with its place, as the list is long.
+fn placed(error: Error, place: usize) -> Error {
+    match error {
+        Error::Invalid { field, detail } => {
+            Error::invalid("resources", format_args!("`resources[{place}].{field}`: {detail}"))
+        }
+        error => error,
+    }
+}
+
+fn checked(list: WholeList) -> Result<Ordered> {
     if list.resources.is_empty() && !list.allow_empty {
-        let detail = "the list is empty, so everything of this type would go with its keys; say `allow_empty=true` if that is meant";
+        let detail = "the list is empty, so everything of this type would be deleted with its keys; write `allow_empty=true` if you mean that";
         return Err(Error::invalid("resources", detail));
     }
     if list.resources.len() > RECONCILE_RESOURCES_MAX {
-        let detail = format!("at most {RECONCILE_RESOURCES_MAX} in one list");
+        let detail = format!("must have at most {RECONCILE_RESOURCES_MAX} members");
         return Err(Error::invalid("resources", detail));
     }
-    let other = list.resources.iter().find(|of| of.reference.name().kind() != list.kind);
-    if let Some(ResourceDescription { reference, .. }) = other {
-        let detail = format!("{reference} is of another type than this list, `{}`", list.kind);
-        return Err(Error::invalid("resources", detail));
+    let WholeList { kind, resources, dry_run, .. } = list;
+    let reference = |detail| Error::invalid("reference", detail);
+    if let Some(other) = resources.iter().position(|of| of.reference.name().kind() != kind) {
+        return Err(placed(reference("is of another type than the list"), other));
     }
-    list.resources.sort_unstable_by(|a, b| a.reference.cmp(&b.reference));
-    let twice = list.resources.windows(2).find(|pair| pair[0].reference == pair[1].reference);
-    match twice {
-        Some(pair) => Err(Error::invalid("resources", format_args!("{} is named twice", pair[0].reference))),
-        None => Ok(list),
+    let mut resources = resources.into_iter().enumerate().collect::<Vec<_>>();
+    resources.sort_by(|(_, a), (_, b)| a.reference.cmp(&b.reference));
+    match resources.windows(2).find(|pair| pair[0].1.reference == pair[1].1.reference) {
+        Some(pair) => Err(placed(reference("names a resource a second time"), pair[1].0)),
+        None => Ok(Ordered { kind, resources, dry_run }),
     }
 }

@@ -97,18 +97,12 @@ impl Server {
         let service = ApiService::new(state.clone());
         server.tasks.spawn(serve_with(
             api_listener,
-            ServeLimits::default(),
+            limits(&state),
             move |peer| service.at(peer),
             stop.clone(),
             DRAIN,
         ));
-        server.tasks.spawn(serve(
-            admin_listener,
-            ServeLimits::default(),
-            AdminService::new(state),
-            stop,
-            DRAIN,
-        ));
+        server.tasks.spawn(serve(admin_listener, limits(&state), AdminService::new(state), stop, DRAIN));
         Ok(server)
     }
 
@@ -126,7 +120,7 @@ impl Server {
         let gate = Gate::new(self.state.clone(), routes);
         self.gate = Some(gate.clone());
         let make = move |peer| GatewayService::new(gate.clone(), proxy.clone(), peer);
-        self.tasks.spawn(serve_with(listener, ServeLimits::default(), make, self.stop.clone(), DRAIN));
+        self.tasks.spawn(serve_with(listener, limits(&self.state), make, self.stop.clone(), DRAIN));
         Ok(())
     }
 
@@ -169,6 +163,11 @@ pub async fn stop_signal() -> anyhow::Result<()> {
         _ = terminate.recv() => Ok(()),
         outcome = tokio::signal::ctrl_c() => Ok(outcome?),
     }
+}
+
+/// What each listener allows.
+fn limits(state: &AppState) -> ServeLimits {
+    ServeLimits { public_url: state.edge.public_url.as_str().into(), ..ServeLimits::default() }
 }
 
 async fn bind(name: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -95,7 +95,7 @@ impl Embedded {
                 let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
                 told.retry_after_seconds = Some(seconds.max(1));
             }
-            self.0.record_use(entry.id, request.place.address, now, told.valid);
+            self.0.record_use(entry.id, request.place.address, now, told.valid, rate.as_ref());
         }
         told.reasons = explain.then(|| verdict.reasons.iter().map(reason).collect());
         told
@@ -120,7 +120,7 @@ fn told(entry: Option<KeyView<'_>>, outcome: &Result<Permit<'_>, Refusal>) -> Ve
         scopes: rights.map(|rights| rights.scopes.iter().map(ToString::to_string).collect()),
         expires_at: rights
             .and_then(|rights| rights.expires_at)
-            .and_then(|at| Timestamp::from_millisecond(at.start().millis()).ok()),
+            .map(|at| Timestamp::from_millisecond(at.start().millis()).unwrap_or(Timestamp::MAX)),
         grants: permit.map_or_else(Grants::default, |permit| Grants {
             secrets: names(permit.secrets().collect()),
             databases: names(permit.databases().collect()),

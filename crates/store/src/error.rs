@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::sync::Arc;
 
+use claviger_core::id::KeyId;
+
 /// Why the store did not do as it was asked. `Display` is for the log; what the public may read is
 /// [`StoreError::public`].
 #[derive(Debug, Clone, thiserror::Error)]
@@ -24,6 +26,12 @@ pub enum StoreError {
     Limit {
         /// How many it may have.
         limit: u32,
+    },
+    /// The key was replaced already, and the one that replaces it lives.
+    #[error("the key was replaced by {successor}")]
+    Replaced {
+        /// The key that replaces it.
+        successor: KeyId,
     },
     /// The request was carried out before.
     #[error("the request was carried out before and made {reference}")]
@@ -112,6 +120,9 @@ impl StoreError {
             Self::Conflict(Conflict::Resource) => "This resource exists already.".to_owned(),
             Self::Limit { limit } => {
                 format!("There are already {limit} unexpired keys here, and no more are allowed.")
+            }
+            Self::Replaced { successor } => {
+                format!("This key was replaced already, by key:{successor}. Use or rotate that one.")
             }
             Self::Replayed { reference } => {
                 format!(

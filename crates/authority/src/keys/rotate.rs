@@ -1,11 +1,11 @@
 //! Rotation: another secret for the same rights.
 
-use claviger_core::decide::KeyAction;
+use claviger_core::decide::{Credential, KeyAction};
 use claviger_core::history::Origin;
 use claviger_core::key::{CreatedVia, KeyEntry, KeyRecord};
-use claviger_core::lifecycle::{Standing, Status};
+use claviger_core::lifecycle::{Standing, Status, is_expired};
 use claviger_core::limit::ROTATION_OVERLAP_SECONDS_MAX;
-use claviger_core::{KeyId, Timestamp, UnixSeconds};
+use claviger_core::{Authority as KeyAuthority, KeyId, Timestamp, UnixSeconds};
 use claviger_store::{StoreError, StoredKey};
 
 use super::{ATTEMPTS_MAX, CreatedKey, contended, on_key};
@@ -14,19 +14,26 @@ use crate::caller::Caller;
 use crate::error::{Error, Result};
 use crate::idempotency::Idempotency;
 
+/// What a key lives that replaces one that had expired when it was made: a day, in which its manager can change that.
+const LIFETIME_OTHERWISE_SECONDS: u64 = 86_400;
+
 impl Authority {
-    /// Makes a key that replaces another: a new identifier and text, everything else copied, `replaces` set.
-    /// The old one expires at the earlier of its own date and `overlap_seconds` from now, rounded down to
-    /// the second; without an overlap it is refused from this moment on. With a revision, only if the old
-    /// key is still at it.
+    /// Makes a key that replaces another: a new identifier and text, everything else copied, also what is used up of
+    /// rate and quota, and `replaces` set. With an overlap the old one expires at the earlier of its own date and
+    /// `overlap_seconds` from now, rounded down to the second; without one it is retired at once, which no clock
+    /// undoes. With a revision, only if the old key is still at it.
     ///
     /// A key that rotates needs both `key:create` and `key:update`, since it makes one key and ends another,
     /// and its own rights have to include the target's. The change counts as a revocation if the old key
     /// ends earlier than it would have. Rotating works at the limit of keys, where creating does not.
     ///
+    /// A disabled or expired key is replaced by signed-in managers and operators only, and without an overlap. The
+    /// key that replaces an expired one lives as long as that one did.
+    ///
     /// # Errors
     /// Not found for those who do not manage it; refused if the caller would win more than it has; the
-    /// conflict `key_not_active` for a disabled or expired key.
+    /// conflicts `key_replaced` for a key that has a live successor or was retired, and `key_not_active` for a
+    /// disabled or expired key.
     pub async fn rotate_key(
         &self,
         caller: &Caller,
@@ -38,7 +45,7 @@ impl Authority {
         let since = self.now();
         self.accepts(caller, KeyAction::Create.action())?;
         if overlap_seconds > ROTATION_OVERLAP_SECONDS_MAX {
-            let detail = format!("it is at most {ROTATION_OVERLAP_SECONDS_MAX} seconds");
+            let detail = format!("must be at most {ROTATION_OVERLAP_SECONDS_MAX}, which is 92 days");
             return Err(Error::invalid("overlap_seconds", detail));
         }
         // The first request has ended the old key, which would otherwise be all that a repeat hears.
@@ -49,19 +56,29 @@ impl Authority {
             if revision.is_some_and(|seen| seen != before.revision) {
                 return Err(Error::Stale { current: before.revision });
             }
-            if before.entry.standing(since) != Standing::Active {
-                let detail = "Only an active key can be rotated; enable it or create a new one.".to_owned();
-                return Err(Error::Conflict { code: "key_not_active", detail });
-            }
+            let replaceable = self.replaceable(caller, &before, overlap_seconds, since);
             let old = ended(&before, since, overlap_seconds);
             let (secret, new) = self.successor(caller, by, &before, since)?;
-            let revokes = old.entry.rights.expires_at != before.entry.rights.expires_at;
+            if let Err(error) = replaceable {
+                // A key that took over is the more useful answer.
+                self.shared.store.check_unreplaced(id, since.seconds()).await?;
+                return Err(error);
+            }
+            if new.entry.rights.restrictions.quota.is_some() {
+                // What was counted until now is copied in the store.
+                self.flush_usage().await?;
+            }
+            let revokes = before.entry.standing(since) == Standing::Active
+                && (old.entry.status, old.entry.rights.expires_at)
+                    != (before.entry.status, before.entry.rights.expires_at);
             let audit = self
                 .audit(caller, by, super::ROTATE, on_key(id, &before.entry.rights), describe(&old, &new))
                 .once(self.once(by, idempotency.as_ref(), new.entry.id));
             let limit = self.settings().keys_per_authority_max;
             match self.shared.store.rotate_key(old, before.revision, new.clone(), limit, audit).await {
                 Ok(committed) => {
+                    // Nobody has the new text yet, so nothing of the new key was used.
+                    self.shared.limiter.carry(id, new.entry.id);
                     let Changed { change, .. } = self.made(committed, since, revokes);
                     let key = StoredKey { record: new, last_used_at: None, last_used_from: None };
                     return Ok(Changed { value: CreatedKey { secret, key }, change });
@@ -79,6 +96,41 @@ impl Authority {
         let by = self.decide_key(caller, KeyAction::Create, id, rights)?;
         self.exists(&rights.authority)?;
         Ok(by)
+    }
+
+    /// Whether a key in this state can be replaced so.
+    fn replaceable(
+        &self,
+        caller: &Caller,
+        key: &KeyRecord,
+        overlap_seconds: u64,
+        now: Timestamp,
+    ) -> Result<()> {
+        let not_active =
+            |detail: &str| Err(Error::Conflict { code: "key_not_active", detail: detail.to_owned() });
+        if key.entry.status == Status::Retired {
+            let detail = "This key was replaced already and is retired. Create a new key.".to_owned();
+            return Err(Error::Conflict { code: "key_replaced", detail });
+        }
+        if key.entry.standing(now) == Standing::Active {
+            return Ok(());
+        }
+        let by_a_key = {
+            let view = self.shared.index.view();
+            let credential = caller.credential(&view);
+            matches!(credential, Credential::Key(own) if own.rights.authority != KeyAuthority::Operator)
+        };
+        if by_a_key {
+            return not_active(
+                "This key is disabled or has expired. A manager who is signed in or an operator can replace it, or enable it first.",
+            );
+        }
+        if overlap_seconds > 0 {
+            return not_active(
+                "This key is disabled or has expired, so it cannot stay in use beside the new one: leave out `overlap_seconds`, or write 0.",
+            );
+        }
+        Ok(())
     }
 
     /// The key that takes over.
@@ -100,8 +152,13 @@ impl Authority {
             (_, Origin::Api | Origin::Embed) => CreatedVia::Api,
             (_, Origin::Cli) => CreatedVia::Cli,
         };
+        let mut rights = old.entry.rights.clone();
+        if is_expired(rights.expires_at, since) {
+            rights.expires_at = rights.expires_at.map(|at| since.seconds().plus(lifetime(old, at)));
+            self.decide_key(caller, KeyAction::Create, None, &rights)?;
+        }
         let record = KeyRecord {
-            entry: KeyEntry { id: self.new_id(), status: Status::Active, rights: old.entry.rights.clone() },
+            entry: KeyEntry { id: self.new_id(), status: Status::Active, rights },
             digest: secret.digest(),
             preview,
             name: old.name.clone(),
@@ -117,17 +174,31 @@ impl Authority {
     }
 }
 
-/// The old key with its last date.
+/// The old key as it ends: by its status, or with an overlap by its date.
 fn ended(before: &KeyRecord, now: Timestamp, overlap_seconds: u64) -> KeyRecord {
-    // The second that has begun: without an overlap the date has come already.
-    let end = now.seconds().plus(overlap_seconds);
     let mut old = before.clone();
-    old.entry.rights.expires_at = Some(before.entry.rights.expires_at.map_or(end, |own| own.min(end)));
+    if overlap_seconds == 0 {
+        old.entry.status = Status::Retired;
+    } else {
+        let end = now.seconds().plus(overlap_seconds);
+        old.entry.rights.expires_at = Some(before.entry.rights.expires_at.map_or(end, |own| own.min(end)));
+    }
     old.revision += 1;
     old
 }
 
+/// Seconds from a key's creation to its expiry; a day for one that was imported when it had expired.
+fn lifetime(key: &KeyRecord, expires_at: UnixSeconds) -> u64 {
+    match expires_at.get().saturating_sub(key.created_at.seconds().get()) {
+        0 => LIFETIME_OTHERWISE_SECONDS,
+        lifetime => lifetime,
+    }
+}
+
 fn describe(old: &KeyRecord, new: &KeyRecord) -> String {
-    let expires_at = old.entry.rights.expires_at.map_or(0, UnixSeconds::get);
-    format!("replaced by: key:{}; expires_at: {expires_at}", new.entry.id)
+    let end = match (old.entry.status, old.entry.rights.expires_at) {
+        (Status::Retired, _) => "status: retired".to_owned(),
+        (_, expires_at) => format!("expires_at: {}", expires_at.map_or(0, UnixSeconds::get)),
+    };
+    format!("replaced by: key:{}; {end}", new.entry.id)
 }

@@ -27,6 +27,8 @@ async fn unexpired_keys_of_one_authority() {
     let rotated = house.authority.rotate_key(&house.ada(), first, 0, None, None).await.unwrap().value;
     assert_eq!(code(create(house.of_ada(), None).await), "key_limit_reached");
     house.pass(60_000);
+    assert_eq!(code(create(house.of_ada(), None).await), "key_limit_reached", "a retired one counts");
+    house.authority.delete_key(&house.ada(), first, None).await.unwrap();
     create(house.of_ada(), None).await.unwrap();
     assert_eq!(code(create(house.of_ada(), None).await), "key_limit_reached");
     let id: KeyId = rotated.key.record.entry.id;

@@ -101,6 +101,7 @@ pub(super) fn count(
     let Credential::Key(key) = credential else { return Ok(Counted { accepted, rate: None }) };
     let rate = if accepted.is_ok() { authority.check_rate(key, now) } else { None };
     let refusal = rate::refusal(rate.as_ref());
-    authority.record_use(key.id, place.address, now, accepted.is_ok() && refusal.is_none());
+    let allowed = accepted.is_ok() && refusal.is_none();
+    authority.record_use(key.id, place.address, now, allowed, rate.as_ref());
     refusal.map_or(Ok(Counted { accepted, rate }), Err)
 }

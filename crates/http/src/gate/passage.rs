@@ -64,7 +64,7 @@ pub(super) struct Passage<'p> {
 impl Passage<'_> {
     /// A refusal: it is counted, for a known key as well, and recorded.
     pub(super) fn refused(&self, refusal: Refusal, action: &str) -> Problem {
-        self.used(false);
+        self.used(false, None);
         self.turned_away(refusal.code());
         Problem::refused(refusal, action)
     }
@@ -74,7 +74,7 @@ impl Passage<'_> {
         let Credential::Key(key) = self.credential else { return Ok(None) };
         let rate = self.state.authority.check_rate(key, self.state.authority.now());
         let refusal = rate::refusal(rate.as_ref());
-        self.used(refusal.is_none());
+        self.used(refusal.is_none(), rate.as_ref());
         match refusal {
             None => Ok(rate),
             Some(problem) => {
@@ -150,10 +150,10 @@ impl Passage<'_> {
     }
 
     /// Counts a use of a known key.
-    fn used(&self, allowed: bool) {
+    fn used(&self, allowed: bool, metered: Option<&Metered>) {
         if let Credential::Key(key) = self.credential {
             let authority = &self.state.authority;
-            authority.record_use(key.id, Some(self.client.address), authority.now(), allowed);
+            authority.record_use(key.id, Some(self.client.address), authority.now(), allowed, metered);
         }
     }
 }

@@ -404,6 +404,10 @@ mod tests {
         check("/d/5e1f@012.js", None);
         check("/d/5e1f@x.js", None);
         check("/d/5e%31f@1.js", None);
+        check("/d/v1.2~x@3.tar.gz", Some(("notebook:v1.2~x", 3)));
+        check("/d/.@1.js", None);
+        check("/d/..@1.js", None);
+        check("/d/a+b@1.js", None);
         check(&format!("/d/{}@1.js", "x".repeat(129)), None);
     }
 }

@@ -192,3 +192,65 @@ async fn rates_for_a_proxy_in_front() {
     told(&asked(&nginx).await, "http/1.1 403");
     told(&asked(&caddy).await, "http/1.1 429");
 }
+
+/// As on the API, no refusal quotes what was sent, wherever a key's text was put.
+#[tokio::test]
+async fn no_refusal_quotes_what_was_sent() {
+    let house = House::new().await;
+    let address = gateway(&house).await;
+    let (_, text) = house.key(json!({})).await;
+    let part = text[..text.len() - 6].to_lowercase();
+    let mut refused = 0;
+    let mut check = |answer: String, place: &str| {
+        if !answer.starts_with("http/1.1 200") {
+            refused += 1;
+            assert!(answer.contains("application/problem+json"), "{place}: {answer}");
+            assert!(!answer.contains(&part), "{place} is quoted: {answer}");
+        }
+    };
+    let paths = [
+        format!("/{text}"),
+        format!("/embed/{text}"),
+        format!("/embed/{text}+"),
+        format!("/all/{text}"),
+        format!("/all//{text}"),
+        format!("/embed/%2e{text}"),
+        format!("/all?api_key={text}x"),
+        format!("/all?api_key={text}&api_key=x{text}"),
+        format!("/{text}%2F.."),
+        format!("http://{text}/all"),
+        text.clone(),
+        format!("/embed/{text}?token={text}"),
+    ];
+    for path in paths {
+        for key in ["", &*text, &*format!("{text}x")] {
+            check(ask(&address, "GET", &path, key).await, &path);
+        }
+    }
+    for header in [
+        "authorization",
+        "x-api-key",
+        "host",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "origin",
+        "expect",
+        "upgrade",
+        "connection",
+        "transfer-encoding",
+        "content-length",
+        "te",
+        "cookie",
+        "x-original-uri",
+        "access-control-request-method",
+    ] {
+        for value in
+            [text.clone(), format!("Token {text}"), format!("Basic {text}"), format!("Bearer {text} {text}")]
+        {
+            check(ask_with(&address, "GET", "/all", "", &format!("{header}: {value}\r\n")).await, header);
+        }
+    }
+    check(ask(&address, &text.replace('_', "-"), "/all", &text).await, "the method");
+    check(ask(&address, "POST", &format!("/all?{text}"), &text).await, "a method that is not allowed");
+    assert!(refused > 60, "{refused}");
+}

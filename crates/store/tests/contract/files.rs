@@ -86,7 +86,7 @@ async fn a_newer_schema_is_refused() {
     conn.execute_batch("INSERT INTO schema_migrations VALUES (99, 'later')").unwrap();
     drop(conn);
     let error = open(fresh.path()).await.map(|_| ()).unwrap_err();
-    assert!(matches!(error, StoreError::Newer { found: 99, known: 3 }), "{error}");
+    assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error}");
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ pub struct Disable {
 /// Enable a key that was disabled.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Whoever enables a key needs at least its rights. One that has expired stays expired.
+You need at least the rights of the key. One that has expired or was retired by a rotation stays so.
 
 Example:
   claviger keys enable key_01jd3m0q7w8r9t2v4x6y8z0a1b")]

@@ -228,7 +228,7 @@ impl<'q> Question<'q> {
             if let Some(rate) = rate.filter(|rate| !rate.allowed()) {
                 answer.limited(&rate);
             }
-            state.authority.record_use(key.id, self.request.place.address, now, answer.valid);
+            state.authority.record_use(key.id, self.request.place.address, now, answer.valid, rate.as_ref());
         }
         state.metrics.decided("verify", answer.code);
         answer

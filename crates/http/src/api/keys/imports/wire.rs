@@ -1,7 +1,5 @@
 //! How imports look on the wire.
 
-use std::collections::BTreeMap;
-
 use claviger_authority::imports::{
     ImportId, ImportKey, ImportOptions, ImportOutcome, ImportProgress, ImportRow,
 };
@@ -12,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::api::keys::wire::{RestrictionsWire, status_of};
 use crate::problem::Problem;
-use crate::wire::{Object, invalid, optional_object, parse_second, parse_time};
+use crate::wire::{Object, Texts, invalid, optional_object, parse_second, parse_time};
 
 /// Bytes of a request with rows at most: 5,000 of them, with long names and some metadata.
 pub(super) const ROWS_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -65,7 +63,8 @@ pub struct ImportedKey {
     /// What is shown of it, such as `sk_...Zq3x`.
     preview: Option<String>,
     /// Up to 16 short texts for your own use.
-    metadata: Option<BTreeMap<String, String>>,
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    metadata: Option<Texts>,
     /// From where and how often it may be used.
     #[serde(default, deserialize_with = "optional_object")]
     restrictions: Option<RestrictionsWire>,
@@ -95,7 +94,7 @@ impl ImportedKey {
                 .transpose()?,
             created_at: self.created_at.as_deref().map(|text| parse_time("created_at", text)).transpose()?,
             preview: self.preview,
-            metadata: self.metadata.unwrap_or_default().into_iter().collect(),
+            metadata: self.metadata.unwrap_or_default().0.into_iter().collect(),
             restrictions: restrictions.unwrap_or_else(Restrictions::default),
             status: self.status.as_deref().map(status_of).transpose()?,
         })
