@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "a program for people at a terminal")]
 
 mod bench;
+mod count;
 mod deny;
 mod nightly;
 mod prerequisites;
@@ -24,6 +25,9 @@ The project's own chores.
                              table, many more cases of the properties, a million rows
   cargo xtask bench          speed against the limit and against what people would use instead; needs wrk,
                              nginx and taskset, and measures more peers where PostgreSQL and npm are installed
+  cargo xtask bench --instructions
+                             how many instructions a verification, a decision and a request take, against the
+                             table in docs/PERFORMANCE.md; needs valgrind, and is a part of `test`
 ";
 
 fn main() -> ExitCode {
@@ -33,6 +37,7 @@ fn main() -> ExitCode {
         ["test", "--quick"] => test::everything(false),
         ["tidy"] => tidy::check(&root()),
         ["bench"] => bench::run(&root()),
+        ["bench", "--instructions"] => count::check(&root()),
         ["nightly"] => nightly::run(),
         ["deny"] => deny::check(deny::Missing::Install) != deny::Outcome::Failed,
         ["--help" | "-h" | "help"] => {

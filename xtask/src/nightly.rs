@@ -13,7 +13,12 @@ const PROPERTY_CASES: &str = "20000";
 /// Runs all of it, also after one part has failed. Returns whether all passed.
 pub(crate) fn run() -> bool {
     let model = model();
-    let properties = with_cases(&["test", "--release", "--package", "claviger-core", "--test", "decisions"]);
+    let decisions = with_cases("decisions", &["--package", "claviger-core", "--test", "decisions"]);
+    // Credentials, paths and patterns, forwarded headers, origins and addresses: whatever is sent.
+    let texts =
+        with_cases("what is read", &["--package", "claviger-core", "--package", "claviger-http", "--lib"]);
+    let paths = with_cases("routes", &["--package", "claviger-http", "--test", "life", "reading"]);
+    let properties = decisions && texts && paths;
     let long = succeeds(
         &cargo(),
         &["test", "--release", "--package", "claviger-authority", "--", "--ignored", "--nocapture"],
@@ -30,9 +35,11 @@ fn model() -> bool {
     passes(&mut command)
 }
 
-fn with_cases(arguments: &[&str]) -> bool {
-    println!("\n== properties of decisions, {PROPERTY_CASES} cases each");
-    passes(Command::new(cargo()).args(arguments).env("PROPTEST_CASES", PROPERTY_CASES))
+fn with_cases(name: &str, arguments: &[&str]) -> bool {
+    println!("\n== properties of {name}, {PROPERTY_CASES} cases each");
+    let mut command = Command::new(cargo());
+    command.args(["test", "--release"]).args(arguments).env("PROPTEST_CASES", PROPERTY_CASES);
+    passes(&mut command)
 }
 
 fn passes(command: &mut Command) -> bool {

@@ -11,7 +11,7 @@ struct Needed {
     what_for: &'static str,
 }
 
-const NEEDED: [Needed; 9] = [
+const NEEDED: [Needed; 10] = [
     Needed { program: "curl", package: "curl", what_for: "the lines that the demo prints" },
     Needed { program: "bash", package: "bash", what_for: "the lines that the demo prints" },
     Needed { program: "node", package: "nodejs", what_for: "notebooks in the real Observable runtime" },
@@ -20,6 +20,7 @@ const NEEDED: [Needed; 9] = [
     Needed { program: "caddy", package: "caddy", what_for: "another proxy that asks about each request" },
     Needed { program: "haproxy", package: "haproxy", what_for: "a third such proxy" },
     Needed { program: "chromium", package: "chromium", what_for: "pages in a real browser" },
+    Needed { program: "valgrind", package: "valgrind", what_for: "counting instructions" },
     Needed {
         program: PYTHON,
         package: "python3-venv",

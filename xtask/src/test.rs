@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::deny::{self, Outcome};
 use crate::run::{cargo, succeeds, succeeds_with_lines};
-use crate::{prerequisites, root, tidy};
+use crate::{count, prerequisites, root, tidy};
 
 /// A step, and how it went.
 struct Step {
@@ -44,6 +44,7 @@ pub(crate) fn everything(end_to_end: bool) -> bool {
     });
     if end_to_end {
         step("tests", &mut || outcome(tests(&["--workspace"], &mut counts)));
+        step("instructions", &mut instructions);
     } else {
         step("tests", &mut || {
             // The end-to-end tests are a test of the package `claviger`; its other tests are in its binary.
@@ -53,6 +54,15 @@ pub(crate) fn everything(end_to_end: bool) -> bool {
         });
     }
     summary(&steps, &counts)
+}
+
+/// Counts instructions, where that can be compared with what was counted before.
+fn instructions() -> Outcome {
+    if std::env::consts::ARCH == count::ARCHITECTURE {
+        return outcome(count::check(&root()));
+    }
+    println!("The counts in docs/PERFORMANCE.md are of {}.", count::ARCHITECTURE);
+    Outcome::Skipped
 }
 
 fn outcome(passed: bool) -> Outcome {

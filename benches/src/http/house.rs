@@ -20,18 +20,22 @@ const SQLITE: &str = "axum, a SELECT for each request: SQLite";
 const POSTGRES: &str = "axum, a SELECT for each request: PostgreSQL";
 const BETTER_AUTH: &str = "better-auth: verifyApiKey on PostgreSQL";
 const NGINX_PROXY: &str = "nginx proxy_pass to the bare server";
+const NGINX_HEADERS: &str = "nginx proxy_pass that sets the gateway's headers";
+const NGINX_ASKING: &str = "nginx auth_request to claviger, then proxy_pass";
 const GATEWAY: &str = "claviger: gateway to the bare server";
 const NGINX_FILE: &str = "nginx, a file";
 const AUTH_REQUEST: &str = "nginx, the file behind auth_request to claviger";
 
 /// What is set against what.
-pub(crate) const RATIOS: [(&str, &str, &str); 7] = [
+pub(crate) const RATIOS: [(&str, &str, &str); 9] = [
     ("GET /v1/verify / bare hyper", VERIFY_GET, BARE),
     ("POST /v1/verify / bare hyper", VERIFY_POST, BARE),
     ("GET /v1/verify / SELECT on SQLite", VERIFY_GET, SQLITE),
     ("GET /v1/verify / SELECT on PostgreSQL", VERIFY_GET, POSTGRES),
     ("GET /v1/verify / better-auth", VERIFY_GET, BETTER_AUTH),
     ("gateway / nginx proxy_pass", GATEWAY, NGINX_PROXY),
+    ("gateway / nginx proxy_pass that sets its headers", GATEWAY, NGINX_HEADERS),
+    ("gateway / nginx auth_request and proxy_pass", GATEWAY, NGINX_ASKING),
     ("auth_request to claviger / nginx alone", AUTH_REQUEST, NGINX_FILE),
 ];
 
@@ -53,9 +57,30 @@ http {
         location = /file { }
         location = /guarded { auth_request /_claviger; alias FOLDER/files/file; }
         location = /proxied { proxy_pass http://bare/; proxy_http_version 1.1; proxy_set_header Connection ""; }
+        location = /headed {
+            proxy_pass http://bare/;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Authorization "";
+            proxy_set_header X-Forwarded-For $remote_addr;
+            proxy_set_header X-Forwarded-Host $host;
+            proxy_set_header X-Forwarded-Proto $scheme;
+FIXED
+        }
+        location = /asked {
+            auth_request /_claviger;
+            proxy_pass http://bare/;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Authorization "";
+            proxy_set_header X-Forwarded-For $remote_addr;
+            proxy_set_header X-Forwarded-Host $host;
+            proxy_set_header X-Forwarded-Proto $scheme;
+ANSWERED
+        }
         location = /_claviger {
             internal;
-            proxy_pass http://claviger/forward-auth;
+            proxy_pass http://claviger/forward-auth/nginx;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
             proxy_pass_request_body off;
@@ -66,6 +91,18 @@ http {
     }
 }
 "#;
+
+/// The gateway's own headers, and values as long as they are.
+const IDENTITY: [(&str, &str); 8] = [
+    ("X-Claviger-Authority", "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b"),
+    ("X-Claviger-Account", "acct_01jd3m0q7w8r9t2v4x6y8z0a1b"),
+    ("X-Claviger-Key-Id", "key_01jd3m0q7w8r9t2v4x6y8z0a1b"),
+    ("X-Claviger-Scopes", "*:read"),
+    ("X-Claviger-Grants", "none"),
+    ("X-Claviger-Resource", "none"),
+    ("X-Claviger-Version", "none"),
+    ("X-Claviger-Request-Id", "req_0123456789abcdef"),
+];
 
 /// All servers. They end with it.
 pub(crate) struct House {
@@ -131,6 +168,8 @@ impl House {
             Contender::get(VERIFY_GET, format!("{}/v1/verify", self.api), key),
             self.post_verify(),
             Contender::get(NGINX_PROXY, format!("{}/proxied", self.nginx), key),
+            Contender::get(NGINX_HEADERS, format!("{}/headed", self.nginx), key),
+            Contender::get(NGINX_ASKING, format!("{}/asked", self.nginx), key),
             Contender::get(GATEWAY, format!("{}/proxied", self.gateway), key),
             Contender::get(NGINX_FILE, format!("{}/file", self.nginx), key),
             Contender::get(AUTH_REQUEST, format!("{}/guarded", self.nginx), key),
@@ -196,7 +235,8 @@ impl House {
                 self.bare
             )
         };
-        let text = format!("trusted_proxies = [\"127.0.0.1\"]\n{}{}", route("/proxied"), route("/guarded"));
+        let routes = ["/proxied", "/guarded", "/asked"].map(route).concat();
+        let text = format!("trusted_proxies = [\"127.0.0.1\"]\n{routes}");
         std::fs::write(&config, text).expect("a configuration");
         let own = std::env::current_exe().expect("a path");
         let program = own.with_file_name("claviger");
@@ -238,7 +278,16 @@ impl House {
         let port =
             std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("a port").port();
         let host = |url: &str| url.trim_start_matches("http://").to_owned();
+        let fixed = IDENTITY.map(|(name, value)| format!("proxy_set_header {name} \"{value}\";"));
+        let answered = IDENTITY.map(|(name, _)| {
+            let variable = name.to_ascii_lowercase().replace('-', "_");
+            format!(
+                "auth_request_set ${variable} $upstream_http_{variable}; proxy_set_header {name} ${variable};"
+            )
+        });
         let text = NGINX
+            .replace("FIXED", &fixed.join("\n"))
+            .replace("ANSWERED", &answered.join("\n"))
             .replace("FOLDER", &self.folder.display().to_string())
             .replace("PORT", &port.to_string())
             .replace("GATEWAY", &host(&self.gateway))

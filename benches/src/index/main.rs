@@ -55,22 +55,22 @@ fn look_ups(world: &World) {
     let format = bench.case("format check", |at| u64::from(PresentedKey::parse(world.text(at)).is_err()));
     let checksum = bench.case("CRC-32", |at| u64::from(world.formats.refuse(world.text(at))));
     let digest = bench.case("SHA-256", |at| u64::from(Digest::of(world.text(at)).words() == [0, 0]));
-    let look_up = bench.case("look-up", |at| found(world.index.view().key(world.digest(at))));
+    let look_up = bench.case("look-up", |at| found(world.index.view_to_measure().key(world.digest(at))));
     let status = bench.case("look-up of the status alone", |at| {
         world
             .index
-            .view()
+            .view_to_measure()
             .key(world.digest(at))
             .map_or(1, |key| u64::from(key.standing(NOW) != Standing::Active))
     });
     let clock = bench.case("clock", |_| (SystemClock.now().millis() >> 62).cast_unsigned());
-    let whole = bench.case("verify", |at| verify(world, &world.index.view(), world.text(at), NOW));
+    let whole = bench.case("verify", |at| verify(world, &world.index.view_to_measure(), world.text(at), NOW));
     let timed = bench.case("verify, clock read", |at| {
-        verify(world, &world.index.view(), world.text(at), SystemClock.now())
+        verify(world, &world.index.view_to_measure(), world.text(at), SystemClock.now())
     });
     let batch_look_up = bench.batch("look-up in batches of 16", BATCH, |from| {
         let mut keys = Vec::with_capacity(BATCH);
-        let view = world.index.view();
+        let view = world.index.view_to_measure();
         view.keys(world.digests(from, BATCH), &mut keys);
         keys.into_iter().map(found).sum()
     });
@@ -95,7 +95,7 @@ fn look_ups(world: &World) {
 /// A whole decision: the key of an account reads a notebook that the account holds.
 fn decisions(world: &World) {
     let mut bench = Bench::new(ROUNDS, ROUND_TEXTS, world.texts());
-    let bare = bench.case("verify", |at| verify(world, &world.index.view(), world.text(at), NOW));
+    let bare = bench.case("verify", |at| verify(world, &world.index.view_to_measure(), world.text(at), NOW));
     let account = bench.case("verify, account open", |at| decided(world, at, Target::Nothing));
     let whole = bench.case("whole decision", |at| {
         let Ok(name) = ResourceName::parse(world.notebook(at)) else { return 1 };
@@ -118,7 +118,7 @@ fn writes(world: &World, keys: u64) {
     };
     let changed = world.texts().min(100_000);
     let patched = |at: usize, version: u64| {
-        let mut key = world.index.view().key(world.digest(at)).map(|key| key.to_entry())?;
+        let mut key = world.index.view_to_measure().key(world.digest(at)).map(|key| key.to_entry())?;
         if version == 0 {
             key.rights.expires_at = UnixSeconds::new(2_000_000_000);
         } else {
@@ -152,7 +152,7 @@ fn verify_batch(world: &World, from: usize, now: Timestamp) -> u64 {
         }
         *digest = presented.digest();
     }
-    let view = world.index.view();
+    let view = world.index.view_to_measure();
     let mut keys = Vec::with_capacity(BATCH);
     view.keys(&digests, &mut keys);
     keys.into_iter().map(|key| standing(key, now)).sum()
@@ -163,7 +163,7 @@ fn decided(world: &World, at: usize, target: Target<'_>) -> u64 {
     if world.formats.refuse(presented.expose()) {
         return 1;
     }
-    let view = world.index.view();
+    let view = world.index.view_to_measure();
     let credential = view.key(&presented.digest()).map_or(Credential::Unknown, Credential::Key);
     let request = Request::new(Action::literal("notebook", "read"), target);
     let verdict = decide(&view, Policy::default(), credential, &request, NOW);

@@ -39,6 +39,7 @@ pub struct World {
 
 impl World {
     /// An index of so many keys, and what it took to build it.
+    #[expect(clippy::expect_used, reason = "nothing can be measured without")]
     pub fn new(keys: u64) -> (Self, Built) {
         let formats = Formats::new(vec![("account".into(), format())], []);
         let accounts = (keys / KEYS_PER_ACCOUNT).clamp(1, ACCOUNTS_MAX);
@@ -70,7 +71,7 @@ impl World {
             for (digest, n) in &all {
                 loader.key(*digest, entry(*n, accounts, &scopes));
             }
-            loader.finish(Sequence(1));
+            loader.finish(Sequence(1)).expect("distinct digests");
         });
         world.fill();
         (world, built)

@@ -16,7 +16,7 @@ use claviger_core::name::{ExternalId, Name};
 use claviger_core::restriction::Restrictions;
 use claviger_core::scope::ScopeSet;
 
-const OPERATOR: &str = "operator-key-0123456789abcdefghijklmnop";
+pub const OPERATOR: &str = "operator-key-0123456789abcdefghijklmnop";
 /// Enough that none of them comes near the limit of its keys.
 const ACCOUNTS: usize = 1_000;
 

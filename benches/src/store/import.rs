@@ -75,10 +75,15 @@ async fn beside(
     all
 }
 
-fn row(house: &House, n: u64) -> ImportRow {
+/// The text of an imported key.
+pub fn text(n: u64) -> String {
     let mixed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    format!("live_{mixed:016x}Zr8vQ2mWx7Lk4TnB{n:09}")
+}
+
+fn row(house: &House, n: u64) -> ImportRow {
     ImportRow {
-        key: ImportKey::Text(format!("live_{mixed:016x}Zr8vQ2mWx7Lk4TnB{n:09}").into()),
+        key: ImportKey::Text(text(n).into()),
         name: "Old CI".into(),
         authority: format!("account:{}", house.accounts[n as usize % ACCOUNTS]),
         versions: None,

@@ -11,6 +11,7 @@
 
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
+mod batch;
 mod changes;
 mod house;
 mod import;
@@ -44,6 +45,8 @@ fn main() {
     import::run(&house, &runtime, keys);
     println!("\nchanges to that store\n");
     measure_changes(&mut disk, &house, &runtime);
+    println!("\nverifying those keys, in the process and with all of HTTP but the network\n");
+    batch::run(&house, &runtime, keys);
     println!("\na revocation of many keys at once\n");
     import::revoke(&house, &runtime);
     runtime.block_on(house.close());

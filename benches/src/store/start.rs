@@ -14,7 +14,7 @@ use claviger_core::change::Change;
 use claviger_core::key::{Digest, KeyEntry};
 use claviger_core::resource::Resource;
 use claviger_core::subject::{Account, Project, Team};
-use claviger_store::{ChangeSink, LoadVisitor, Store};
+use claviger_store::{ChangeSink, LoadVisitor, NotApplied, Store};
 use tokio::runtime::Runtime;
 
 use crate::measure::print_millis;
@@ -39,7 +39,9 @@ impl LoadVisitor for Count {
 struct Nobody;
 
 impl ChangeSink for Nobody {
-    fn apply(&mut self, _: &Change) {}
+    fn apply(&mut self, _: &Change) -> Result<(), NotApplied> {
+        Ok(())
+    }
 }
 
 /// Starts several times.
@@ -59,7 +61,7 @@ pub fn run(path: &Path, runtime: &Runtime) {
             read.push(started.elapsed());
             let started = Instant::now();
             let (loader, sequence) = store.load(Loader::new(Arc::new(Index::default()))).await.expect("keys");
-            loader.finish(sequence);
+            loader.finish(sequence).expect("distinct digests");
             filled.push(started.elapsed());
             store.close().await.expect("an end");
             let started = Instant::now();

@@ -3,15 +3,16 @@
 use claviger_core::AccountId;
 use claviger_core::decide::Target;
 use claviger_core::name::{Email, ExternalId, Name};
+use claviger_core::permit::RecordRef;
 use claviger_core::scope::Action;
 use claviger_core::subject::{Account, AccountRecord};
-use claviger_store::{AccountFilter, Page, StoreError};
+use claviger_store::{AccountFilter, Committed, Page, StoreError};
 
 use crate::authority::{Authority, Changed, On};
 use crate::caller::Caller;
+use crate::decision::Deciding;
 use crate::error::{Error, Result};
 use crate::idempotency::Idempotency;
-use crate::keys::{ATTEMPTS_MAX, contended};
 use crate::password::Password;
 
 /// An account to be made.
@@ -69,7 +70,7 @@ impl Authority {
         idempotency: Option<Idempotency>,
     ) -> Result<Changed<AccountRecord>> {
         let since = self.now();
-        let by = self.permit(caller, action("create"), Target::Operator)?;
+        self.permit(caller, action("create"), Target::Operator)?;
         if new.email.is_none() && new.external_id.is_none() {
             let detail = "an account needs an `email` to sign in with, or an `external_id` of the host's own";
             return Err(Error::invalid("email", detail));
@@ -90,12 +91,22 @@ impl Authority {
             created_at: since,
             revision: 1,
         };
-        let audit = self
-            .audit(caller, by, action("create"), on(record.account.id), String::new())
-            .once(self.once(by, idempotency.as_ref(), record.account.id));
-        let committed = self.shared.store.create_account(record.clone(), audit).await?;
+        let step = |deciding| self.account_created(deciding, record.clone(), idempotency.as_ref());
+        let committed = self.attempts(caller, &[], true, step).await?;
         let Changed { change, .. } = self.made(committed, since, false);
         Ok(Changed { value: record, change })
+    }
+
+    async fn account_created(
+        &self,
+        mut deciding: Deciding<'_>,
+        record: AccountRecord,
+        idempotency: Option<&Idempotency>,
+    ) -> Result<Committed<()>> {
+        deciding.permit(action("create"), Target::Operator)?;
+        let once = deciding.once(idempotency, record.account.id)?;
+        let audit = deciding.audit(action("create"), on(record.account.id), String::new())?.once(once);
+        Ok(self.shared.store.create_account(record, audit).await?)
     }
 
     async fn hashed(&self, password: Password) -> Result<claviger_core::subject::PasswordHash> {
@@ -137,45 +148,47 @@ impl Authority {
         patch: AccountPatch,
         revision: Option<u64>,
     ) -> Result<Changed<AccountRecord>> {
+        let step = |deciding| self.account_patched(deciding, id, &patch, revision);
+        self.attempts(caller, &[RecordRef::Account(id)], revision.is_some(), step).await
+    }
+
+    async fn account_patched(
+        &self,
+        mut deciding: Deciding<'_>,
+        id: AccountId,
+        patch: &AccountPatch,
+        revision: Option<u64>,
+    ) -> Result<Changed<AccountRecord>> {
         let since = self.now();
         let verb = if patch.closed == Some(true) { "delete" } else { "update" };
-        let by = self.permit(caller, action(verb), Target::Account(id))?;
-        self.may_name(caller, patch.external_id.is_some())?;
-        for _ in 0..ATTEMPTS_MAX {
-            let before = self.shared.store.account(id).await?.ok_or_else(Error::not_found)?;
-            if revision.is_some_and(|seen| seen != before.revision) {
-                return Err(Error::Stale { current: before.revision });
-            }
-            let mut next = before.clone();
-            let patch = patch.clone();
-            next.name = patch.name.unwrap_or(next.name);
-            next.email = patch.email.unwrap_or(next.email);
-            next.external_id = patch.external_id.unwrap_or(next.external_id);
-            next.account.closed = patch.closed.unwrap_or(next.account.closed);
-            if next.email.is_none() && next.external_id.is_none() {
-                return Err(Error::invalid("email", "an account keeps an `email` or an `external_id`"));
-            }
-            let revokes = next.account.closed;
-            if next == before {
-                return self.nothing_to_do(next, since, revokes).await;
-            }
-            next.revision += 1;
-            let detail = if before.account.closed == next.account.closed {
-                String::new()
-            } else {
-                format!("closed: {}", next.account.closed)
-            };
-            let audit = self.audit(caller, by, action(verb), on(id), detail);
-            match self.shared.store.update_account(next.clone(), before.revision, audit).await {
-                Ok(committed) => {
-                    let Changed { change, .. } =
-                        self.made(committed, since, revokes && !before.account.closed);
-                    return Ok(Changed { value: next, change });
-                }
-                Err(StoreError::Stale { .. }) if revision.is_none() => {}
-                Err(error) => return Err(error.into()),
-            }
+        deciding.permit(action(verb), Target::Account(id))?;
+        self.may_name(deciding.caller(), patch.external_id.is_some())?;
+        let before = self.shared.store.account(id).await?.ok_or_else(Error::not_found)?;
+        if revision.is_some_and(|seen| seen != before.revision) {
+            return Err(Error::Stale { current: before.revision });
         }
-        Err(contended())
+        let mut next = before.clone();
+        let patch = patch.clone();
+        next.name = patch.name.unwrap_or(next.name);
+        next.email = patch.email.unwrap_or(next.email);
+        next.external_id = patch.external_id.unwrap_or(next.external_id);
+        next.account.closed = patch.closed.unwrap_or(next.account.closed);
+        if next.email.is_none() && next.external_id.is_none() {
+            return Err(Error::invalid("email", "an account keeps an `email` or an `external_id`"));
+        }
+        let revokes = next.account.closed;
+        if next == before {
+            return deciding.unchanged(next, since, revokes).await;
+        }
+        next.revision += 1;
+        let detail = if before.account.closed == next.account.closed {
+            String::new()
+        } else {
+            format!("closed: {}", next.account.closed)
+        };
+        let audit = deciding.audit(action(verb), on(id), detail)?;
+        let committed = self.shared.store.update_account(next.clone(), before.revision, audit).await?;
+        let Changed { change, .. } = self.made(committed, since, revokes && !before.account.closed);
+        Ok(Changed { value: next, change })
     }
 }

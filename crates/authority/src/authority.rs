@@ -5,20 +5,23 @@ use std::sync::atomic::AtomicI64;
 
 use claviger_core::Timestamp;
 use claviger_core::change::{Change, ChangeId, Sequence};
-use claviger_core::decide::{self, Credential, Permit, Policy, Refusal, Request, Target, Verdict};
+use claviger_core::decide::{self, Credential, Policy, Request, Verdict};
 use claviger_core::history::HistoryEntry;
-use claviger_core::id::{Id, KeyId, Tag};
-use claviger_core::key::{Actor, Formats, PresentedKey};
+use claviger_core::id::{Id, Tag};
+use claviger_core::key::{Formats, PresentedKey};
+use claviger_core::permit::{SystemTask, WritePermit};
 use claviger_core::scope::Action;
-use claviger_store::{Audit, ChangeSink, Committed, SqliteOptions, Store, StoreError};
-use tokio::sync::watch;
+use claviger_store::{ChangeSink, Committed, NotApplied, SqliteOptions, Store, StoreError, WriterHealth};
+use tokio_util::task::TaskTracker;
 
 use crate::caller::{Caller, CallerCredential};
+use crate::decision::Permitted;
 use crate::error::{Error, Result};
 use crate::imports::Imports;
 use crate::index::{Index, Loader, View};
 use crate::leaks::Told;
 use crate::limiter::Limiter;
+use crate::locks::Locks;
 use crate::notes::Notes;
 use crate::password::Passwords;
 use crate::ports::Ports;
@@ -34,6 +37,7 @@ pub struct Authority {
 pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) index: Arc<Index>,
+    pub(crate) health: WriterHealth,
     pub(crate) ports: Ports,
     pub(crate) settings: InForce,
     pub(crate) formats: Arc<Formats>,
@@ -47,7 +51,9 @@ pub(crate) struct Shared {
     pub(crate) reconciling: tokio::sync::Mutex<()>,
     /// The day, since 1970, on which the journal was last compacted.
     pub(crate) compacted_on: AtomicI64,
-    applied: watch::Receiver<Sequence>,
+    pub(crate) locks: Locks,
+    /// What is carried on without whoever asked for it.
+    pub(crate) tasks: TaskTracker,
     node: String,
 }
 
@@ -76,13 +82,12 @@ pub struct ChangeMade {
 /// Hands the store's changes to the index, in order.
 struct IndexSink {
     index: Arc<Index>,
-    applied: watch::Sender<Sequence>,
 }
 
 impl ChangeSink for IndexSink {
-    fn apply(&mut self, change: &Change) {
-        self.index.apply(change);
-        self.applied.send_replace(change.sequence);
+    fn apply(&mut self, change: &Change) -> Result<(), NotApplied> {
+        let applied = self.index.apply(change);
+        applied.map_err(|error| NotApplied { sequence: change.sequence, reason: error.to_string() })
     }
 }
 
@@ -93,14 +98,21 @@ impl Authority {
     /// What keeps the store from being opened or read.
     pub async fn open(options: SqliteOptions, settings: Settings, ports: Ports) -> Result<Self, StoreError> {
         let index = Arc::new(Index::default());
-        let (sender, applied) = watch::channel(Sequence(0));
         let random = ports.random.clone();
-        let sink = IndexSink { index: index.clone(), applied: sender };
+        let sink = IndexSink { index: index.clone() };
         let store = Store::open(options, Box::new(move |buffer| random.fill(buffer)), Box::new(sink)).await?;
         let (loader, sequence) = store.load(Loader::new(index.clone())).await?;
-        let quotas = loader.finish(sequence);
+        let quotas = loader.finish(sequence).map_err(|error| StoreError::Inconsistent {
+            table: "keys",
+            row: error.known().to_string(),
+            detail: error.to_string(),
+        })?;
+        let health = store.health().clone();
         let known = store
-            .remember_formats(settings.formats.iter().map(|(_, format)| format.clone()).collect())
+            .remember_formats(
+                settings.formats.iter().map(|(_, format)| format.clone()).collect(),
+                WritePermit::system(SystemTask::FormatRegistration),
+            )
             .await?;
         let stale = store.open_imports().await?;
         let formats = Arc::new(Formats::new(settings.formats.clone(), known));
@@ -108,6 +120,7 @@ impl Authority {
         let shared = Shared {
             store,
             index,
+            health,
             ports,
             settings: InForce::new(settings),
             formats,
@@ -119,7 +132,8 @@ impl Authority {
             notes: Notes::default(),
             usage: Usage::default(),
             compacted_on: AtomicI64::new(i64::MIN),
-            applied,
+            locks: Locks::default(),
+            tasks: TaskTracker::new(),
             node,
         };
         let authority = Self { shared: Arc::new(shared) };
@@ -134,6 +148,8 @@ impl Authority {
     /// # Errors
     /// What the store says.
     pub async fn close(&self) -> Result<(), StoreError> {
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
         self.flush_and_log().await;
         self.shared.store.close().await
     }
@@ -160,12 +176,6 @@ impl Authority {
     #[must_use]
     pub fn policy(&self) -> Policy {
         self.shared.settings.policy()
-    }
-
-    /// What verification reads.
-    #[must_use]
-    pub fn index(&self) -> &Index {
-        &self.shared.index
     }
 
     /// The key formats, now and earlier.
@@ -196,69 +206,16 @@ impl Authority {
         decide::decide(view, self.policy(), credential, request, self.now())
     }
 
-    /// What a caller may do to Claviger's own records: decides, and tells who acts.
-    ///
-    /// # Errors
-    /// The refusal.
-    pub(crate) fn permit(
-        &self,
-        caller: &Caller,
-        action: Action<'_>,
-        target: Target<'_>,
-    ) -> Result<Permitted> {
-        let view = self.shared.index.view();
-        let request = Request { place: caller.place(), ..Request::new(action, target) };
-        let outcome = self.decide(&view, caller.credential(&view), &request).outcome;
-        let permit = outcome.map_err(|refusal| Error::refused(refusal, action))?;
-        Permitted::of(&permit).ok_or_else(|| Error::refused(Refusal::CredentialsRequired, action))
-    }
-
-    /// Whether the caller's credential is accepted at all.
-    ///
-    /// # Errors
-    /// The refusal.
-    pub fn accepts(&self, caller: &Caller, action: Action<'_>) -> Result<()> {
-        let view = self.shared.index.view();
-        let credential = caller.credential(&view);
-        if matches!(credential, Credential::Anonymous) {
-            return Err(Error::refused(Refusal::CredentialsRequired, action));
-        }
-        decide::authenticate(&view, credential, caller.place(), self.now(), &mut decide::Reasons::default())
-            .map_err(|refusal| Error::refused(refusal, action))
-    }
-
-    /// Who the caller is, if it is anybody; whether it may do something is not asked.
-    pub(crate) fn acting(&self, caller: &Caller) -> Option<Permitted> {
-        let view = self.shared.index.view();
-        match caller.credential(&view) {
-            Credential::SignedIn(id) => Some(Permitted { actor: Actor::Account(id), key: None }),
-            Credential::Key(key) => Some(Permitted { actor: Actor::Key(key.id), key: Some(key.id) }),
-            Credential::Anonymous | Credential::Unknown => None,
-        }
-    }
-
     /// A new identifier.
     pub(crate) fn new_id<T: Tag>(&self) -> Id<T> {
         Id::new(self.now(), self.shared.ports.bytes())
     }
 
     /// The history row of an action.
-    pub(crate) fn audit(
-        &self,
-        caller: &Caller,
-        by: Permitted,
-        what: Action<'_>,
-        on: On,
-        detail: String,
-    ) -> Audit {
-        Audit::new(self.entry(caller, by, what, on, detail))
-    }
-
-    /// One such row.
     pub(crate) fn entry(
         &self,
         caller: &Caller,
-        by: Permitted,
+        by: &Permitted,
         what: Action<'_>,
         on: On,
         detail: String,
@@ -284,7 +241,7 @@ impl Authority {
         Changed { value: committed.value, change }
     }
 
-    fn change_made(&self, id: Option<ChangeId>, since: Timestamp, revokes: bool) -> ChangeMade {
+    pub(crate) fn change_made(&self, id: Option<ChangeId>, since: Timestamp, revokes: bool) -> ChangeMade {
         let elapsed = self.now().millis().saturating_sub(since.millis()).max(0);
         ChangeMade {
             id,
@@ -294,35 +251,12 @@ impl Authority {
         }
     }
 
-    /// What to answer where there was nothing to change: as soon as the index knows whatever the store had
-    /// committed by now. Otherwise a second caller could hear "done" while the first one's change is still
-    /// on its way to the index.
-    pub(crate) async fn nothing_to_do<T>(
-        &self,
-        value: T,
-        since: Timestamp,
-        revokes: bool,
-    ) -> Result<Changed<T>> {
-        self.settle().await?;
-        Ok(Changed { value, change: self.change_made(None, since, revokes) })
-    }
-
-    /// Waits until the index knows whatever the store had committed when this was called.
-    pub(crate) async fn settle(&self) -> Result<()> {
-        let committed = self.shared.store.sequence().await?;
-        if self.shared.index.applied() >= committed {
-            return Ok(());
-        }
-        let mut applied = self.shared.applied.clone();
-        let known = applied.wait_for(|applied| *applied >= committed).await;
-        known.map(|_| ()).map_err(|_| Error::Store(StoreError::NotFound))
-    }
-
-    /// Whether the store answers.
+    /// Whether verification can be served: the index may be trusted, and the store answers.
     ///
     /// # Errors
-    /// What the store says.
+    /// [`Error::NotFresh`], or what the store says.
     pub async fn ready(&self) -> Result<Sequence> {
+        self.check_freshness()?;
         Ok(self.shared.store.sequence().await?)
     }
 
@@ -332,24 +266,9 @@ impl Authority {
     /// Not found for anything but the name of a change.
     pub async fn change(&self, caller: &Caller, id: ChangeId) -> Result<ChangeMade> {
         self.accepts(caller, Action::literal("key", "read"))?;
-        let sequence = self.shared.store.change(id).await?.ok_or_else(Error::not_found)?;
-        if self.shared.index.applied() < sequence {
-            self.settle().await?;
-        }
+        // Known to the store is known to the index, as far as a read returns it.
+        self.shared.store.change(id).await?.ok_or_else(Error::not_found)?;
         Ok(self.change_made(Some(id), self.now(), true))
-    }
-}
-
-/// Who acts, after a permit was given.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Permitted {
-    pub(crate) actor: Actor,
-    pub(crate) key: Option<KeyId>,
-}
-
-impl Permitted {
-    fn of(permit: &Permit<'_>) -> Option<Self> {
-        permit.actor().map(|actor| Self { actor, key: permit.key_id() })
     }
 }
 

@@ -1,6 +1,9 @@
 //! What a use case answers when it does not do as it was asked.
 
+use std::sync::Arc;
+
 use claviger_core::decide::Refusal;
+use claviger_core::permit::RecordRef;
 use claviger_store::{Conflict, StoreError};
 
 /// Why a use case was not carried out. Nothing was changed.
@@ -36,6 +39,19 @@ pub enum Error {
         /// What is in the way, and what to do.
         detail: String,
     },
+    /// Others changed one of these records, which the decision rests on, before the write. Use cases decide again,
+    /// so nobody else sees this.
+    #[error("others changed what the decision rests on")]
+    Overtaken {
+        /// What the decision rests on.
+        records: Arc<[RecordRef]>,
+    },
+    /// Others kept changing the record, or the rights to change it, as often as it was tried.
+    #[error("others keep changing what this depends on")]
+    Contended,
+    /// What this node has in memory may lack a committed change, so it decides nothing.
+    #[error("this node may lack a committed change")]
+    NotFresh,
     /// The store cannot answer.
     #[error(transparent)]
     Store(StoreError),
@@ -66,6 +82,7 @@ impl From<StoreError> for Error {
             StoreError::Missing(_) => Self::refused(Refusal::NotFound, ""),
             StoreError::Stale { current } => Self::Stale { current },
             StoreError::Replaced { .. } => Self::Conflict { code: "key_replaced", detail: public },
+            StoreError::PermitStale { records } => Self::Overtaken { records },
             StoreError::Replayed { .. } => Self::Conflict { code: "idempotency_replayed", detail: public },
             StoreError::NameReused => Self::Conflict { code: "idempotency_mismatch", detail: public },
             StoreError::Limit { .. } => Self::Conflict { code: "key_limit_reached", detail: public },

@@ -4,14 +4,16 @@ use std::path::{Path, PathBuf};
 
 use claviger_core::history::{HistoryEntry, Origin};
 use claviger_core::key::{
-    Actor, CreatedVia, KeyEntry, KeyRecord, KeySecret, MalformedKey, Metadata, Preview, Rights,
+    Actor, CreatedVia, KeyEntry, KeyRecord, KeySecret, Metadata, Preview, Rights, UnacceptableKey,
 };
 use claviger_core::lifecycle::Status;
 use claviger_core::name::Name;
+use claviger_core::permit::{SystemTask, WritePermit};
 use claviger_core::restriction::Restrictions;
 use claviger_core::scope::{CONTROL_TYPES, ScopeSet};
 use claviger_core::{Authority as KeyAuthority, Kind, Timestamp};
 use claviger_store::{Audit, Restored, StoreError};
+use zeroize::Zeroizing;
 
 use crate::authority::Authority;
 use crate::error::Error;
@@ -20,12 +22,6 @@ use crate::ports::Ports;
 
 /// The file in the data folder that the first operator key is written to.
 pub const OPERATOR_KEY_FILE: &str = "operator-key";
-
-/// Shortest operator key that is accepted from outside, in characters: 32 of base 62 are 190 bits, 32
-/// hexadecimal digits still 128.
-const SUPPLIED_CHARACTERS_MIN: usize = 32;
-/// Different characters that such a key has at least: random ones of 32 hexadecimal digits have about 13.
-const SUPPLIED_DIFFERENT_MIN: usize = 8;
 
 /// What the first start found or did.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,14 +37,11 @@ pub enum FirstStart {
 /// Why the first start failed.
 #[derive(Debug, thiserror::Error)]
 pub enum FirstStartError {
-    /// The key that was supplied is too easily guessed.
+    /// The key that was supplied could never be accepted, or is too easily guessed.
     #[error(
-        "the operator key that was supplied is too weak: use at least {SUPPLIED_CHARACTERS_MIN} random characters, for example from `openssl rand -hex 32`"
+        "CLAVIGER_OPERATOR_KEY: {0}. Make one with `openssl rand -hex 24`, or unset the variable to have one made"
     )]
-    Weak,
-    /// The key that was supplied is not one.
-    #[error("the operator key that was supplied: {0}")]
-    Malformed(#[from] MalformedKey),
+    Unacceptable(#[from] UnacceptableKey),
     /// The file could not be written.
     #[error("the operator key could not be written to {path}: {source}")]
     Write {
@@ -86,7 +79,9 @@ impl Authority {
         let path = data.join(OPERATOR_KEY_FILE);
         let (secret, format, preview, done) = match supplied {
             Some(text) => {
-                let secret = strong(text)?;
+                let text = Zeroizing::new(text);
+                self.formats().accept(&text)?;
+                let secret = KeySecret::from_text(text.to_string()).map_err(UnacceptableKey::from)?;
                 let preview = Preview::of(self.formats().prefix_of(secret.expose()), secret.expose());
                 (secret, None, preview, FirstStart::Supplied)
             }
@@ -103,7 +98,7 @@ impl Authority {
             }
         };
         let record = self.operator_record("First operator key", &secret, format, preview)?;
-        let audit = self.system_audit(&record, "the first operator key");
+        let audit = self.system_audit(SystemTask::FirstStart, &record, "the first operator key");
         let installed = self.shared.store.install_operator_key(record, audit).await?;
         Ok(if installed.value { done } else { FirstStart::Done })
     }
@@ -129,7 +124,7 @@ impl Authority {
         }
         write_private(&fresh, format!("{}\n", secret.expose()).as_bytes()).map_err(write)?;
         let record = self.operator_record("Operator key after a reset", &secret, Some(format), preview)?;
-        let audit = self.system_audit(&record, "operator reset");
+        let audit = self.system_audit(SystemTask::OperatorReset, &record, "operator reset");
         if !self.shared.store.install_operator_key(record.clone(), audit.clone()).await?.value {
             // No limit: it guards against runaways, and this must always work.
             self.shared.store.create_key(record, u32::MAX, audit).await?;
@@ -161,8 +156,8 @@ impl Authority {
         ports: &Ports,
     ) -> Result<Restored, StoreError> {
         let detail = if trust { "unvouched keys stay as they are" } else { "unvouched keys are disabled" };
-        let audit =
-            Audit::new(system_entry(ports.clock.now(), "operator:restore", "operator".into(), detail));
+        let audit = system_entry(ports.clock.now(), "operator:restore", "operator".into(), detail);
+        let audit = Audit::new(WritePermit::system(SystemTask::Restore), audit);
         let random = ports.random.clone();
         let random = Box::new(move |buffer: &mut [u8]| random.fill(buffer));
         claviger_store::Store::restore(backup, database, trust, random, audit).await
@@ -200,9 +195,9 @@ impl Authority {
         })
     }
 
-    fn system_audit(&self, record: &KeyRecord, detail: &str) -> Audit {
+    fn system_audit(&self, task: SystemTask, record: &KeyRecord, detail: &str) -> Audit {
         let target = format!("key:{}", record.entry.id);
-        Audit::new(system_entry(self.now(), "key:create", target, detail))
+        Audit::new(WritePermit::system(task), system_entry(self.now(), "key:create", target, detail))
     }
 }
 
@@ -224,29 +219,3 @@ fn system_entry(at: Timestamp, action: &str, target: String, detail: &str) -> Hi
 
 /// The setting by which the store remembers that there was an operator key.
 const INSTALLED: &str = "operator_key_installed";
-
-/// A supplied key, if it is hard enough to guess.
-fn strong(text: String) -> Result<KeySecret, FirstStartError> {
-    let mut different = text.bytes().collect::<Vec<_>>();
-    different.sort_unstable();
-    different.dedup();
-    let strong = text.len() >= SUPPLIED_CHARACTERS_MIN && different.len() >= SUPPLIED_DIFFERENT_MIN;
-    let secret = KeySecret::from_text(text)?;
-    if strong { Ok(secret) } else { Err(FirstStartError::Weak) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn weak_keys_are_refused() {
-        let check = |text: &str, expect: bool| assert_eq!(strong(text.to_owned()).is_ok(), expect, "{text}");
-        check("", false);
-        check("changeme", false);
-        check("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false);
-        check("0123456789abcdef0123456789abcde", false);
-        check("0123456789abcdef0123456789abcdef", true);
-        check("0123456789abcdef 0123456789abcdef", false);
-    }
-}

@@ -2,24 +2,26 @@
 
 mod kinds;
 
-use claviger_core::decide::{Credential, Target, decide_role};
+use claviger_core::decide::{Credential, Snapshot, Target};
 use claviger_core::key::Actor;
 use claviger_core::limit::MEMBERS_MAX;
 use claviger_core::name::{ExternalId, Name};
+use claviger_core::revocation;
 use claviger_core::scope::Action;
 use claviger_core::subject::{
     Members, Project, ProjectHolder, ProjectRecord, ProjectRole, Role, Team, TeamRecord, TeamRole,
 };
 use claviger_core::{AccountId, Authority as KeyAuthority, ProjectId, TeamId};
-use claviger_store::{Page, ProjectFilter, StoreError, TeamFilter};
+use claviger_store::{Page, ProjectFilter, TeamFilter};
 
 pub use self::kinds::{Group, Parts};
-use crate::authority::{Authority, Changed, Permitted};
+use crate::authority::{Authority, Changed};
 use crate::caller::Caller;
+use crate::decision::Deciding;
 use crate::error::{Error, Result};
 use crate::idempotency::Idempotency;
-use crate::keys::{ATTEMPTS_MAX, contended};
 use crate::listing::visible;
+use crate::read::NotFresh;
 
 /// A team to be made.
 #[derive(Debug, Clone)]
@@ -96,9 +98,12 @@ impl Authority {
         new: NewTeam,
         idempotency: Option<Idempotency>,
     ) -> Result<Changed<TeamRecord>> {
-        let owner = new.owner.or_else(|| self.account_of(caller));
+        let owner = match new.owner {
+            Some(owner) => Some(owner),
+            None => self.account_of(caller)?,
+        };
         let target = owner.map_or(Target::Operator, Target::Account);
-        let by = self.permit(caller, TeamId::action("create"), target)?;
+        self.permit(caller, TeamId::action("create"), target)?;
         self.may_name(caller, new.external_id.is_some())?;
         let members = Members::new(owner.map(|owner| (owner, TeamRole::Owner)).into_iter().collect());
         let id: TeamId = self.new_id();
@@ -109,29 +114,36 @@ impl Authority {
             created_at: self.now(),
             revision: 1,
         };
-        self.create_group(caller, by, (id, record), idempotency).await
+        self.create_group(caller, target, (id, record), idempotency).await
     }
 
     async fn create_group<G: Group>(
         &self,
         caller: &Caller,
-        by: Permitted,
+        target: Target<'_>,
         (id, mut record): (G, G::Record),
         idempotency: Option<Idempotency>,
     ) -> Result<Changed<G::Record>> {
         let since = self.now();
         let detail = format!("name: {}", G::parts(&mut record).name);
-        let audit = self.audit(caller, by, G::action("create"), kinds::on(id), detail);
-        let audit = audit.once(self.once(by, idempotency.as_ref(), id));
-        let committed = G::create(record.clone(), &self.shared.store, audit).await?;
+        let committed = self
+            .attempts(caller, &[], true, |mut deciding| {
+                let (record, detail, idempotency) = (record.clone(), detail.clone(), idempotency.as_ref());
+                async move {
+                    deciding.permit(G::action("create"), target)?;
+                    let once = deciding.once(idempotency, id)?;
+                    let audit = deciding.audit(G::action("create"), kinds::on(id), detail)?.once(once);
+                    Ok(G::create(record, &self.shared.store, audit).await?)
+                }
+            })
+            .await?;
         let Changed { change, .. } = self.made(committed, since, false);
         Ok(Changed { value: record, change })
     }
 
     /// The account that a caller acts as, if it does.
-    pub(crate) fn account_of(&self, caller: &Caller) -> Option<AccountId> {
-        let view = self.shared.index.view();
-        match caller.credential(&view) {
+    pub(crate) fn account_of(&self, caller: &Caller) -> Result<Option<AccountId>, NotFresh> {
+        self.read(|view| match caller.credential(view) {
             Credential::SignedIn(id) => Some(id),
             Credential::Key(key) => match key.rights.authority {
                 KeyAuthority::Account(id) => Some(id),
@@ -141,18 +153,19 @@ impl Authority {
                 | KeyAuthority::Operator => None,
             },
             Credential::Anonymous | Credential::Unknown => None,
-        }
+        })
     }
 
-    pub(crate) fn is_operator(&self, caller: &Caller) -> bool {
-        let view = self.shared.index.view();
-        matches!(caller.credential(&view), Credential::Key(key) if key.rights.authority == KeyAuthority::Operator)
+    pub(crate) fn is_operator(&self, caller: &Caller) -> Result<bool, NotFresh> {
+        self.read(|view| {
+            matches!(caller.credential(view), Credential::Key(key) if key.rights.authority == KeyAuthority::Operator)
+        })
     }
 
     /// Whether the caller may say what the host calls something. The host takes whoever has its identifier for
     /// the one it means, so people must not be able to take one that is not theirs.
     pub(crate) fn may_name(&self, caller: &Caller, names: bool) -> Result<()> {
-        if names && !self.is_operator(caller) {
+        if names && !self.is_operator(caller)? {
             return Err(Error::invalid("external_id", "only operators say what the host calls something"));
         }
         Ok(())
@@ -177,9 +190,9 @@ impl Authority {
         mut filter: TeamFilter,
         page: Page<TeamId>,
     ) -> Result<Vec<TeamRecord>> {
-        if !self.is_operator(caller) {
+        if !self.is_operator(caller)? {
             // The teams of an account are listed to the account alone.
-            let own = self.account_of(caller);
+            let own = self.account_of(caller)?;
             filter.member = filter.member.or(own);
         }
         let target = match filter.member {
@@ -206,14 +219,13 @@ impl Authority {
         revision: Option<u64>,
     ) -> Result<Changed<G::Record>> {
         let action = G::action(patch.verb());
-        let by = self.permit(caller, action, id.target())?;
-        self.may_name(caller, patch.external_id.is_some())?;
-        self.change_group(caller, action, id, revision, |group| {
+        self.change_group(caller, action, id, revision, |_, group| {
+            self.may_name(caller, patch.external_id.is_some())?;
             let patch = patch.clone();
             *group.name = patch.name.unwrap_or_else(|| group.name.clone());
             *group.external_id = patch.external_id.unwrap_or_else(|| group.external_id.clone());
             *group.closed = patch.closed.unwrap_or(*group.closed);
-            Ok((by, patch.closed.map(|closed| format!("closed: {closed}")).unwrap_or_default()))
+            Ok(patch.closed.map(|closed| format!("closed: {closed}")).unwrap_or_default())
         })
         .await
     }
@@ -233,16 +245,15 @@ impl Authority {
         revision: Option<u64>,
     ) -> Result<Changed<G::Record>> {
         let action = G::action("update");
-        self.permit(caller, action, id.target())?;
-        self.known_member(account)?;
-        self.change_group(caller, action, id, revision, |group| {
+        self.change_group(caller, action, id, revision, |deciding, group| {
+            known_member(deciding, action, account)?;
             let before = group.members.role(account);
             if role.is_none() && before.is_none() {
                 return Err(Error::not_found());
             }
-            let by = self.may_change_role(caller, id, before, role)?;
+            deciding.role(id.role_change(before, role))?;
             if before == role {
-                return Ok((by, String::new()));
+                return Ok(String::new());
             }
             let next = with_role(group.members, account, role)?;
             let kept = G::KEPT.is_none_or(|kept| before != Some(kept) || next.iter().any(|(_, r)| r == kept));
@@ -252,30 +263,9 @@ impl Authority {
                 return Err(Error::Conflict { code: "last_owner", detail });
             }
             *group.members = next;
-            Ok((by, describe(account, before, role)))
+            Ok(describe(account, before, role))
         })
         .await
-    }
-
-    fn may_change_role<G: Group>(
-        &self,
-        caller: &Caller,
-        id: G,
-        before: Option<G::Role>,
-        after: Option<G::Role>,
-    ) -> Result<Permitted> {
-        let view = self.shared.index.view();
-        let change = id.role_change(before, after);
-        decide_role(&view, self.policy(), caller.credential(&view), caller.place(), change, self.now())
-            .map(Permitted::from)
-            .map_err(|refusal| Error::refused(refusal, change.action()))
-    }
-
-    /// Only accounts that exist become members, and nobody learns of one that does not.
-    fn known_member(&self, account: AccountId) -> Result<()> {
-        use claviger_core::decide::Snapshot;
-        let view = self.shared.index.view();
-        if view.account(account).is_some() { Ok(()) } else { Err(Error::not_found()) }
     }
 
     async fn change_group<G: Group>(
@@ -284,41 +274,40 @@ impl Authority {
         action: Action<'static>,
         id: G,
         revision: Option<u64>,
-        change: impl Fn(&mut Parts<'_, G::Role>) -> Result<(Permitted, String)>,
+        change: impl Fn(&mut Deciding<'_>, &mut Parts<'_, G::Role>) -> Result<String>,
+    ) -> Result<Changed<G::Record>> {
+        let step = |deciding| self.group_changed(deciding, action, id, revision, &change);
+        self.attempts(caller, &[id.record()], revision.is_some(), step).await
+    }
+
+    async fn group_changed<G: Group>(
+        &self,
+        mut deciding: Deciding<'_>,
+        action: Action<'static>,
+        id: G,
+        revision: Option<u64>,
+        change: &impl Fn(&mut Deciding<'_>, &mut Parts<'_, G::Role>) -> Result<String>,
     ) -> Result<Changed<G::Record>> {
         let since = self.now();
-        for _ in 0..ATTEMPTS_MAX {
-            let mut before = id.load(&self.shared.store).await?.ok_or_else(Error::not_found)?;
-            let mut next = before.clone();
-            let (was, mut is) = (G::parts(&mut before), G::parts(&mut next));
-            let seen = *was.revision;
-            if revision.is_some_and(|revision| revision != seen) {
-                return Err(Error::Stale { current: seen });
-            }
-            let (by, detail) = match change(&mut is) {
-                Ok(done) => done,
-                Err(error) => {
-                    // Whoever hears that an account is no member may rely on it, also in the index.
-                    self.settle().await?;
-                    return Err(error);
-                }
-            };
-            let revokes = *is.closed || weakens(was.members, is.members);
-            if next == before {
-                return self.nothing_to_do(next, since, next_revokes(action)).await;
-            }
-            *G::parts(&mut next).revision += 1;
-            let audit = self.audit(caller, by, action, kinds::on(id), detail);
-            match G::update(next.clone(), seen, &self.shared.store, audit).await {
-                Ok(committed) => {
-                    let Changed { change, .. } = self.made(committed, since, revokes);
-                    return Ok(Changed { value: next, change });
-                }
-                Err(StoreError::Stale { .. }) if revision.is_none() => {}
-                Err(error) => return Err(error.into()),
-            }
+        // Nobody learns of a team or project that it does not belong to, nor of its revision.
+        deciding.permit(action, id.target())?;
+        let mut before = id.load(&self.shared.store).await?.ok_or_else(Error::not_found)?;
+        let mut next = before.clone();
+        let (was, mut is) = (G::parts(&mut before), G::parts(&mut next));
+        let seen = *was.revision;
+        if revision.is_some_and(|revision| revision != seen) {
+            return Err(Error::Stale { current: seen });
         }
-        Err(contended())
+        let detail = change(&mut deciding, &mut is)?;
+        let revokes = *is.closed || revocation::by_members(was.members, is.members);
+        if next == before {
+            return deciding.unchanged(next, since, next_revokes(action)).await;
+        }
+        *G::parts(&mut next).revision += 1;
+        let audit = deciding.audit(action, kinds::on(id), detail)?;
+        let committed = G::update(next.clone(), seen, &self.shared.store, audit).await?;
+        let Changed { change, .. } = self.made(committed, since, revokes);
+        Ok(Changed { value: next, change })
     }
 
     /// Makes a project.
@@ -344,9 +333,10 @@ impl Authority {
             ProjectHolder::Account(id) => Target::Account(id),
             ProjectHolder::Team(id) => Target::Team(id),
         };
-        let by = self.permit(caller, ProjectId::action("create"), target)?;
+        let mut deciding = self.deciding(caller);
+        deciding.permit(ProjectId::action("create"), target)?;
         self.may_name(caller, new.external_id.is_some())?;
-        let members = match (new.holder, by.actor) {
+        let members = match (new.holder, deciding.permitted()?.actor) {
             // Who makes a project for a team works in it; the holder of its own is its admin anyway.
             (ProjectHolder::Team(_), Actor::Account(account)) => {
                 Members::new(vec![(account, ProjectRole::Admin)])
@@ -361,7 +351,7 @@ impl Authority {
             created_at: self.now(),
             revision: 1,
         };
-        self.create_group(caller, by, (id, record), idempotency).await
+        self.create_group(caller, target, (id, record), idempotency).await
     }
 
     /// Projects, the newest first: all for operators, its own for an account.
@@ -374,8 +364,8 @@ impl Authority {
         mut filter: ProjectFilter,
         page: Page<ProjectId>,
     ) -> Result<Vec<ProjectRecord>> {
-        if !self.is_operator(caller) && filter.holder.is_none() {
-            let own = self.account_of(caller);
+        if !self.is_operator(caller)? && filter.holder.is_none() {
+            let own = self.account_of(caller)?;
             filter.member = filter.member.or(own);
         }
         let target = match (filter.holder, filter.member) {
@@ -398,9 +388,10 @@ fn next_revokes(action: Action<'_>) -> bool {
     action.verb() == "delete"
 }
 
-/// Whether somebody has a weaker role than before, or none any more.
-fn weakens<R: Role>(before: &Members<R>, after: &Members<R>) -> bool {
-    before.iter().any(|(account, role)| after.role(account).is_none_or(|now| now < role))
+/// Only accounts that exist become members, and nobody learns of one that does not.
+fn known_member(deciding: &mut Deciding<'_>, action: Action<'_>, account: AccountId) -> Result<()> {
+    let known = deciding.look(action, |snapshot, _| snapshot.account(account).is_some())?;
+    if known { Ok(()) } else { Err(Error::not_found()) }
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ impl Authority {
         page: Page<u64>,
     ) -> Result<Vec<(u64, HistoryEntry)>> {
         let action = Action::literal("history", "read");
-        if self.is_operator(caller) {
+        if self.is_operator(caller)? {
             // Also of what is deleted by now.
             self.permit(caller, action, Target::Operator)?;
         } else {
@@ -35,8 +35,9 @@ impl Authority {
             };
             self.permit(caller, action, target_of(&authority))?;
             // Those who only read a thing are not told who manages its keys.
-            let view = self.shared.index.view();
-            if !manages(&view, self.policy(), caller.credential(&view), &authority) {
+            let manages =
+                self.read(|view| manages(view, self.policy(), caller.credential(view), &authority))?;
+            if !manages {
                 let refusal = Refusal::Forbidden(Missing::Access(Access::Administer));
                 return Err(Error::refused(refusal, action));
             }

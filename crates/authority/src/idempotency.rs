@@ -4,11 +4,13 @@
 //! It is remembered in the transaction that carries the request out, so of many repeats at once exactly one
 //! wins. A secret is never shown again: the repeat learns the identifier of the key and nothing more.
 
+use claviger_core::key::Actor;
 use claviger_core::limit::IDEMPOTENCY_KEY_BYTES_MAX;
+use claviger_core::scope::Action;
 use claviger_store::Once;
 use sha2::{Digest, Sha256};
 
-use crate::authority::{Authority, Permitted};
+use crate::authority::Authority;
 use crate::caller::Caller;
 use crate::error::{Error, Result};
 
@@ -44,13 +46,13 @@ impl Authority {
     /// The request as the store remembers it.
     pub(crate) fn once(
         &self,
-        by: Permitted,
+        by: Actor,
         request: Option<&Idempotency>,
         reference: impl ToString,
     ) -> Option<Once> {
         let request = request?;
         let mut hash = Sha256::new();
-        hash.update(by.actor.to_string().as_bytes());
+        hash.update(by.to_string().as_bytes());
         hash.update([0]);
         hash.update(request.key.as_bytes());
         Some(Once {
@@ -61,13 +63,25 @@ impl Authority {
         })
     }
 
-    /// Refuses a repeat before anything is looked at that the first request has changed.
-    pub(crate) async fn refuse_repeat(&self, caller: &Caller, request: Option<&Idempotency>) -> Result<()> {
-        let Some(by) = self.acting(caller) else { return Ok(()) };
-        match self.once(by, request, "") {
-            Some(once) => Ok(self.shared.store.check_once(once).await?),
-            None => Ok(()),
+    /// Refuses a repeat before anything is looked at that the first request has changed. The first one's change is
+    /// in force by then, and the caller is still accepted after it.
+    pub(crate) async fn refuse_repeat(
+        &self,
+        caller: &Caller,
+        action: Action<'_>,
+        request: Option<&Idempotency>,
+    ) -> Result<()> {
+        if request.is_none() {
+            return Ok(());
         }
+        self.attempts(caller, &[], true, |mut deciding| async move {
+            deciding.accepted(action)?;
+            let Some(once) = deciding.once(request, "")? else { return Ok(()) };
+            let Err(repeat) = self.shared.store.check_once(once).await else { return Ok(()) };
+            self.shared.store.confirm(deciding.write()?).await?;
+            Err(repeat.into())
+        })
+        .await
     }
 }
 

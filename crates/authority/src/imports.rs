@@ -10,18 +10,20 @@ mod row;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use claviger_core::decide::{Credential, KeyAction, Missing, Refusal};
-use claviger_core::key::{KeyRecord, Rights};
+use claviger_core::key::{Actor, KeyRecord, Rights};
 use claviger_core::limit::{IMPORT_IDLE_SECONDS_MAX, IMPORT_ROWS_MAX, IMPORTS_OPEN_MAX};
+use claviger_core::permit::{SystemTask, WritePermit};
 use claviger_core::scope::Action;
 use claviger_core::{KeyId, Timestamp};
 use claviger_store::{Audit, Committed, Staged, StoreError};
 
 pub use self::row::{ImportKey, ImportRow};
-use crate::authority::{Authority, Changed, On, Permitted};
+use crate::authority::{Authority, Changed, On};
 use crate::caller::Caller;
+use crate::decision::Deciding;
 use crate::error::{Error, Result};
 
 /// Rows of one transaction: at some ten microseconds each, others wait for about ten milliseconds.
@@ -30,6 +32,7 @@ const BATCH_ROWS: usize = 1_000;
 const AUTHORITIES_LISTED_MAX: usize = 1_000;
 /// Set in the names of dry runs, which the store knows nothing of.
 const DRY_RUN: u64 = 1 << 62;
+const CLEANUP: WritePermit = WritePermit::system(SystemTask::ImportCleanup);
 const IMPORT: Action<'static> = Action::literal("key", "import");
 
 /// The name of an import that is under way: `imp_` and digits. It is no secret; it is good only for whoever
@@ -73,6 +76,8 @@ pub enum ImportOutcome {
     Duplicate,
     /// It cannot be: which field, and why.
     Invalid(String),
+    /// Nothing is wrong with it but that nobody has stated that the keys behind digests are strong.
+    Unvouched,
     /// The caller may not import it.
     Refused {
         /// The stable code of the refusal.
@@ -90,11 +95,14 @@ impl ImportOutcome {
             Self::Imported(_) => "imported",
             Self::WouldImport => "would_import",
             Self::Duplicate => "duplicate",
-            Self::Invalid(_) => "invalid",
+            Self::Invalid(_) | Self::Unvouched => "invalid",
             Self::Refused { .. } => "refused",
         }
     }
 }
+
+/// A row, or why it could not be read.
+pub type ReadRow = std::result::Result<ImportRow, String>;
 
 /// How far an import is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -120,14 +128,19 @@ pub(crate) struct Imports {
 }
 
 struct Session {
-    by: Permitted,
+    by: Actor,
     /// The rights of the key that began it. A commit needs them still.
     rights: Option<Rights>,
+    /// The rights of the rows that are staged, each once: at the commit they are decided again, with whatever was
+    /// taken away meanwhile. None for operators, whose keys include everybody's rights.
+    granted: HashSet<Rights>,
+    /// Held by whoever stages, commits or abandons: one step after the other.
+    turn: Arc<tokio::sync::Mutex<()>>,
     operator: bool,
     options: ImportOptions,
     progress: ImportProgress,
     /// How many rows there are of each authority, for the history; the rest under `rest`.
-    authorities: BTreeMap<String, (claviger_core::Authority, u64)>,
+    authorities: BTreeMap<String, u64>,
     rest: u64,
     /// Halves of digests, in a dry run: what the store would recognise by itself.
     seen: HashSet<[u8; 16]>,
@@ -165,23 +178,25 @@ impl Authority {
     /// Refused to keys without the scope `key:create`; the conflict `too_many_imports` while too many are
     /// under way.
     pub async fn begin_import(&self, caller: &Caller, options: ImportOptions) -> Result<ImportId> {
-        let action = KeyAction::Create.action();
-        self.accepts(caller, action)?;
-        let now = self.now();
-        let (rights, operator) = {
-            let view = self.shared.index.view();
-            match caller.credential(&view) {
-                Credential::Key(key) if !key.rights.scopes.cover(&action) => {
-                    return Err(Error::refused(Refusal::Forbidden(Missing::Scope), action));
-                }
-                Credential::Key(key) => {
-                    let operator = key.rights.authority == claviger_core::Authority::Operator;
-                    (Some(key.rights.to_rights()), operator)
-                }
-                Credential::SignedIn(_) | Credential::Anonymous | Credential::Unknown => (None, false),
-            }
-        };
-        let by = self.acting(caller).ok_or_else(|| Error::refused(Refusal::CredentialsRequired, action))?;
+        let (authority, caller) = (self.clone(), caller.clone());
+        self.to_the_end(async move {
+            authority.attempts(&caller, &[], true, |deciding| authority.import_begun(deciding, options)).await
+        })
+        .await
+    }
+
+    async fn import_begun(&self, mut deciding: Deciding<'_>, options: ImportOptions) -> Result<ImportId> {
+        let (now, action) = (self.now(), KeyAction::Create.action());
+        let rights = deciding.look(action, |_, credential| match credential {
+            Credential::Key(key) => Some(key.rights.to_rights()),
+            Credential::SignedIn(_) | Credential::Anonymous | Credential::Unknown => None,
+        })?;
+        if rights.as_ref().is_some_and(|rights| !rights.scopes.cover(&action)) {
+            return Err(Error::refused(Refusal::Forbidden(Missing::Scope), action));
+        }
+        let operator =
+            rights.as_ref().is_some_and(|rights| rights.authority == claviger_core::Authority::Operator);
+        let by = deciding.permitted()?.actor;
         // Its rows could be among those, and would be taken for duplicates.
         self.clear_stale_imports().await?;
         if self.shared.imports.lock().len() >= IMPORTS_OPEN_MAX {
@@ -191,11 +206,13 @@ impl Authority {
         let id = if options.dry_run {
             ImportId(DRY_RUN | (u64::from_be_bytes(self.ports().bytes()) >> 3))
         } else {
-            ImportId(self.shared.store.open_import(now, by.actor).await?)
+            ImportId(self.shared.store.open_import(now, by, deciding.write()?).await?)
         };
         let session = Session {
             by,
             rights,
+            granted: HashSet::new(),
+            turn: Arc::default(),
             operator,
             options,
             progress: ImportProgress { dry_run: options.dry_run, ..ImportProgress::default() },
@@ -221,16 +238,59 @@ impl Authority {
         import: ImportId,
         rows: Vec<ImportRow>,
     ) -> Result<Vec<ImportOutcome>> {
-        let (options, operator) =
-            self.with_import(caller, import, |session| (session.options, session.operator))?;
+        self.stage_read_rows(caller, import, rows.into_iter().map(Ok).collect()).await
+    }
+
+    /// Stages rows of which some could not even be read: why not is the outcome of such a row.
+    ///
+    /// # Errors
+    /// As [`Authority::stage_rows`].
+    pub async fn stage_read_rows(
+        &self,
+        caller: &Caller,
+        import: ImportId,
+        rows: Vec<ReadRow>,
+    ) -> Result<Vec<ImportOutcome>> {
+        self.with_import(caller, import, |_| ())?;
         if rows.len() > IMPORT_ROWS_MAX {
             return Err(Error::invalid("rows", format_args!("hand in at most {IMPORT_ROWS_MAX} at once")));
         }
+        let (authority, caller) = (self.clone(), caller.clone());
+        self.to_the_end(async move { authority.stage_in_turn(&caller, import, &rows).await }).await
+    }
+
+    async fn stage_in_turn(
+        &self,
+        caller: &Caller,
+        import: ImportId,
+        rows: &[ReadRow],
+    ) -> Result<Vec<ImportOutcome>> {
+        let _turn = self.turn(caller, import).await?;
+        let mut outcomes = Vec::with_capacity(rows.len());
+        for batch in rows.chunks(BATCH_ROWS) {
+            let step = |deciding| self.batch_staged(deciding, import, batch);
+            outcomes.extend(self.attempts(caller, &[], true, step).await?);
+        }
+        Ok(outcomes)
+    }
+
+    /// Decides about the rows of a batch and stages those that may be imported, with one permit for all of them.
+    async fn batch_staged(
+        &self,
+        mut deciding: Deciding<'_>,
+        import: ImportId,
+        rows: &[ReadRow],
+    ) -> Result<Vec<ImportOutcome>> {
+        let caller = deciding.caller();
+        let (options, operator) =
+            self.with_import(caller, import, |session| (session.options, session.operator))?;
+        deciding.accepted(KeyAction::Create.action())?;
         let (now, formats) = (self.now(), self.formats());
         let mut outcomes = Vec::with_capacity(rows.len());
         let mut records = Vec::new();
         for row in rows {
-            match self.imported(caller, options, &formats, row, now) {
+            let row = row.as_ref().map_err(|why| ImportOutcome::Invalid(why.clone()));
+            match row.and_then(|row| self.imported(&mut deciding, options, &formats, row, now)) {
                 Ok(record) => {
                     records.push((outcomes.len(), record));
                     outcomes.push(ImportOutcome::WouldImport);
@@ -238,10 +298,16 @@ impl Authority {
                 Err(outcome) => outcomes.push(outcome),
             }
         }
-        for batch in records.chunks(BATCH_ROWS) {
-            let keys = batch.iter().map(|(_, record)| record.clone()).collect::<Vec<_>>();
-            let staged = self.stage_batch(caller, import, options, operator, keys).await?;
-            for ((at, record), staged) in batch.iter().zip(staged) {
+        if !records.is_empty() {
+            let keys = records.iter().map(|(_, record)| record.clone()).collect();
+            let staged = if options.dry_run {
+                self.would_stage(caller, import, keys).await?
+            } else {
+                let limit = (!operator).then_some(self.settings().keys_per_authority_max);
+                let (store, permit) = (&self.shared.store, deciding.write()?);
+                store.stage_keys(import.0, keys, limit, now.seconds(), permit).await.map_err(closed)?
+            };
+            for ((at, record), staged) in records.iter().zip(staged) {
                 outcomes[*at] = outcome(staged, options, record);
             }
         }
@@ -249,31 +315,21 @@ impl Authority {
         Ok(outcomes)
     }
 
-    async fn stage_batch(
+    /// What the store would say, in a dry run.
+    async fn would_stage(
         &self,
         caller: &Caller,
         import: ImportId,
-        options: ImportOptions,
-        operator: bool,
         records: Vec<KeyRecord>,
     ) -> Result<Vec<Staged>> {
-        if options.dry_run {
-            let digests = records.iter().map(|record| record.digest).collect::<Vec<_>>();
-            let taken = self.shared.store.digests_taken(digests.clone()).await?;
-            return self.with_import(caller, import, |session| {
-                let fresh =
-                    digests.iter().map(|digest| session.seen.insert(half(digest))).collect::<Vec<_>>();
-                let staged = |(taken, fresh): (bool, bool)| {
-                    if taken || !fresh { Staged::Duplicate } else { Staged::Staged }
-                };
-                taken.into_iter().zip(fresh).map(staged).collect()
-            });
-        }
-        let limit = (!operator).then_some(self.settings().keys_per_authority_max);
-        let staged = self.shared.store.stage_keys(import.0, records, limit, self.now().seconds()).await;
-        staged.map_err(|error| match error {
-            StoreError::NotFound => not_open(),
-            other => other.into(),
+        let digests = records.iter().map(|record| record.digest).collect::<Vec<_>>();
+        let taken = self.shared.store.digests_taken(digests.clone()).await?;
+        self.with_import(caller, import, |session| {
+            let fresh = digests.iter().map(|digest| session.seen.insert(half(digest))).collect::<Vec<_>>();
+            let staged = |(taken, fresh): (bool, bool)| {
+                if taken || !fresh { Staged::Duplicate } else { Staged::Staged }
+            };
+            taken.into_iter().zip(fresh).map(staged).collect()
         })
     }
 
@@ -292,61 +348,76 @@ impl Authority {
     /// As [`Authority::import_progress`]; the conflict `import_rights_changed` if whoever began it lost
     /// rights meanwhile. A commit that failed may be tried again.
     pub async fn commit_import(&self, caller: &Caller, import: ImportId) -> Result<Changed<ImportProgress>> {
+        self.with_import(caller, import, |_| ())?;
+        let (authority, caller) = (self.clone(), caller.clone());
+        self.to_the_end(async move {
+            let _turn = authority.turn(&caller, import).await?;
+            authority
+                .attempts(&caller, &[], true, |deciding| authority.import_committed(deciding, import))
+                .await
+        })
+        .await
+    }
+
+    async fn import_committed(
+        &self,
+        mut deciding: Deciding<'_>,
+        import: ImportId,
+    ) -> Result<Changed<ImportProgress>> {
         let since = self.now();
-        let by = self.with_import(caller, import, |session| session.by)?;
-        self.may_commit(caller, import)?;
+        self.may_commit(&mut deciding, import)?;
+        // Out of the way of the job that abandons idle imports; back again if it could not be committed.
         let session = self.shared.imports.lock().remove(&import).ok_or_else(not_open)?;
+        let committed = self.commit_session(&deciding, import, &session, since).await;
+        match committed {
+            Ok(_) | Err(Error::Conflict { .. }) => {}
+            Err(_) => drop(self.shared.imports.lock().insert(import, session)),
+        }
+        committed
+    }
+
+    async fn commit_session(
+        &self,
+        deciding: &Deciding<'_>,
+        import: ImportId,
+        session: &Session,
+        since: Timestamp,
+    ) -> Result<Changed<ImportProgress>> {
         let mut progress = session.progress;
         if progress.dry_run {
-            return self.nothing_to_do(progress, since, false).await;
+            return deciding.unchanged(progress, since, false).await;
         }
-        let audit = self.import_audit(caller, by, import, &session);
-        match self.shared.store.commit_import(import.0, audit).await {
-            Ok(Committed { sequence, id, value }) => {
-                // What vanished meanwhile, with what it stood for, was not imported.
-                progress.staged = value;
-                Ok(self.made(Committed { sequence, id, value: progress }, since, false))
-            }
-            Err(StoreError::NotFound) => Err(not_open()),
-            Err(error) => {
-                self.shared.imports.lock().insert(import, session);
-                Err(error.into())
-            }
-        }
+        let audit = import_audit(deciding, import, session)?;
+        let committed = self.shared.store.commit_import(import.0, audit).await.map_err(closed)?;
+        let Committed { sequence, id, value } = committed;
+        // What vanished meanwhile, with what it stood for, was not imported.
+        progress.staged = value;
+        Ok(self.made(Committed { sequence, id, value: progress }, since, false))
     }
 
     /// Whether the rights that the rows were judged by are still there.
-    fn may_commit(&self, caller: &Caller, import: ImportId) -> Result<()> {
+    fn may_commit(&self, deciding: &mut Deciding<'_>, import: ImportId) -> Result<()> {
         let changed = || {
             let detail = "The rights of whoever began this import have changed; abandon it and begin anew.";
             Error::Conflict { code: "import_rights_changed", detail: detail.to_owned() }
         };
-        let (rights, authorities) = self.with_import(caller, import, |session| {
-            let authorities = session.authorities.values().map(|(authority, _)| authority.clone());
-            (session.rights.clone(), authorities.collect::<Vec<_>>())
+        let (began_with, granted) = self.with_import(deciding.caller(), import, |session| {
+            (session.rights.clone(), session.granted.iter().cloned().collect::<Vec<_>>())
         })?;
-        let view = self.shared.index.view();
-        let credential = caller.credential(&view);
-        if let (Some(rights), Credential::Key(key)) = (&rights, credential)
-            && !key.rights.to_rights().include(rights)
+        let own = deciding.look(KeyAction::Create.action(), |_, credential| match credential {
+            Credential::Key(key) => Some(key.rights.to_rights()),
+            Credential::SignedIn(_) | Credential::Anonymous | Credential::Unknown => None,
+        })?;
+        if let (Some(began_with), Some(own)) = (&began_with, &own)
+            && !own.include(began_with)
         {
             return Err(changed());
         }
-        let manages = |authority| claviger_core::decide::manages(&view, self.policy(), credential, authority);
-        if authorities.iter().all(manages) { Ok(()) } else { Err(changed()) }
-    }
-
-    fn import_audit(&self, caller: &Caller, by: Permitted, import: ImportId, session: &Session) -> Audit {
-        let row = |authority: &str, keys: u64| {
-            self.entry(caller, by, IMPORT, On::new(import, authority), format!("keys: {keys}"))
-        };
-        let mut rows = session.authorities.iter().map(|(name, (_, keys))| row(name, *keys));
-        let first = rows.next().unwrap_or_else(|| row("operator", 0));
-        let mut audit = rows.fold(Audit::new(first), Audit::and);
-        if session.rest > 0 {
-            audit = audit.and(row("operator", session.rest));
+        for rights in &granted {
+            deciding.key(KeyAction::Create, None, rights).map_err(|_| changed())?;
+            deciding.exists(KeyAction::Create.action(), &rights.authority).map_err(|_| changed())?;
         }
-        audit
+        Ok(())
     }
 
     /// Ends an import of which nothing shall stay.
@@ -355,18 +426,39 @@ impl Authority {
     /// As [`Authority::import_progress`].
     pub async fn abandon_import(&self, caller: &Caller, import: ImportId) -> Result<()> {
         self.with_import(caller, import, |_| ())?;
-        self.shared.imports.lock().remove(&import);
-        self.clear_import(import).await
+        let (authority, caller) = (self.clone(), caller.clone());
+        self.to_the_end(async move {
+            let _turn = authority.turn(&caller, import).await?;
+            authority.clear_import(import).await
+        })
+        .await
     }
 
-    /// Takes away what an import has staged.
+    /// Takes away what an import has staged. It stays in the list until nothing is left, so that what failed is
+    /// tried again.
     pub(crate) async fn clear_import(&self, import: ImportId) -> Result<()> {
-        self.shared.imports.lock().remove(&import);
-        if import.0 & DRY_RUN != 0 {
-            return Ok(());
+        if import.0 & DRY_RUN == 0 {
+            while !self.shared.store.abandon_import(import.0, BATCH_ROWS as u32, CLEANUP).await? {}
         }
-        while !self.shared.store.abandon_import(import.0, BATCH_ROWS as u32).await? {}
+        self.shared.imports.lock().remove(&import);
         Ok(())
+    }
+
+    /// Abandons an import that nobody goes on with, unless somebody does right now. Returns whether it is gone.
+    pub(crate) async fn abandon_idle(&self, import: ImportId) -> Result<bool> {
+        let turn = self.shared.imports.lock().get(&import).map(|session| session.turn.clone());
+        let Some(Ok(_turn)) = turn.map(|turn| turn.try_lock_owned()) else { return Ok(false) };
+        self.clear_import(import).await?;
+        Ok(true)
+    }
+
+    /// Waits until nobody else stages, commits or abandons this import of the caller's own.
+    async fn turn(&self, caller: &Caller, import: ImportId) -> Result<tokio::sync::OwnedMutexGuard<()>> {
+        let turn = self.with_import(caller, import, |session| session.turn.clone())?;
+        let held = turn.lock_owned().await;
+        // It may have ended meanwhile.
+        self.with_import(caller, import, |_| ())?;
+        Ok(held)
     }
 
     /// Takes away what earlier processes have left staged; whoever comes second waits for the first.
@@ -374,7 +466,7 @@ impl Authority {
         let mut stale = self.shared.imports.stale.lock().await;
         while let Some(import) = stale.last().copied() {
             tracing::info!(import, "clearing away an import that was not committed");
-            while !self.shared.store.abandon_import(import, BATCH_ROWS as u32).await? {}
+            while !self.shared.store.abandon_import(import, BATCH_ROWS as u32, CLEANUP).await? {}
             stale.pop();
         }
         Ok(())
@@ -397,14 +489,41 @@ impl Authority {
         import: ImportId,
         go_on: impl FnOnce(&mut Session) -> T,
     ) -> Result<T> {
-        self.accepts(caller, KeyAction::Create.action())?;
-        let by = self.acting(caller);
+        let mut deciding = self.deciding(caller);
+        deciding.accepted(KeyAction::Create.action())?;
+        let by = deciding.permitted()?.actor;
         let mut sessions = self.shared.imports.lock();
         match sessions.get_mut(&import) {
-            Some(session) if by.is_some_and(|by| by.actor == session.by.actor) => Ok(go_on(session)),
+            Some(session) if by == session.by => Ok(go_on(session)),
             Some(_) => Err(Error::not_found()),
             None => Err(not_open()),
         }
+    }
+}
+
+fn import_audit(deciding: &Deciding<'_>, import: ImportId, session: &Session) -> Result<Audit> {
+    let row = |authority: &str, keys: u64| {
+        deciding.entry(IMPORT, On::new(import, authority), format!("keys: {keys}"))
+    };
+    let mut audit: Option<Audit> = None;
+    let listed = session.authorities.iter().map(|(name, keys)| (name.as_str(), *keys));
+    // What is not listed, and an import of nothing, stands with the operators.
+    let rest =
+        Some(("operator", session.rest)).filter(|(_, keys)| *keys > 0 || session.authorities.is_empty());
+    for (name, keys) in listed.chain(rest) {
+        audit = Some(match audit {
+            None => Audit::new(deciding.write()?, row(name, keys)?),
+            Some(audit) => audit.and(row(name, keys)?),
+        });
+    }
+    audit.ok_or_else(Error::not_found)
+}
+
+/// The store knows no such import any more.
+fn closed(error: StoreError) -> Error {
+    match error {
+        StoreError::NotFound => not_open(),
+        other => other.into(),
     }
 }
 
@@ -414,18 +533,20 @@ impl Session {
             *match outcome {
                 ImportOutcome::Imported(_) | ImportOutcome::WouldImport => &mut self.progress.staged,
                 ImportOutcome::Duplicate => &mut self.progress.duplicate,
-                ImportOutcome::Invalid(_) => &mut self.progress.invalid,
+                ImportOutcome::Invalid(_) | ImportOutcome::Unvouched => &mut self.progress.invalid,
                 ImportOutcome::Refused { .. } => &mut self.progress.refused,
             } += 1;
         }
         let imported = records.iter().filter(|(at, _)| matches!(outcomes[*at], ImportOutcome::Imported(_)));
         for (_, record) in imported {
-            let authority = &record.entry.rights.authority;
-            let name = authority.to_string();
-            if let Some((_, keys)) = self.authorities.get_mut(&name) {
+            if !self.operator {
+                self.granted.insert(record.entry.rights.clone());
+            }
+            let name = record.entry.rights.authority.to_string();
+            if let Some(keys) = self.authorities.get_mut(&name) {
                 *keys += 1;
             } else if self.authorities.len() < AUTHORITIES_LISTED_MAX {
-                self.authorities.insert(name, (authority.clone(), 1));
+                self.authorities.insert(name, 1);
             } else {
                 self.rest += 1;
             }

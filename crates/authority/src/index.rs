@@ -30,7 +30,8 @@ use hash::Uniform;
 pub use load::Loader;
 use papaya::{HashMap, LocalGuard};
 use sync::Held;
-use table::{Collision, Directory, KeyTable};
+pub use table::Collision;
+use table::{Directory, KeyTable};
 
 /// Everything that verification reads.
 #[derive(Default)]
@@ -45,17 +46,26 @@ pub struct Index {
 
 impl Index {
     /// Applies one committed change. Applying it again changes nothing.
-    pub fn apply(&self, change: &Change) {
+    ///
+    /// # Errors
+    /// The first record that could not be taken in; the others were. The index differs from the store then.
+    pub fn apply(&self, change: &Change) -> Result<(), Collision> {
+        let mut outcome = Ok(());
         for item in &change.items {
-            self.put(item.clone());
+            outcome = outcome.and(self.take_in(item.clone()));
         }
         self.applied.fetch_max(change.sequence.0, Ordering::Release);
+        outcome
     }
 
     /// Takes in the new state of one record.
-    pub fn put(&self, item: ChangeItem) {
+    ///
+    /// # Errors
+    /// A key whose digest shares its first 128 bits with another. The store refuses such a key before, so this
+    /// means that store and index differ.
+    fn take_in(&self, item: ChangeItem) -> Result<(), Collision> {
         match item {
-            ChangeItem::Key(digest, entry) => report(self.keys.put(&digest, entry)),
+            ChangeItem::Key(digest, entry) => return self.keys.put(&digest, entry),
             ChangeItem::KeyGone(digest) => self.keys.remove(&digest),
             ChangeItem::Account(account) => {
                 self.accounts.pin().insert(account.id, account);
@@ -73,6 +83,15 @@ impl Index {
                 self.resources.pin().remove(reference.as_bytes());
             }
         }
+        Ok(())
+    }
+
+    /// Takes in the new state of one record, in tests and measurements, which keep their digests apart.
+    #[cfg(any(test, feature = "measure"))]
+    pub fn put(&self, item: ChangeItem) {
+        if let Err(collision) = self.take_in(item) {
+            tracing::error!(%collision, "a key was not taken into the index");
+        }
     }
 
     /// Says up to which change the store had been read.
@@ -87,9 +106,10 @@ impl Index {
     }
 
     /// A view for one decision. What is seen through it stays readable while it lives, and keys are seen as
-    /// of its first look-up or later, so it is not to be kept.
+    /// of its first look-up or later, so nobody keeps one. What it shows may be acted on only after a check of
+    /// whether it may still be trusted: [`Authority::read`](crate::Authority::read) does both.
     #[must_use]
-    pub fn view(&self) -> View<'_> {
+    pub(crate) fn view(&self) -> View<'_> {
         View {
             index: self,
             keys: OnceCell::new(),
@@ -113,15 +133,15 @@ impl Index {
         self.keys.bytes()
     }
 
-    fn adopt(&self, keys: load::Bulk) {
-        report(self.keys.adopt(keys));
+    fn adopt(&self, keys: load::Bulk) -> Result<(), Collision> {
+        self.keys.adopt(keys)
     }
-}
 
-/// The store refuses such a key before, so this means that store and index have parted.
-fn report(taken: Result<(), Collision>) {
-    if let Err(collision) = taken {
-        tracing::error!(%collision, "a key was not taken into the index");
+    /// A view whose freshness nobody checks, for measuring how long a look-up takes.
+    #[cfg(feature = "measure")]
+    #[must_use]
+    pub fn view_to_measure(&self) -> View<'_> {
+        self.view()
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use claviger_core::history::{HistoryEntry, Origin};
 use claviger_core::key::Actor;
 use claviger_core::limit::{IDEMPOTENCY_SECONDS, USAGE_MINUTES_RETENTION_HOURS};
+use claviger_core::permit::{SystemTask, WritePermit};
 use claviger_core::{Timestamp, UnixSeconds};
 use claviger_store::Audit;
 use tokio::task::JoinHandle;
@@ -24,6 +25,7 @@ const BATCH_ROWS: u32 = 500;
 /// Batches of one round and kind: what is left over waits for the next, so that no round lasts for hours.
 const BATCHES_MAX: u32 = 200;
 const DAY_SECONDS: u64 = 86_400;
+const PRUNING: WritePermit = WritePermit::system(SystemTask::Pruning);
 
 /// What a round of jobs has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,26 +58,25 @@ impl Authority {
     pub async fn run_jobs_once(&self, now: Timestamp) -> Result<JobsDone> {
         let settings = self.settings();
         let mut done = JobsDone { keys_purged: self.purge_keys(now).await?, ..JobsDone::default() };
-        done.changes_pruned = self.shared.store.prune_changes(settings.change_rows_kept).await?;
+        done.changes_pruned = self.shared.store.prune_changes(settings.change_rows_kept, PRUNING).await?;
         let store = &self.shared.store;
         if let Some(days) = settings.history_retention_days {
             let before = seconds_before(now, u64::from(days) * DAY_SECONDS).start();
             let mut batches = Batches::default();
-            while batches.more(store.prune_history(before, BATCH_ROWS).await?) {}
+            while batches.more(store.prune_history(before, BATCH_ROWS, PRUNING).await?) {}
             done.history_pruned = batches.total;
         }
         let minutes = seconds_before(now, u64::from(USAGE_MINUTES_RETENTION_HOURS) * 3_600);
         let hours = seconds_before(now, u64::from(settings.usage_retention_days) * DAY_SECONDS);
         let mut batches = Batches::default();
-        while batches.more(store.prune_usage(minutes, hours, BATCH_ROWS).await?) {}
+        while batches.more(store.prune_usage(minutes, hours, BATCH_ROWS, PRUNING).await?) {}
         done.usage_pruned = batches.total;
         let until = Timestamp::from_millis(now.millis() - (IDEMPOTENCY_SECONDS * 1_000).cast_signed());
         let mut batches = Batches::default();
-        while batches.more(store.prune_once(until, BATCH_ROWS).await?) {}
+        while batches.more(store.prune_once(until, BATCH_ROWS, PRUNING).await?) {}
         done.requests_pruned = batches.total;
         for import in self.shared.imports.idle(now) {
-            self.clear_import(import).await?;
-            done.imports_abandoned += 1;
+            done.imports_abandoned += u64::from(self.abandon_idle(import).await?);
         }
         done.journal_compacted = self.compact_journal(now).await?;
         done.rates_dropped = self.shared.limiter.sweep(now) as u64;
@@ -88,7 +89,11 @@ impl Authority {
         let last = self.shared.compacted_on.swap(day, Ordering::Relaxed);
         let Some(days) = self.settings().journal_retention_days.filter(|_| last != day) else { return Ok(0) };
         let before = seconds_before(now, u64::from(days) * DAY_SECONDS).start();
-        Ok(self.shared.store.compact_journal(before).await?)
+        Ok(self
+            .shared
+            .store
+            .compact_journal(before, WritePermit::system(SystemTask::JournalCompaction))
+            .await?)
     }
 
     async fn purge_keys(&self, now: Timestamp) -> Result<u64> {
@@ -113,7 +118,7 @@ impl Authority {
         };
         let mut batches = Batches::default();
         loop {
-            let audit = Audit::new(entry.clone());
+            let audit = Audit::new(WritePermit::system(SystemTask::Purge), entry.clone());
             let purged = self.shared.store.purge_expired_keys(before, BATCH_ROWS, audit).await?;
             if !batches.more(purged.value) {
                 return Ok(batches.total);

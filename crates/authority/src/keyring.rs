@@ -23,6 +23,10 @@ use crate::ports::Ports;
 /// Bytes of the extended nonce: random ones may be used without counting (draft-irtf-cfrg-xchacha).
 const NONCE_BYTES: usize = 24;
 
+/// Bits of the mode that a file with a secret must not have: everything for others, and writing for its group.
+/// Its group may read it, since Kubernetes gives a mounted secret to the group of the container (0440, 0640).
+pub const SECRET_MODE_REFUSED: u32 = 0o037;
+
 /// The secrets from which the keys of this installation are derived. Debug prints nothing of them.
 pub struct Keyring {
     /// The newest last.
@@ -45,8 +49,10 @@ pub enum KeyringError {
         /// What the system says.
         source: io::Error,
     },
-    /// Other users may read the file.
-    #[error("the keyring {0} may be read by other users; `chmod 600` it, and consider its secrets known")]
+    /// Users who are neither its owner nor of its group may read the file, or others than its owner may write it.
+    #[error(
+        "the keyring {0} is open to other users: `chmod 600` it (640 lets its group read it), and consider its secrets known"
+    )]
     Readable(PathBuf),
     /// Not a keyring.
     #[error(
@@ -94,7 +100,7 @@ impl Keyring {
     pub fn open(path: &Path) -> Result<Self, KeyringError> {
         let io = |source| KeyringError::Io { path: path.into(), source };
         let mode = fs::metadata(path).map_err(io)?.permissions().mode();
-        if mode & 0o077 != 0 {
+        if mode & SECRET_MODE_REFUSED != 0 {
             return Err(KeyringError::Readable(path.into()));
         }
         let text = Zeroizing::new(fs::read_to_string(path).map_err(io)?);
@@ -229,8 +235,20 @@ mod tests {
         assert_ne!(*first.derive("a"), [0; 32]);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing is left behind");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(Keyring::open_or_create(&path, &ports), Err(KeyringError::Readable(_))));
+        for (mode, expect) in [
+            (0o400, true),
+            (0o440, true),
+            (0o640, true),
+            (0o660, false),
+            (0o604, false),
+            (0o644, false),
+            (0o602, false),
+        ] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let opened = Keyring::open_or_create(&path, &ports);
+            assert_eq!(opened.is_ok(), expect, "{mode:o}");
+            assert!(expect || matches!(opened, Err(KeyringError::Readable(_))));
+        }
         fs::remove_dir_all(folder).unwrap();
     }
 

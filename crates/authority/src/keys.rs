@@ -4,26 +4,24 @@ mod revoke;
 mod rotate;
 
 pub use self::revoke::Revocation;
-use claviger_core::decide::{
-    Access, Credential, KeyAction, ManagePermit, Missing, Refusal, authenticate, decide_key,
-};
+use claviger_core::decide::{Access, Credential, KeyAction, Missing, Refusal, authenticate};
 use claviger_core::key::{
     Actor, CreatedVia, Effect, KeyEntry, KeyPatch, KeyRecord, KeySecret, Metadata, Rights,
 };
 use claviger_core::lifecycle::{Standing, Status, is_expired};
 use claviger_core::name::Name;
+use claviger_core::permit::RecordRef;
 use claviger_core::restriction::Restrictions;
 use claviger_core::scope::{Action, ScopeSet};
 use claviger_core::{Authority as KeyAuthority, KeyId, Kind, Timestamp, UnixSeconds};
-use claviger_store::{KeyFilter, Page, StoreError, StoredKey};
+use claviger_store::{KeyFilter, Page, StoredKey};
 
-use crate::authority::{Authority, Changed, On, Permitted};
+use crate::authority::{Authority, Changed, On};
 use crate::caller::Caller;
+use crate::decision::Deciding;
 use crate::error::{Error, Result};
 use crate::idempotency::Idempotency;
 
-/// How often a change is tried again when somebody else changed the record in between.
-pub(crate) const ATTEMPTS_MAX: u32 = 16;
 const ROTATE: Action<'static> = Action::literal("key", "rotate");
 
 /// A key to be made.
@@ -80,31 +78,11 @@ pub enum Whoami {
     Account(claviger_core::AccountId),
 }
 
-impl From<ManagePermit> for Permitted {
-    fn from(permit: ManagePermit) -> Self {
-        Self { actor: permit.actor(), key: permit.key() }
-    }
-}
-
 fn on_key(id: KeyId, rights: &Rights) -> On {
     On::new(format_args!("key:{id}"), &rights.authority)
 }
 
 impl Authority {
-    pub(crate) fn decide_key(
-        &self,
-        caller: &Caller,
-        action: KeyAction,
-        id: Option<KeyId>,
-        rights: &Rights,
-    ) -> Result<Permitted> {
-        let view = self.shared.index.view();
-        let credential = caller.credential(&view);
-        decide_key(&view, self.policy(), credential, caller.place(), action, (id, rights), self.now())
-            .map(Permitted::from)
-            .map_err(|refusal| Error::refused(refusal, action.action()))
-    }
-
     /// Makes a key. Its text is in the answer and nowhere else.
     ///
     /// # Errors
@@ -124,18 +102,28 @@ impl Authority {
         new: NewKey,
         idempotency: Option<Idempotency>,
     ) -> Result<Changed<CreatedKey>> {
-        let since = self.now();
+        let step = |deciding| self.key_created(deciding, new.clone(), idempotency.as_ref());
+        self.attempts(caller, &[], true, step).await
+    }
+
+    async fn key_created(
+        &self,
+        mut deciding: Deciding<'_>,
+        new: NewKey,
+        idempotency: Option<&Idempotency>,
+    ) -> Result<Changed<CreatedKey>> {
+        let (since, action) = (self.now(), KeyAction::Create.action());
         let kind = new.authority.kind();
         let rights = Rights {
-            scopes: self.scopes_or_default(caller, kind, new.scopes)?,
+            scopes: self.scopes_or_default(deciding.caller(), kind, new.scopes)?,
             authority: new.authority,
             expires_at: new.expires_at,
             restrictions: new.restrictions,
         };
-        let by = self.decide_key(caller, KeyAction::Create, None, &rights)?;
-        self.exists(&rights.authority)?;
+        deciding.key(KeyAction::Create, None, &rights)?;
+        deciding.exists(action, &rights.authority)?;
         // Before anything that time changes: what was good then may have passed by now.
-        self.refuse_repeat(caller, idempotency.as_ref()).await?;
+        self.refuse_repeat(deciding.caller(), action, idempotency).await?;
         if is_expired(rights.expires_at, since) {
             return Err(Error::invalid(
                 "expires_at",
@@ -150,7 +138,7 @@ impl Authority {
             name: new.name,
             format: Some(format_name),
             created_at: since,
-            created_by: by.actor,
+            created_by: deciding.permitted()?.actor,
             created_via: new.via,
             replaces: None,
             metadata: new.metadata,
@@ -158,11 +146,8 @@ impl Authority {
         };
         let on = on_key(record.entry.id, &record.entry.rights);
         let detail = format!("name: {}", record.name);
-        let audit = self.audit(caller, by, KeyAction::Create.action(), on, detail).once(self.once(
-            by,
-            idempotency.as_ref(),
-            record.entry.id,
-        ));
+        let once = deciding.once(idempotency, record.entry.id)?;
+        let audit = deciding.audit(action, on, detail)?.once(once);
         let limit = self.settings().keys_per_authority_max;
         let committed = self.shared.store.create_key(record.clone(), limit, audit).await?;
         let Changed { change, .. } = self.made(committed, since, false);
@@ -183,20 +168,6 @@ impl Authority {
                 Err(Error::invalid("scopes", format_args!("name the scopes of a key of kind {kind}")))
             }
         }
-    }
-
-    /// Whether what a key stands for exists and is open.
-    pub(crate) fn exists(&self, authority: &KeyAuthority) -> Result<()> {
-        use claviger_core::decide::Snapshot;
-        let view = self.shared.index.view();
-        let exists = match authority {
-            KeyAuthority::Account(id) => view.account(*id).is_some_and(|account| !account.closed),
-            KeyAuthority::Team(id) => view.team(*id).is_some_and(|team| !team.closed),
-            KeyAuthority::Project(id) => view.project(*id).is_some_and(|project| !project.closed),
-            KeyAuthority::Resource(resource) => view.resource(resource.reference.name()).is_some(),
-            KeyAuthority::Operator => true,
-        };
-        if exists { Ok(()) } else { Err(Error::not_found()) }
     }
 
     /// The text of a new key, with the name of its format and its preview.
@@ -226,8 +197,9 @@ impl Authority {
     /// Not found for everyone else.
     pub async fn key(&self, caller: &Caller, id: KeyId) -> Result<StoredKey> {
         self.accepts(caller, KeyAction::Read.action())?;
+        // Absent from what the store had committed is absent from the index, too, by the time of the answer.
         let stored = self.shared.store.key(id).await?.ok_or_else(Error::not_found)?;
-        self.decide_key(caller, KeyAction::Read, Some(id), &stored.record.entry.rights)?;
+        self.deciding(caller).key(KeyAction::Read, Some(id), &stored.record.entry.rights)?;
         Ok(stored)
     }
 
@@ -249,7 +221,7 @@ impl Authority {
             expires_at: None,
             restrictions: Restrictions::default(),
         };
-        self.decide_key(caller, KeyAction::Read, None, &rights).map_err(|error| {
+        self.deciding(caller).key(KeyAction::Read, None, &rights).map_err(|error| {
             if authority.is_none() { forbidden_unless_refused(error, action) } else { error }
         })?;
         let filter = KeyFilter {
@@ -265,8 +237,7 @@ impl Authority {
     /// The authority that a caller means that names none; nothing for operators, who mean all.
     pub(crate) fn own_authority(&self, caller: &Caller, action: Action<'_>) -> Result<Option<KeyAuthority>> {
         self.accepts(caller, action)?;
-        let view = self.shared.index.view();
-        match caller.credential(&view) {
+        self.read(|view| match caller.credential(view) {
             Credential::SignedIn(id) => Ok(Some(KeyAuthority::Account(id))),
             Credential::Key(key) => match key.rights.authority {
                 KeyAuthority::Operator => Ok(None),
@@ -278,7 +249,7 @@ impl Authority {
             Credential::Anonymous | Credential::Unknown => {
                 Err(Error::refused(Refusal::CredentialsRequired, action))
             }
-        }
+        })?
     }
 
     /// Changes a key. With a revision, only if the key is still at it.
@@ -292,53 +263,53 @@ impl Authority {
         patch: KeyPatch,
         revision: Option<u64>,
     ) -> Result<Changed<StoredKey>> {
+        let step = |deciding| self.key_patched(deciding, id, &patch, revision);
+        self.attempts(caller, &[RecordRef::Key(id)], revision.is_some(), step).await
+    }
+
+    async fn key_patched(
+        &self,
+        mut deciding: Deciding<'_>,
+        id: KeyId,
+        patch: &KeyPatch,
+        revision: Option<u64>,
+    ) -> Result<Changed<StoredKey>> {
         let (since, action) = (self.now(), KeyAction::Update.action());
-        self.accepts(caller, action)?;
-        for _ in 0..ATTEMPTS_MAX {
-            let mut stored = self.shared.store.key(id).await?.ok_or_else(Error::not_found)?;
-            let before = stored.record;
-            let mut by = self.decide_key(caller, KeyAction::Update, Some(id), &before.entry.rights)?;
-            if let Some(seen) = revision.filter(|seen| *seen != before.revision) {
-                tracing::debug!(seen, current = before.revision, "stale change of a key");
-                return Err(Error::Stale { current: before.revision });
-            }
-            let (next, effect) = before.patched(patch.clone(), since).map_err(unpatched)?;
-            if effect.widens {
-                by = self.decide_key(caller, KeyAction::Widen, Some(id), &next.entry.rights)?;
-            }
-            stored.record = next.clone();
-            if !effect.changes {
-                let revokes = patch.status == Some(Status::Disabled);
-                return self.nothing_to_do(stored, since, revokes).await;
-            }
-            // One of the same period goes on with what it has counted.
-            let (had, quota) = (before.entry.rights.restrictions.quota, next.entry.rights.restrictions.quota);
-            let quota = quota.filter(|quota| had.is_none_or(|had| had.period != quota.period));
-            let begun = match quota {
-                Some(quota) => Some(self.begin_quota(id, quota).await?),
-                None => None,
-            };
-            let audit =
-                self.audit(caller, by, action, on_key(id, &next.entry.rights), describe(&before, &next));
-            let expired = |key: &KeyRecord| is_expired(key.entry.rights.expires_at, since);
-            let made = if expired(&before) && !expired(&next) {
-                let room = (since.seconds(), self.settings().keys_per_authority_max);
-                self.shared.store.revive_key(next, before.revision, room, audit).await
-            } else {
-                self.shared.store.update_key(next, before.revision, audit).await
-            };
-            match made {
-                Ok(committed) => {
-                    if let Some(begun) = begun {
-                        begun.end();
-                    }
-                    return Ok(self.with(committed, stored, since, effect));
-                }
-                Err(StoreError::Stale { .. }) if revision.is_none() => {}
-                Err(error) => return Err(error.into()),
-            }
+        deciding.accepted(action)?;
+        let mut stored = self.shared.store.key(id).await?.ok_or_else(Error::not_found)?;
+        let before = stored.record;
+        deciding.key(KeyAction::Update, Some(id), &before.entry.rights)?;
+        if let Some(seen) = revision.filter(|seen| *seen != before.revision) {
+            tracing::debug!(seen, current = before.revision, "stale change of a key");
+            return Err(Error::Stale { current: before.revision });
         }
-        Err(contended())
+        let (next, effect) = before.patched(patch.clone(), since).map_err(unpatched)?;
+        if effect.widens {
+            deciding.key(KeyAction::Widen, Some(id), &next.entry.rights)?;
+        }
+        stored.record = next.clone();
+        if !effect.changes {
+            return deciding.unchanged(stored, since, patch.status == Some(Status::Disabled)).await;
+        }
+        // One of the same period goes on with what it has counted.
+        let (had, quota) = (before.entry.rights.restrictions.quota, next.entry.rights.restrictions.quota);
+        let quota = quota.filter(|quota| had.is_none_or(|had| had.period != quota.period));
+        let begun = match quota {
+            Some(quota) => Some(self.begin_quota(id, quota).await?),
+            None => None,
+        };
+        let audit = deciding.audit(action, on_key(id, &next.entry.rights), describe(&before, &next))?;
+        let expired = |key: &KeyRecord| is_expired(key.entry.rights.expires_at, since);
+        let committed = if expired(&before) && !expired(&next) {
+            let room = (since.seconds(), self.settings().keys_per_authority_max);
+            self.shared.store.revive_key(next, before.revision, room, audit).await?
+        } else {
+            self.shared.store.update_key(next, before.revision, audit).await?
+        };
+        if let Some(begun) = begun {
+            begun.end();
+        }
+        Ok(self.with(committed, stored, since, effect))
     }
 
     fn with<T>(
@@ -357,17 +328,22 @@ impl Authority {
     /// # Errors
     /// Not found for those who do not manage it.
     pub async fn delete_key(&self, caller: &Caller, id: KeyId, revision: Option<u64>) -> Result<Changed<()>> {
+        let step = |deciding| self.key_deleted(deciding, id, revision);
+        self.attempts(caller, &[RecordRef::Key(id)], revision.is_some(), step).await
+    }
+
+    async fn key_deleted(
+        &self,
+        mut deciding: Deciding<'_>,
+        id: KeyId,
+        revision: Option<u64>,
+    ) -> Result<Changed<()>> {
         let (since, action) = (self.now(), KeyAction::Delete.action());
-        self.accepts(caller, action)?;
-        let Some(stored) = self.shared.store.key(id).await? else {
-            // It may be gone from the store and not yet from the index: whoever hears "not found" may rely on it.
-            self.settle().await?;
-            return Err(Error::not_found());
-        };
+        deciding.accepted(action)?;
+        let stored = self.shared.store.key(id).await?.ok_or_else(Error::not_found)?;
         let rights = &stored.record.entry.rights;
-        let by = self.decide_key(caller, KeyAction::Delete, Some(id), rights)?;
-        let detail = format!("name: {}", stored.record.name);
-        let audit = self.audit(caller, by, action, on_key(id, rights), detail);
+        deciding.key(KeyAction::Delete, Some(id), rights)?;
+        let audit = deciding.audit(action, on_key(id, rights), format!("name: {}", stored.record.name))?;
         let committed = self.shared.store.delete_key(id, revision, audit).await?;
         Ok(self.made(committed, since, true))
     }
@@ -389,24 +365,20 @@ impl Authority {
     /// Whatever keeps the credential from being accepted.
     pub async fn whoami(&self, caller: &Caller) -> Result<Whoami> {
         let action = KeyAction::Read.action();
-        let found = {
-            let view = self.shared.index.view();
-            let credential = caller.credential(&view);
-            authenticate(
-                &view,
-                credential,
-                caller.place(),
-                self.now(),
-                &mut claviger_core::decide::Reasons::default(),
-            )
-            .map_err(|refusal| Error::refused(refusal, action))?;
+        let now = self.now();
+        let found = self.read(|view| {
+            let credential = caller.credential(view);
+            let mut reasons = claviger_core::decide::Reasons::default();
+            authenticate(view, credential, caller.place(), now, &mut reasons)?;
             match credential {
-                Credential::SignedIn(id) => return Ok(Whoami::Account(id)),
-                Credential::Key(key) => key.id,
-                Credential::Anonymous | Credential::Unknown => {
-                    return Err(Error::refused(Refusal::CredentialsRequired, action));
-                }
+                Credential::SignedIn(id) => Ok(Err(id)),
+                Credential::Key(key) => Ok(Ok(key.id)),
+                Credential::Anonymous | Credential::Unknown => Err(Refusal::CredentialsRequired),
             }
+        })?;
+        let found = match found.map_err(|refusal| Error::refused(refusal, action))? {
+            Ok(key) => key,
+            Err(account) => return Ok(Whoami::Account(account)),
         };
         let stored = self.shared.store.key(found).await?;
         // Deleted between the two look-ups.
@@ -423,13 +395,6 @@ fn forbidden_unless_refused(error: Error, action: Action<'_>) -> Error {
             Error::refused(Refusal::Forbidden(Missing::Operator), action)
         }
         other => other,
-    }
-}
-
-pub(crate) fn contended() -> Error {
-    Error::Conflict {
-        code: "contended",
-        detail: "Others keep changing this record at the same time; try again.".to_owned(),
     }
 }
 

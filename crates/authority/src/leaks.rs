@@ -10,13 +10,13 @@ use std::sync::{Mutex, PoisonError};
 use claviger_core::history::HistoryEntry;
 use claviger_core::key::{Actor, Digest, KeyPatch, KeyRecord};
 use claviger_core::lifecycle::{Standing, Status};
+use claviger_core::permit::{RecordRef, SystemTask, WritePermit};
 use claviger_core::{KeyId, Kind, Timestamp};
 use claviger_store::{Audit, StoreError};
 
 use crate::authority::Authority;
 use crate::caller::Caller;
 use crate::error::{Error, Result};
-use crate::keys::{ATTEMPTS_MAX, contended};
 
 /// Characters of what a report says about where the key was found, at most: it ends up in a line of the history.
 pub const PLACE_CHARACTERS_MAX: usize = 500;
@@ -92,45 +92,53 @@ impl Authority {
     /// # Errors
     /// The store cannot answer; reports before the one that failed are carried out.
     pub async fn report_leaks(&self, caller: &Caller, reports: Vec<LeakReport>) -> Result<Vec<LeakOutcome>> {
-        let mut outcomes = Vec::with_capacity(reports.len());
-        for report in reports {
-            outcomes.push(self.report_leak(caller, report).await?);
-        }
-        // A key that somebody else disabled a moment ago counts as ended here: that has to be in force, too.
-        self.settle().await?;
-        Ok(outcomes)
+        let (authority, caller) = (self.clone(), caller.clone());
+        self.to_the_end(async move {
+            let mut outcomes = Vec::with_capacity(reports.len());
+            for report in &reports {
+                outcomes.push(authority.report_leak(&caller, report).await?);
+            }
+            // A key that somebody else disabled a moment ago counts as ended here: that has to be in force, too.
+            authority.settle().await?;
+            Ok(outcomes)
+        })
+        .await
     }
 
-    async fn report_leak(&self, caller: &Caller, report: LeakReport) -> Result<LeakOutcome> {
+    async fn report_leak(&self, caller: &Caller, report: &LeakReport) -> Result<LeakOutcome> {
         // Unknown texts end here, without a look into the store.
-        if self.index().view().key(&report.digest).is_none() {
+        let Some(id) = self.read(|view| view.key(&report.digest).map(|key| key.id))? else {
             return Ok(LeakOutcome::Unknown);
+        };
+        let step = |_| self.leak_taken_in(caller, report);
+        self.attempts(caller, &[RecordRef::Key(id)], false, step).await
+    }
+
+    async fn leak_taken_in(&self, caller: &Caller, report: &LeakReport) -> Result<LeakOutcome> {
+        let permit = WritePermit::system(SystemTask::LeakIntake);
+        let Some(stored) = self.shared.store.key_by_digest(report.digest).await? else {
+            return Ok(LeakOutcome::Unknown);
+        };
+        let (before, now) = (stored.record, self.now());
+        if before.entry.standing(now) != Standing::Active {
+            return Ok(LeakOutcome::Ended);
         }
-        for _ in 0..ATTEMPTS_MAX {
-            let Some(stored) = self.shared.store.key_by_digest(report.digest).await? else {
-                return Ok(LeakOutcome::Unknown);
-            };
-            let (before, now) = (stored.record, self.now());
-            if before.entry.standing(now) != Standing::Active {
-                return Ok(LeakOutcome::Ended);
+        let entry = self.leak_entry(caller, report, &before, now);
+        let kind = before.entry.rights.authority.kind();
+        if self.settings().leak_policy(kind) == LeakPolicy::Tell {
+            if !self.shared.told.again(before.entry.id) {
+                self.shared.store.append_history(vec![entry], permit).await?;
             }
-            let entry = self.leak_entry(caller, &report, &before, now);
-            let kind = before.entry.rights.authority.kind();
-            if self.settings().leak_policy(kind) == LeakPolicy::Tell {
-                if !self.shared.told.again(before.entry.id) {
-                    self.shared.store.append_history(vec![entry]).await?;
-                }
-                return Ok(LeakOutcome::Told);
-            }
-            let patch = KeyPatch { status: Some(Status::Disabled), ..KeyPatch::default() };
-            let (next, _) = before.patched(patch, now).map_err(|error| Error::invalid("status", error))?;
-            match self.shared.store.update_key(next, before.revision, Audit::new(entry)).await {
-                Ok(_) => return Ok(LeakOutcome::Disabled),
-                Err(StoreError::Stale { .. } | StoreError::NotFound) => {}
-                Err(error) => return Err(error.into()),
-            }
+            return Ok(LeakOutcome::Told);
         }
-        Err(contended())
+        let patch = KeyPatch { status: Some(Status::Disabled), ..KeyPatch::default() };
+        let (next, _) = before.patched(patch, now).map_err(|error| Error::invalid("status", error))?;
+        match self.shared.store.update_key(next, before.revision, Audit::new(permit, entry)).await {
+            Ok(_) => Ok(LeakOutcome::Disabled),
+            // Deleted meanwhile: the next look finds nothing.
+            Err(StoreError::NotFound) => Err(Error::Stale { current: 0 }),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn leak_entry(

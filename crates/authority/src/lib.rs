@@ -6,6 +6,7 @@
 pub mod accounts;
 mod authority;
 mod caller;
+mod decision;
 mod error;
 pub mod first_start;
 pub mod groups;
@@ -19,9 +20,11 @@ pub mod keys;
 pub mod leaks;
 mod limiter;
 mod listing;
+mod locks;
 mod notes;
 pub mod password;
 pub mod ports;
+mod read;
 pub mod reconcile;
 pub mod reports;
 pub mod resources;
@@ -37,6 +40,7 @@ pub use claviger_store::{
     StoredKey, TeamFilter, UsageBucket, UsageStep,
 };
 /// What is done to a database file without being the process that serves it.
-pub use claviger_store::{Inspection, backup_file, inspect_file, journal_file};
+pub use claviger_store::{Inspection, backup_file, inspect_file, journal_file, key_status};
 pub use error::{Error, Result};
 pub use jobs::JobsDone;
+pub use read::NotFresh;

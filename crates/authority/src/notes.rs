@@ -5,6 +5,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use claviger_core::history::HistoryEntry;
+use claviger_core::permit::{SystemTask, WritePermit};
 use claviger_store::StoreError;
 use tokio::sync::{Mutex, Notify, mpsc};
 
@@ -70,7 +71,9 @@ impl Authority {
             }
             let rows = batch.len();
             waiting = if rows == 0 { 0 } else { waiting.saturating_sub(rows) };
-            if let Err(error) = self.shared.store.append_history(batch).await {
+            if let Err(error) =
+                self.shared.store.append_history(batch, WritePermit::system(SystemTask::HistoryFlush)).await
+            {
                 self.shared.notes.dropped.fetch_add(rows as u64, Ordering::Relaxed);
                 return Err(error);
             }

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use claviger_core::decide::{Snapshot, Target};
 use claviger_core::history::HistoryEntry;
 use claviger_core::limit::{RECONCILE_DIFFERENCES_NAMED_MAX, RECONCILE_RESOURCES_MAX};
-use claviger_core::resource::{Holder, Resource, ResourceRecord, ResourceRef};
+use claviger_core::permit::RecordRef;
+use claviger_core::resource::{Holder, ResourceRecord, ResourceRef};
+use claviger_core::{Timestamp, revocation};
 use claviger_store::{Audit, Differences, StoreError};
 
-use crate::authority::{Authority, Changed, Permitted};
+use crate::authority::{Authority, Changed};
 use crate::caller::Caller;
+use crate::decision::{Deciding, Permitted};
 use crate::error::{Error, Result};
-use crate::keys::{ATTEMPTS_MAX, contended};
-use crate::resources::{ResourceDescription, action, on, summary, takes_away};
+use crate::resources::{ResourceDescription, action, described, on, summary};
 
 /// All resources of a type.
 #[derive(Debug, Clone)]
@@ -80,7 +82,7 @@ impl Differs {
 struct Found {
     told: Reconciled,
     differences: Differences,
-    audit: Option<Audit>,
+    rows: Vec<HistoryEntry>,
     revokes: bool,
 }
 
@@ -91,13 +93,7 @@ impl Authority {
     /// # Errors
     /// The refusal.
     pub fn may_reconcile(&self, caller: &Caller) -> Result<()> {
-        self.reconciler(caller).map(|_| ())
-    }
-
-    fn reconciler(&self, caller: &Caller) -> Result<Permitted> {
-        self.permit(caller, action("create"), Target::Operator)?;
-        self.permit(caller, action("update"), Target::Operator)?;
-        self.permit(caller, action("delete"), Target::Operator)
+        may_reconcile(&mut self.deciding(caller))
     }
 
     /// Makes the resources of a type those of the list, all at once or not at all.
@@ -110,107 +106,124 @@ impl Authority {
         let since = self.now();
         let list = Arc::new(checked(list)?);
         let _alone = self.shared.reconciling.lock().await;
-        for _ in 0..ATTEMPTS_MAX {
-            // Again each time: the right may be lost while one waits.
-            let by = self.reconciler(caller)?;
-            let found = self.find_differences(caller, by, &list).await?;
-            let Found { mut told, differences, audit, revokes } = found;
-            if list.dry_run {
-                told.keys_deleted = self.shared.store.keys_of_resources(differences.delete).await?;
-                return self.nothing_to_do(told, since, false).await;
-            }
-            let Some(audit) = audit else { return self.nothing_to_do(told, since, false).await };
-            match self.shared.store.reconcile_resources(differences, audit).await {
-                Ok(committed) => {
-                    let Changed { value: keys_deleted, change } = self.made(committed, since, revokes);
-                    told.keys_deleted = keys_deleted;
-                    return Ok(Changed { value: told, change });
-                }
-                // Somebody was quicker. If a holder is gone, the next round says whose.
-                Err(StoreError::Stale { .. } | StoreError::Missing(_) | StoreError::NotFound) => {}
-                Err(error) => return Err(error.into()),
-            }
+        self.attempts(caller, &[], false, |deciding| self.reconciled(deciding, &list, since)).await
+    }
+
+    async fn reconciled(
+        &self,
+        mut deciding: Deciding<'_>,
+        list: &Arc<Ordered>,
+        since: Timestamp,
+    ) -> Result<Changed<Reconciled>> {
+        // Again each time: the right may be lost while one waits.
+        may_reconcile(&mut deciding)?;
+        let (found, permitted) = self.find_differences(&deciding, list).await?;
+        deciding.resume(permitted);
+        let Found { mut told, differences, rows, revokes } = found;
+        if list.dry_run {
+            told.keys_deleted = self.shared.store.keys_of_resources(differences.delete).await?;
+            return deciding.unchanged(told, since, false).await;
         }
-        Err(contended())
+        let mut rows = rows.into_iter();
+        let Some(first) = rows.next() else { return deciding.unchanged(told, since, false).await };
+        let audit = rows.fold(Audit::new(deciding.write()?, first), Audit::and);
+        let seen = differences.seen.iter().map(|(reference, ..)| RecordRef::Resource(reference.clone()));
+        let seen = seen.collect();
+        match self.shared.store.reconcile_resources(differences, audit).await {
+            Ok(committed) => {
+                let Changed { value: keys_deleted, change } = self.made(committed, since, revokes);
+                told.keys_deleted = keys_deleted;
+                Ok(Changed { value: told, change })
+            }
+            // Somebody was quicker; the next round holds them up. If a holder is gone, it says whose.
+            Err(StoreError::Stale { .. } | StoreError::Missing(_) | StoreError::NotFound) => {
+                Err(Error::Overtaken { records: seen })
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Compares the list with what is known, on a thread where it is in nobody's way.
-    async fn find_differences(&self, caller: &Caller, by: Permitted, list: &Arc<Ordered>) -> Result<Found> {
+    async fn find_differences(
+        &self,
+        deciding: &Deciding<'_>,
+        list: &Arc<Ordered>,
+    ) -> Result<(Found, Permitted)> {
         let known = self.shared.store.resources_of(list.kind.clone()).await?;
-        let (authority, caller, list) = (self.clone(), caller.clone(), Arc::clone(list));
-        let task = tokio::task::spawn_blocking(move || authority.compare(&caller, by, &list, known));
-        task.await.map_err(|_| Error::Store(StoreError::NotFound))?
+        let (authority, caller, list) = (self.clone(), deciding.caller().clone(), Arc::clone(list));
+        let permitted = deciding.permitted()?.clone();
+        let task = tokio::task::spawn_blocking(move || {
+            let mut deciding = authority.deciding(&caller);
+            deciding.resume(permitted);
+            let found = compare(&mut deciding, &list, known)?;
+            Ok((found, deciding.permitted()?.clone()))
+        });
+        task.await.map_err(|error| Error::Store(StoreError::Unavailable(Arc::new(error))))?
     }
+}
 
-    fn compare(
-        &self,
-        caller: &Caller,
-        by: Permitted,
-        list: &Ordered,
-        known: Vec<ResourceRecord>,
-    ) -> Result<Found> {
-        let state =
-            |known: &ResourceRecord| (known.resource.reference.clone(), known.created_at, known.revision);
-        let seen = known.iter().map(state).collect();
-        let differences = Differences { kind: list.kind.clone(), seen, put: Vec::new(), delete: Vec::new() };
-        let mut found = Found { told: Reconciled::default(), differences, audit: None, revokes: false };
-        let entry = |differs: Differs, resource: &Resource, detail: String| {
-            self.entry(caller, by, action(differs.verb()), on(resource), detail)
-        };
-        let goes = |found: &mut Found, gone: ResourceRecord| {
-            found.revokes = true;
-            let row = entry(Differs::Deleted, &gone.resource, String::new());
-            found.note(Differs::Deleted, &gone.resource.reference, row);
-            found.differences.delete.push(gone.resource.reference);
-        };
-        // Both are in the order of their names.
-        let mut known = known.into_iter().peekable();
-        for (place, described) in &list.resources {
-            while let Some(gone) = known.next_if(|known| known.resource.reference < described.reference) {
-                goes(&mut found, gone);
-            }
-            let before = known.next_if(|known| known.resource.reference == described.reference);
-            let next = self.wanted(described, before.as_ref()).map_err(|error| placed(error, *place))?;
-            if before.as_ref().is_some_and(|before| before.resource == next.resource) {
-                found.told.unchanged += 1;
-                continue;
-            }
-            let differs = if before.is_some() { Differs::Updated } else { Differs::Created };
-            found.revokes |= before.is_some_and(|before| takes_away(&before.resource, &next.resource));
-            let row = entry(differs, &next.resource, summary(&next.resource));
-            found.note(differs, &next.resource.reference, row);
-            found.differences.put.push(next);
+fn compare(deciding: &mut Deciding<'_>, list: &Ordered, known: Vec<ResourceRecord>) -> Result<Found> {
+    let state = |known: &ResourceRecord| (known.resource.reference.clone(), known.created_at, known.revision);
+    let seen = known.iter().map(state).collect();
+    let differences = Differences { kind: list.kind.clone(), seen, put: Vec::new(), delete: Vec::new() };
+    let mut found = Found { told: Reconciled::default(), differences, rows: Vec::new(), revokes: false };
+    let goes = |deciding: &Deciding<'_>, found: &mut Found, gone: ResourceRecord| -> Result<()> {
+        found.revokes = true;
+        let row = deciding.entry(action(Differs::Deleted.verb()), on(&gone.resource), String::new())?;
+        found.note(Differs::Deleted, &gone.resource.reference, row);
+        found.differences.delete.push(gone.resource.reference);
+        Ok(())
+    };
+    // Both are in the order of their names.
+    let mut known = known.into_iter().peekable();
+    for (place, described) in &list.resources {
+        while let Some(gone) = known.next_if(|known| known.resource.reference < described.reference) {
+            goes(deciding, &mut found, gone)?;
         }
-        known.for_each(|gone| goes(&mut found, gone));
-        Ok(found)
+        let before = known.next_if(|known| known.resource.reference == described.reference);
+        let next = wanted(deciding, described, before.as_ref()).map_err(|error| placed(error, *place))?;
+        if before.as_ref().is_some_and(|before| before.resource == next.resource) {
+            found.told.unchanged += 1;
+            continue;
+        }
+        let differs = if before.is_some() { Differs::Updated } else { Differs::Created };
+        found.revokes |=
+            before.is_some_and(|before| revocation::by_resource(&before.resource, &next.resource));
+        let row = deciding.entry(action(differs.verb()), on(&next.resource), summary(&next.resource))?;
+        found.note(differs, &next.resource.reference, row);
+        found.differences.put.push(next);
     }
+    known.try_for_each(|gone| goes(deciding, &mut found, gone))?;
+    Ok(found)
+}
 
-    /// The record that a description asks for.
-    fn wanted(
-        &self,
-        described: &ResourceDescription,
-        before: Option<&ResourceRecord>,
-    ) -> Result<ResourceRecord> {
-        let view = self.shared.index.view();
-        let held = match described.holder {
-            Holder::Account(id) => view.account(id).is_some(),
-            Holder::Team(id) => view.team(id).is_some(),
-            Holder::Project(id) => view.project(id).is_some(),
-        };
-        if !held {
-            return Err(Error::invalid("holder", "there is no such account, team or project"));
-        }
-        self.described(described, before)
+/// The record that a description asks for.
+fn wanted(
+    deciding: &mut Deciding<'_>,
+    description: &ResourceDescription,
+    before: Option<&ResourceRecord>,
+) -> Result<ResourceRecord> {
+    let held = deciding.look(action("create"), |snapshot, _| match description.holder {
+        Holder::Account(id) => snapshot.account(id).is_some(),
+        Holder::Team(id) => snapshot.team(id).is_some(),
+        Holder::Project(id) => snapshot.project(id).is_some(),
+    })?;
+    if !held {
+        return Err(Error::invalid("holder", "there is no such account, team or project"));
     }
+    described(deciding, description, before)
+}
+
+fn may_reconcile(deciding: &mut Deciding<'_>) -> Result<()> {
+    deciding.permit(action("create"), Target::Operator)?;
+    deciding.permit(action("update"), Target::Operator)?;
+    deciding.permit(action("delete"), Target::Operator)
 }
 
 impl Found {
     fn note(&mut self, differs: Differs, reference: &ResourceRef, row: HistoryEntry) {
         self.told.note(differs, reference);
-        self.audit = Some(match self.audit.take() {
-            None => Audit::new(row),
-            Some(audit) => audit.and(row),
-        });
+        self.rows.push(row);
     }
 }
 

@@ -9,10 +9,10 @@ use claviger_core::resource::Holder;
 use claviger_core::scope::{Action, is_control_type};
 use claviger_core::{AccountId, Authority as KeyAuthority};
 
-use crate::authority::{Authority, Permitted};
+use crate::authority::Authority;
 use crate::caller::Caller;
+use crate::decision::Deciding;
 use crate::error::{Error, Result};
-use crate::index::View;
 
 const CREATE: Action<'static> = Action::literal("history", "create");
 
@@ -46,16 +46,21 @@ impl Authority {
             let detail = format!("report at most {HISTORY_ENTRIES_MAX} at once");
             return Err(Error::invalid("entries", detail));
         }
-        let rows = entries.iter().enumerate().map(|(at, entry)| self.reported(caller, at, entry));
+        self.attempts(caller, &[], true, |deciding| self.rows_reported(deciding, &entries)).await
+    }
+
+    async fn rows_reported(&self, mut deciding: Deciding<'_>, entries: &[HostEntry]) -> Result<u64> {
+        let rows = entries.iter().enumerate().map(|(at, entry)| self.reported(&mut deciding, at, entry));
         let rows = rows.collect::<Result<Vec<_>>>()?;
         let count = rows.len() as u64;
         if count > 0 {
-            self.shared.store.append_history(rows).await?;
+            self.shared.store.append_history(rows, deciding.write()?).await?;
         }
         Ok(count)
     }
 
-    fn reported(&self, caller: &Caller, at: usize, entry: &HostEntry) -> Result<HistoryEntry> {
+    fn reported(&self, deciding: &mut Deciding<'_>, at: usize, entry: &HostEntry) -> Result<HistoryEntry> {
+        let caller = deciding.caller();
         let invalid = |field: &'static str, detail: &dyn std::fmt::Display| {
             Error::invalid(field, format_args!("row {at}: {detail}"))
         };
@@ -69,18 +74,24 @@ impl Authority {
             let detail = format!("it is one line of at most {HISTORY_DETAIL_CHARACTERS_MAX} characters");
             return Err(invalid("detail", &detail));
         }
-        let view = self.shared.index.view();
-        let Credential::Key(key) = caller.credential(&view) else {
-            return Err(Error::refused(Refusal::Forbidden(Missing::Scope), CREATE));
+        let own = deciding.look(CREATE, |_, credential| match credential {
+            Credential::Key(key) => Some(key.rights.authority.to_authority()),
+            Credential::SignedIn(_) | Credential::Anonymous | Credential::Unknown => None,
+        })?;
+        let own = own.ok_or_else(|| Error::refused(Refusal::Forbidden(Missing::Scope), CREATE))?;
+        let authority = may_report(deciding, &target, &own)?;
+        let named = |account| {
+            deciding.look(CREATE, |snapshot, _| {
+                let any = own == KeyAuthority::Operator;
+                (any || belongs(snapshot, &own, account)).then_some(Actor::Account(account))
+            })
         };
-        let own = key.rights.authority.to_authority();
-        let (by, authority) = self.may_report(caller, &view, &target, &own)?;
-        let actor = match entry.actor {
+        let actor = entry.actor.map(named).transpose()?;
+        let by = deciding.permitted()?;
+        let actor = match actor {
             None => by.actor,
-            Some(account) if own == KeyAuthority::Operator || belongs(&view, &own, account) => {
-                Actor::Account(account)
-            }
-            Some(_) => {
+            Some(Some(actor)) => actor,
+            Some(None) => {
                 return Err(invalid("actor", &"this account does not belong to what the key stands for"));
             }
         };
@@ -98,33 +109,29 @@ impl Authority {
             detail: entry.detail.as_str().into(),
         })
     }
+}
 
-    /// Who reports, and under which authority the row is listed.
-    fn may_report(
-        &self,
-        caller: &Caller,
-        view: &View<'_>,
-        target: &Reference<'_>,
-        own: &KeyAuthority,
-    ) -> Result<(Permitted, String)> {
-        let (target, listed) = match target {
-            Reference::Account(id) => (Target::Account(*id), format!("account:{id}")),
-            Reference::Team(id) => (Target::Team(*id), format!("team:{id}")),
-            Reference::Project(id) => (Target::Project(*id), format!("project:{id}")),
-            Reference::Operator => (Target::Operator, "operator".to_owned()),
-            Reference::Resource(name) => match view.resource(*name) {
-                Some(resource) => (Target::Resource(*name, None), holder(resource.holder)),
+/// Whether the caller may report this, and under which authority the row is listed.
+fn may_report(deciding: &mut Deciding<'_>, target: &Reference<'_>, own: &KeyAuthority) -> Result<String> {
+    let (target, listed) = match target {
+        Reference::Account(id) => (Target::Account(*id), format!("account:{id}")),
+        Reference::Team(id) => (Target::Team(*id), format!("team:{id}")),
+        Reference::Project(id) => (Target::Project(*id), format!("project:{id}")),
+        Reference::Operator => (Target::Operator, "operator".to_owned()),
+        Reference::Resource(name) => {
+            match deciding.look(CREATE, |snapshot, _| snapshot.resource(*name).map(|found| found.holder))? {
+                Some(found) => (Target::Resource(*name, None), holder(found)),
                 None => (Target::Hosted(*name, None), own.to_string()),
-            },
-        };
-        // An account's key administers projects as well; what it reports stays with itself.
-        let stays = *own == KeyAuthority::Operator || listed == own.to_string();
-        let by = self.permit(caller, CREATE, target)?;
-        if stays {
-            Ok((by, listed))
-        } else {
-            Err(Error::refused(Refusal::Forbidden(Missing::Access(Access::Administer)), CREATE))
+            }
         }
+    };
+    // An account's key administers projects as well; what it reports stays with itself.
+    let stays = *own == KeyAuthority::Operator || listed == own.to_string();
+    deciding.permit(CREATE, target)?;
+    if stays {
+        Ok(listed)
+    } else {
+        Err(Error::refused(Refusal::Forbidden(Missing::Access(Access::Administer)), CREATE))
     }
 }
 
@@ -137,7 +144,7 @@ fn holder(holder: Holder) -> String {
 }
 
 /// Whether an account has to do with what a key stands for.
-fn belongs(view: &View<'_>, own: &KeyAuthority, account: AccountId) -> bool {
+fn belongs(view: &impl Snapshot, own: &KeyAuthority, account: AccountId) -> bool {
     use claviger_core::subject::ProjectHolder;
     let in_team = |id| view.team(id).is_some_and(|team| team.members.role(account).is_some());
     match own {

@@ -3,17 +3,20 @@
 use claviger_core::authority::ResourceAuthority;
 use claviger_core::decide::{Credential, Missing, Refusal, Snapshot, Target, manages};
 use claviger_core::limit::{REFERENCE_NAME_BYTES_MAX, REFERENCES_MAX, VERSIONS_MAX};
+use claviger_core::permit::RecordRef;
 use claviger_core::resource::{Holder, References, Resource, ResourceRecord, ResourceRef, Visibility};
+use claviger_core::revocation;
 use claviger_core::scope::Action;
 use claviger_core::selector::{Grants, Selector, Version};
 use claviger_core::{AccountId, Authority as KeyAuthority};
 use claviger_store::{Page, ResourceFilter, StoreError};
 
-use crate::authority::{Authority, Changed, On, Permitted};
+use crate::authority::{Authority, Changed, On};
 use crate::caller::Caller;
+use crate::decision::Deciding;
 use crate::error::{Error, Result};
-use crate::keys::{ATTEMPTS_MAX, contended};
 use crate::listing::visible;
+use crate::read::NotFresh;
 
 /// A resource as its host describes it: the whole of it, each time.
 #[derive(Debug, Clone)]
@@ -85,126 +88,64 @@ impl Authority {
         description: ResourceDescription,
         revision: Option<u64>,
     ) -> Result<Changed<ResourceRecord>> {
+        let targets = [RecordRef::Resource(description.reference.clone())];
+        let step = |deciding| self.resource_put(deciding, &description, revision);
+        self.attempts(caller, &targets, revision.is_some(), step).await
+    }
+
+    async fn resource_put(
+        &self,
+        mut deciding: Deciding<'_>,
+        description: &ResourceDescription,
+        revision: Option<u64>,
+    ) -> Result<Changed<ResourceRecord>> {
         let since = self.now();
-        for _ in 0..ATTEMPTS_MAX {
-            let before = self.may_put(caller, &description).await?;
-            let (before, by) = before;
-            let current = before.as_ref().map_or(0, |before| before.revision);
-            if revision.is_some_and(|seen| seen != current) {
-                return Err(Error::Stale { current });
-            }
-            let next = self.described(&description, before.as_ref())?;
-            let revokes = before.as_ref().is_some_and(|before| takes_away(&before.resource, &next.resource));
-            if before.as_ref().is_some_and(|before| before.resource == next.resource) {
-                return self.nothing_to_do(before.unwrap_or(next), since, false).await;
-            }
-            let verb = if before.is_some() { "update" } else { "create" };
-            let audit = self.audit(caller, by, action(verb), on(&next.resource), summary(&next.resource));
-            let expected = before.as_ref().map(|before| before.revision);
-            match self.shared.store.put_resource(next.clone(), expected, audit).await {
-                Ok(committed) => {
-                    let Changed { change, .. } = self.made(committed, since, revokes);
-                    return Ok(Changed { value: next, change });
-                }
-                Err(StoreError::Stale { .. } | StoreError::NotFound | StoreError::Conflict(_))
-                    if revision.is_none() => {}
-                Err(error) => return Err(error.into()),
-            }
+        let before = self.may_put(&mut deciding, description).await?;
+        let current = before.as_ref().map_or(0, |before| before.revision);
+        if revision.is_some_and(|seen| seen != current) {
+            return Err(Error::Stale { current });
         }
-        Err(contended())
+        let next = described(&mut deciding, description, before.as_ref())?;
+        let revokes =
+            before.as_ref().is_some_and(|before| revocation::by_resource(&before.resource, &next.resource));
+        if let Some(before) = before.as_ref().filter(|before| before.resource == next.resource) {
+            return deciding.unchanged(before.clone(), since, false).await;
+        }
+        let verb = if before.is_some() { "update" } else { "create" };
+        let audit = deciding.audit(action(verb), on(&next.resource), summary(&next.resource))?;
+        let expected = before.as_ref().map(|before| before.revision);
+        match self.shared.store.put_resource(next.clone(), expected, audit).await {
+            Ok(committed) => {
+                let Changed { change, .. } = self.made(committed, since, revokes);
+                Ok(Changed { value: next, change })
+            }
+            // It came or went meanwhile.
+            Err(StoreError::NotFound | StoreError::Conflict(_)) if revision.is_none() => {
+                Err(Error::Stale { current: 0 })
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// What is known of the resource, if the caller may put it there.
     async fn may_put(
         &self,
-        caller: &Caller,
+        deciding: &mut Deciding<'_>,
         description: &ResourceDescription,
-    ) -> Result<(Option<ResourceRecord>, Permitted)> {
+    ) -> Result<Option<ResourceRecord>> {
         // The new holder first: to those who do not administer it nothing is told about the resource.
-        let by = self.permit(caller, action("create"), target_of(description.holder));
-        let by = by.or_else(|_| self.permit(caller, action("update"), target_of(description.holder)))?;
+        let holder = target_of(description.holder);
+        deciding.permit(action("create"), holder).or_else(|_| deciding.permit(action("update"), holder))?;
         let before = self.shared.store.resource(description.reference.clone()).await?;
         if before.is_some() {
-            self.permit(caller, action("update"), Target::Resource(description.reference.name(), None))?;
+            deciding.permit(action("update"), Target::Resource(description.reference.name(), None))?;
         } else {
-            self.permit(caller, action("create"), target_of(description.holder))?;
+            deciding.permit(action("create"), holder)?;
         }
-        if !self.is_operator(caller) {
-            self.keeps_to_its_own(caller, description, before.as_ref())?;
+        if !deciding.is_operator()? {
+            keeps_to_its_own(deciding, description, before.as_ref())?;
         }
-        Ok((before, by))
-    }
-
-    /// What only the host's operator key says, because the host believes it: that a name is a resource at all
-    /// (or somebody could hold what the host has not mirrored yet), which secrets and databases its versions
-    /// reference (or somebody could make a key that carries other people's), and who made it.
-    fn keeps_to_its_own(
-        &self,
-        caller: &Caller,
-        description: &ResourceDescription,
-        before: Option<&ResourceRecord>,
-    ) -> Result<()> {
-        let Some(before) = before else {
-            return Err(Error::refused(Refusal::Forbidden(Missing::Operator), action("create")));
-        };
-        if checked_references(description)? != before.resource.references {
-            return Err(Error::invalid(
-                "versions",
-                "only operators can change what versions reference; leave it as it is",
-            ));
-        }
-        let creator = description.creator;
-        if creator.is_some() && creator != self.account_of(caller) && creator != before.resource.creator {
-            return Err(Error::invalid(
-                "creator",
-                "only operators can name another account; leave it out or name your own",
-            ));
-        }
-        Ok(())
-    }
-
-    pub(crate) fn described(
-        &self,
-        description: &ResourceDescription,
-        before: Option<&ResourceRecord>,
-    ) -> Result<ResourceRecord> {
-        let view = self.shared.index.view();
-        if description.creator.is_some_and(|creator| view.account(creator).is_none()) {
-            return Err(Error::invalid("creator", "there is no such account"));
-        }
-        if description.audience == Audience::Shared && !matches!(description.holder, Holder::Team(_)) {
-            return Err(Error::invalid("visibility", "only a resource that a team holds can be `shared`"));
-        }
-        let was_shared = match before.map(|before| before.resource.visibility) {
-            Some(Visibility::Shared) => true,
-            Some(Visibility::PublicFrom { before_shared, .. }) => before_shared,
-            Some(Visibility::Private | Visibility::Public) | None => false,
-        };
-        let before_shared = was_shared && matches!(description.holder, Holder::Team(_));
-        let visibility = match description.audience {
-            Audience::Private => Visibility::Private,
-            Audience::Shared => Visibility::Shared,
-            Audience::Public(None | Some(Version::FIRST)) => Visibility::Public,
-            Audience::Public(Some(first)) => Visibility::PublicFrom { first, before_shared },
-        };
-        let resource = Resource {
-            reference: description.reference.clone(),
-            holder: description.holder,
-            creator: description.creator,
-            visibility,
-            latest: description.latest,
-            references: checked_references(description)?,
-        };
-        let now = self.now();
-        Ok(match before {
-            None => ResourceRecord { resource, created_at: now, updated_at: now, revision: 1 },
-            Some(before) => ResourceRecord {
-                resource,
-                created_at: before.created_at,
-                updated_at: now,
-                revision: before.revision + 1,
-            },
-        })
+        Ok(before)
     }
 
     /// A resource, for those who may read it and hold the control scope, and whether the caller administers
@@ -220,9 +161,8 @@ impl Authority {
                 selector: Selector::Any,
                 grants: Grants::default(),
             };
-            let view = self.shared.index.view();
             let authority = KeyAuthority::Resource(Box::new(resource));
-            manages(&view, self.policy(), caller.credential(&view), &authority)
+            self.read(|view| manages(view, self.policy(), caller.credential(view), &authority))?
         };
         let record = self.shared.store.resource(reference).await?.ok_or_else(Error::not_found)?;
         Ok((record, administers))
@@ -238,8 +178,8 @@ impl Authority {
         mut filter: ResourceFilter,
         page: Page<ResourceRef>,
     ) -> Result<Vec<ResourceRecord>> {
-        if !self.is_operator(caller) && filter.holder.is_none() {
-            filter.holder = self.holder_of(caller);
+        if !self.is_operator(caller)? && filter.holder.is_none() {
+            filter.holder = self.holder_of(caller)?;
         }
         self.permit(caller, action("read"), filter.holder.map_or(Target::Operator, target_of))?;
         let read = |page| self.shared.store.resources(filter.clone(), page);
@@ -252,9 +192,8 @@ impl Authority {
     }
 
     /// The container that a key stands for.
-    fn holder_of(&self, caller: &Caller) -> Option<Holder> {
-        let view = self.shared.index.view();
-        match caller.credential(&view) {
+    fn holder_of(&self, caller: &Caller) -> Result<Option<Holder>, NotFresh> {
+        self.read(|view| match caller.credential(view) {
             Credential::SignedIn(id) => Some(Holder::Account(id)),
             Credential::Key(key) => match key.rights.authority {
                 KeyAuthority::Account(id) => Some(Holder::Account(id)),
@@ -263,7 +202,7 @@ impl Authority {
                 KeyAuthority::Resource(_) | KeyAuthority::Operator => None,
             },
             Credential::Anonymous | Credential::Unknown => None,
-        }
+        })
     }
 
     /// Forgets a resource, with its keys: one that is made again under the same name does not revive them.
@@ -277,20 +216,97 @@ impl Authority {
         reference: ResourceRef,
         revision: Option<u64>,
     ) -> Result<Changed<u64>> {
+        let targets = [RecordRef::Resource(reference.clone())];
+        let step = |deciding| self.resource_deleted(deciding, reference.clone(), revision);
+        self.attempts(caller, &targets, revision.is_some(), step).await
+    }
+
+    async fn resource_deleted(
+        &self,
+        mut deciding: Deciding<'_>,
+        reference: ResourceRef,
+        revision: Option<u64>,
+    ) -> Result<Changed<u64>> {
         let since = self.now();
-        let by = match self.permit(caller, action("delete"), Target::Resource(reference.name(), None)) {
-            Ok(by) => by,
-            Err(error) => {
-                // Perhaps somebody else deletes it right now: "not found" has to mean that it is gone.
-                self.settle().await?;
-                return Err(error);
-            }
-        };
+        deciding.permit(action("delete"), Target::Resource(reference.name(), None))?;
         let before = self.shared.store.resource(reference.clone()).await?.ok_or_else(Error::not_found)?;
-        let audit = self.audit(caller, by, action("delete"), on(&before.resource), String::new());
+        let audit = deciding.audit(action("delete"), on(&before.resource), String::new())?;
         let committed = self.shared.store.delete_resource(reference, revision, audit).await?;
         Ok(self.made(committed, since, true))
     }
+}
+
+/// What only the host's operator key says, because the host believes it: that a name is a resource at all
+/// (or somebody could hold what the host has not mirrored yet), which secrets and databases its versions
+/// reference (or somebody could make a key that carries other people's), and who made it.
+fn keeps_to_its_own(
+    deciding: &Deciding<'_>,
+    description: &ResourceDescription,
+    before: Option<&ResourceRecord>,
+) -> Result<()> {
+    let Some(before) = before else {
+        return Err(Error::refused(Refusal::Forbidden(Missing::Operator), action("create")));
+    };
+    if checked_references(description)? != before.resource.references {
+        return Err(Error::invalid(
+            "versions",
+            "only operators can change what versions reference; leave it as it is",
+        ));
+    }
+    let creator = description.creator;
+    if creator.is_some() && creator != deciding.account()? && creator != before.resource.creator {
+        return Err(Error::invalid(
+            "creator",
+            "only operators can name another account; leave it out or name your own",
+        ));
+    }
+    Ok(())
+}
+
+/// The record that a description asks for.
+pub(crate) fn described(
+    deciding: &mut Deciding<'_>,
+    description: &ResourceDescription,
+    before: Option<&ResourceRecord>,
+) -> Result<ResourceRecord> {
+    let creator = description.creator;
+    let known = |snapshot: &dyn Fn(AccountId) -> bool| creator.is_none_or(snapshot);
+    if !deciding.look(action("update"), |snapshot, _| known(&|id| snapshot.account(id).is_some()))? {
+        return Err(Error::invalid("creator", "there is no such account"));
+    }
+    if description.audience == Audience::Shared && !matches!(description.holder, Holder::Team(_)) {
+        return Err(Error::invalid("visibility", "only a resource that a team holds can be `shared`"));
+    }
+    let was_shared = match before.map(|before| before.resource.visibility) {
+        Some(Visibility::Shared) => true,
+        Some(Visibility::PublicFrom { before_shared, .. }) => before_shared,
+        Some(Visibility::Private | Visibility::Public) | None => false,
+    };
+    let before_shared = was_shared && matches!(description.holder, Holder::Team(_));
+    let visibility = match description.audience {
+        Audience::Private => Visibility::Private,
+        Audience::Shared => Visibility::Shared,
+        Audience::Public(None | Some(Version::FIRST)) => Visibility::Public,
+        Audience::Public(Some(first)) => Visibility::PublicFrom { first, before_shared },
+    };
+    let resource = Resource {
+        reference: description.reference.clone(),
+        holder: description.holder,
+        creator: description.creator,
+        visibility,
+        latest: description.latest,
+        references: checked_references(description)?,
+    };
+    let now = deciding.now();
+    Ok(match before {
+        None => ResourceRecord { resource, created_at: now, updated_at: now, revision: 1 },
+        Some(before) => ResourceRecord {
+            resource,
+            created_at: before.created_at,
+            updated_at: now,
+            revision: before.revision + 1,
+        },
+    })
 }
 
 fn checked_references(description: &ResourceDescription) -> Result<Box<[References]>> {
@@ -327,13 +343,4 @@ fn checked_references(description: &ResourceDescription) -> Result<Box<[Referenc
     }
     references.retain(|entry| !entry.secrets.is_empty() || !entry.databases.is_empty());
     Ok(references.into())
-}
-
-/// Whether somebody may lose something by the change; when in doubt, yes.
-pub(crate) fn takes_away(before: &Resource, after: &Resource) -> bool {
-    let moved = before.holder != after.holder || before.creator != after.creator;
-    moved
-        || before.visibility != after.visibility
-        || before.latest > after.latest
-        || before.references != after.references
 }

@@ -120,6 +120,7 @@ impl Settings {
                 self.expired_key_retention_days != other.expired_key_retention_days,
             ),
             ("history_retention_days", self.history_retention_days != other.history_retention_days),
+            ("journal_retention_days", self.journal_retention_days != other.journal_retention_days),
             ("usage_retention_days", self.usage_retention_days != other.usage_retention_days),
             ("leaks", self.leaks_only_told != other.leaks_only_told),
             ("defaults", of_kinds[0] != of_kinds[1]),

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use claviger_authority::first_start::FirstStartError;
 use claviger_client::{Error, Problem};
 
 use crate::config::ConfigError;
@@ -96,6 +97,10 @@ fn told(error: &anyhow::Error) -> (Code, String, Option<String>) {
     if let Some(failure) = error.downcast_ref::<Failure>() {
         return (failure.code, failure.message.clone(), failure.hint.clone());
     }
+    if let Some(FirstStartError::Unacceptable(_)) = error.downcast_ref::<FirstStartError>() {
+        // A service manager that starts the program again would only see it again.
+        return (Code::Usage, error.to_string(), None);
+    }
     if error.downcast_ref::<ConfigError>().is_some() {
         return (Code::Usage, format!("{error:#}"), None);
     }
@@ -120,7 +125,17 @@ fn in_words(error: &anyhow::Error) -> String {
             words.push_str(&format!(": {cause}"));
         }
     }
-    words
+    without_numbers(&words)
+}
+
+/// What the system says, without the number that it has for it: `No such file or directory (os error 2)`.
+fn without_numbers(words: &str) -> String {
+    let mut text = String::new();
+    for (n, part) in words.split(" (os error ").enumerate() {
+        let part = if n == 0 { part } else { part.split_once(')').map_or("", |(_, rest)| rest) };
+        text.push_str(part);
+    }
+    text
 }
 
 fn of_problem(problem: &Problem) -> (Code, String, Option<String>) {
@@ -160,10 +175,11 @@ mod tests {
 
     #[test]
     fn a_cause_is_told_once() {
-        let io = || std::io::Error::from(std::io::ErrorKind::NotFound);
+        let io = || std::io::Error::from_raw_os_error(2);
+        let plain = "No such file or directory";
         let told = |context: String| in_words(&anyhow::Error::from(io()).context(context));
-        assert_eq!(told("a".to_owned()), format!("a: {}", io()));
-        let teller = format!("the store: {}", io());
-        assert_eq!(told(teller.clone()), teller);
+        assert_eq!(told("a".to_owned()), format!("a: {plain}"));
+        assert_eq!(told(format!("the store: {}", io())), format!("the store: {plain}"));
+        assert_eq!(told(format!("{} twice, {}", io(), io())), format!("{plain} twice, {plain}"));
     }
 }

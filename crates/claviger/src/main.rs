@@ -7,6 +7,7 @@ mod exit;
 mod output;
 mod remote;
 mod server;
+mod serving;
 mod telemetry;
 
 use std::process::ExitCode;

@@ -9,9 +9,10 @@ use clap::Args;
 use claviger_authority::first_start::OPERATOR_KEY_FILE;
 use claviger_client::{Client, Secret};
 
-use crate::config::DATA;
-use crate::exit::Failure;
+use crate::config::{DATA, Environment};
+use crate::exit::{Code, Failure};
 use crate::output::Output;
+use crate::serving::{ADDRESS_FILE, serving_address};
 
 /// Where an authority listens by default.
 const URL: &str = "http://127.0.0.1:8400";
@@ -24,15 +25,17 @@ const KEY_FILE_BYTES_MAX: u64 = 4096;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connection")]
 pub struct Remote {
-    /// The address of the authority [default: http://127.0.0.1:8400].
-    #[arg(long, env = "CLAVIGER_URL", value_name = "URL", hide_env_values = true)]
+    /// The address of the authority [default: that of the data folder, else http://127.0.0.1:8400]. Variable:
+    /// CLAVIGER_URL.
+    #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// Read the key to call with from this file; `-` is standard input. Without it: the variable
     /// CLAVIGER_KEY, else `operator-key` in the data folder.
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// The data folder of a `claviger serve` on this machine.
-    #[arg(long, env = "CLAVIGER_DATA", value_name = "FOLDER", hide_env_values = true)]
+    /// The data folder of a `claviger serve` on this machine. Its key is sent to that one only. Variable:
+    /// CLAVIGER_DATA.
+    #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
     /// Allow http:// to another machine: the key can be read by everybody on the way.
     #[arg(long)]
@@ -48,8 +51,10 @@ impl Remote {
     /// # Errors
     /// No key, or an address that cannot be used.
     pub fn client(&self) -> anyhow::Result<Client> {
-        let builder = Client::builder(self.url.as_deref().unwrap_or(URL)).allow_plain_http(self.plain_http);
-        Ok(builder.key(self.key()?).build()?)
+        let environment = Environment::of_process();
+        environment.checked()?;
+        let (url, key) = self.url_and_key(&environment)?;
+        Ok(Client::builder(&url).allow_plain_http(self.plain_http).key(key).build()?)
     }
 
     /// How the command answers.
@@ -58,24 +63,63 @@ impl Remote {
         Output::new(self.json)
     }
 
-    fn key(&self) -> anyhow::Result<Secret> {
-        if let Some(path) = &self.key_file {
-            return read_key(path);
+    /// Where to call, and with which key. A key that was found in a data folder belongs to the installation there,
+    /// and goes to no other address.
+    fn url_and_key(&self, environment: &Environment) -> anyhow::Result<(String, Secret)> {
+        let variable = |name: &str| environment.text(name).map(|text| text.map(str::to_owned));
+        let url = match &self.url {
+            Some(url) => Some(url.clone()),
+            None => variable("CLAVIGER_URL")?,
+        };
+        let data = self.data.clone().or_else(|| environment.get("CLAVIGER_DATA").map(PathBuf::from));
+        let given = match &self.key_file {
+            Some(path) => Some(read_key(path)?),
+            None => variable(KEY_VARIABLE)?.map(|key| Secret::new(key.trim())),
+        };
+        if let Some(key) = given {
+            let there = || data.as_deref().and_then(|data| serving_address(data).ok().flatten());
+            return Ok((url.or_else(there).unwrap_or_else(|| URL.to_owned()), key));
         }
-        if let Some(key) = std::env::var(KEY_VARIABLE).ok().filter(|key| !key.trim().is_empty()) {
-            return Ok(Secret::new(key.trim()));
-        }
-        match (&self.data, &self.url) {
-            (Some(data), _) => read_key(&data.join(OPERATOR_KEY_FILE)),
-            // The operator key of this folder belongs to the authority on this machine, and goes to no other.
-            (None, None) if Path::new(DATA).join(OPERATOR_KEY_FILE).exists() => {
-                read_key(&Path::new(DATA).join(OPERATOR_KEY_FILE))
+        let data = match (data, &url) {
+            (Some(data), _) => data,
+            (None, None) if Path::new(DATA).join(OPERATOR_KEY_FILE).exists() => DATA.into(),
+            (None, _) => {
+                return Err(Failure::usage("there is no key to call with")
+                    .hint("Set CLAVIGER_KEY, or name a file with --key-file, or the data folder with --data.")
+                    .into());
             }
-            (None, _) => Err(Failure::usage("there is no key to call with")
-                .hint("Set CLAVIGER_KEY, or name a file with --key-file, or the data folder with --data.")
-                .into()),
+        };
+        let file = data.join(OPERATOR_KEY_FILE);
+        let key = read_key(&file)?;
+        let address =
+            serving_address(&data).with_context(|| data.join(ADDRESS_FILE).display().to_string())?;
+        match (address, url) {
+            (Some(address), None) => Ok((address, key)),
+            (Some(address), Some(url)) if is_same(&address, &url) => Ok((url, key)),
+            (Some(address), Some(_)) => Err(Failure::usage(format!(
+                "the key in {} belongs to the authority at {address}, and is sent nowhere else",
+                data.display()
+            ))
+            .hint(format!("To send it to another address, name it: --key-file {}", file.display()))
+            .into()),
+            (None, url) => {
+                let to = url.as_deref().unwrap_or(URL);
+                Err(Failure::new(Code::Unavailable, format!("no `claviger serve` runs on {}", data.display()))
+                    .hint(format!(
+                        "Start it; or, if it runs elsewhere, name its address and the key: --url {to} --key-file {}",
+                        file.display()
+                    ))
+                    .into())
+            }
         }
     }
+}
+
+/// Whether two addresses are the same listener, however this machine is called in them.
+fn is_same(a: &str, b: &str) -> bool {
+    let plain =
+        |url: &str| url.trim_end_matches('/').replace("//localhost:", "//127.0.0.1:").to_ascii_lowercase();
+    plain(a) == plain(b)
 }
 
 /// Reads a key from a file; `-` is standard input.
@@ -87,7 +131,16 @@ pub fn read_key(path: &Path) -> anyhow::Result<Secret> {
     if path.as_os_str() == "-" {
         std::io::stdin().take(KEY_FILE_BYTES_MAX).read_to_string(&mut text).context("standard input")?;
     } else {
-        let file = std::fs::File::open(path).with_context(|| format!("the key file {}", path.display()))?;
+        let file = match std::fs::File::open(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Failure::usage(format!("there is no key file {}", path.display()))
+                    .hint(
+                        "Name another with --key-file, or its data folder with --data, or set CLAVIGER_KEY.",
+                    )
+                    .into());
+            }
+            opened => opened.with_context(|| format!("the key file {}", path.display()))?,
+        };
         let read = file.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text);
         read.with_context(|| format!("the key file {}", path.display()))?;
     }

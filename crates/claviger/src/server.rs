@@ -1,5 +1,7 @@
 //! A running Claviger: the store, and the three listeners.
 
+use std::env::VarError;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -22,11 +24,12 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
+use crate::exit::{Code, Failure};
+use crate::serving;
 
-/// How long requests under way may take to end after the signal to stop. Below the 30 seconds after which
-/// service managers kill.
-const DRAIN: Duration = Duration::from_secs(20);
+/// The first port that every user may listen on.
+const PORT_UNPRIVILEGED_MIN: u16 = 1024;
 /// The file of the root keyring in the data folder.
 pub const KEYRING_FILE: &str = "keyring";
 
@@ -46,8 +49,12 @@ pub struct Server {
     /// What the first start found or did.
     pub first_start: FirstStart,
     state: AppState,
+    /// Says where the API is, for the commands of this machine.
+    _announced: Option<std::fs::File>,
     gateway_listener: Option<TcpListener>,
     gate: Option<Gate>,
+    /// How long requests under way may take to end after the signal to stop.
+    drain: Duration,
     stop: CancellationToken,
     tasks: JoinSet<()>,
     /// What is done from time to time, until the last request has ended.
@@ -60,7 +67,9 @@ impl Server {
     /// # Errors
     /// What keeps it from starting, and what to do.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
-        private_folder(&config.data).with_context(|| format!("the data folder {}", config.data.display()))?;
+        private_folder(&config.data).with_context(|| {
+            format!("cannot make the data folder {}, which --data names", config.data.display())
+        })?;
         let ports = Ports::system();
         let api_listener = bind("listen", config.listen).await?;
         let gateway_listener = bind("gateway_listen", config.gateway_listen).await?;
@@ -70,9 +79,11 @@ impl Server {
         let authority = Authority::open(options, config.settings.clone(), ports)
             .await
             .with_context(|| format!("the database {}", config.database.display()))?;
-        let supplied = std::env::var(OPERATOR_KEY_VARIABLE).ok().filter(|key| !key.is_empty());
-        let first_start = authority.first_start(&config.data, supplied).await?;
+        let first_start = authority.first_start(&config.data, supplied_operator_key()?).await?;
         let api = api_listener.local_addr()?;
+        let announced = serving::announce(&config.data, api)
+            .inspect_err(|error| tracing::warn!(%error, "commands with --data will not find this program"))
+            .ok();
         let state = AppState {
             authority: authority.clone(),
             edge: Arc::new(config.edge(api)),
@@ -89,6 +100,8 @@ impl Server {
             first_start,
             gateway_listener: Some(gateway_listener),
             gate: None,
+            _announced: announced,
+            drain: config.drain,
             stop: CancellationToken::new(),
             tasks: JoinSet::new(),
             state: state.clone(),
@@ -100,9 +113,15 @@ impl Server {
             limits(&state),
             move |peer| service.at(peer),
             stop.clone(),
-            DRAIN,
+            config.drain,
         ));
-        server.tasks.spawn(serve(admin_listener, limits(&state), AdminService::new(state), stop, DRAIN));
+        server.tasks.spawn(serve(
+            admin_listener,
+            limits(&state),
+            AdminService::new(state),
+            stop,
+            config.drain,
+        ));
         Ok(server)
     }
 
@@ -120,7 +139,7 @@ impl Server {
         let gate = Gate::new(self.state.clone(), routes);
         self.gate = Some(gate.clone());
         let make = move |peer| GatewayService::new(gate.clone(), proxy.clone(), peer);
-        self.tasks.spawn(serve_with(listener, limits(&self.state), make, self.stop.clone(), DRAIN));
+        self.tasks.spawn(serve_with(listener, limits(&self.state), make, self.stop.clone(), self.drain));
         Ok(())
     }
 
@@ -170,13 +189,42 @@ fn limits(state: &AppState) -> ServeLimits {
     ServeLimits { public_url: state.edge.public_url.as_str().into(), ..ServeLimits::default() }
 }
 
-async fn bind(name: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let bound = TcpListener::bind(address).await;
-    bound.with_context(|| {
-        format!(
-            "`{name}`: {address} cannot be listened on; is something else there? Choose another with --{}",
-            name.replace('_', "-")
-        )
+/// The operator key that the environment supplies; an empty variable counts as unset.
+///
+/// # Errors
+/// It is not text.
+pub fn supplied_operator_key() -> Result<Option<String>, ConfigError> {
+    match std::env::var(OPERATOR_KEY_VARIABLE) {
+        Ok(key) if key.trim().is_empty() => Ok(None),
+        Ok(key) => Ok(Some(key.trim().to_owned())),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => {
+            Err(ConfigError::new(format!("{OPERATOR_KEY_VARIABLE}: this is not text in UTF-8")))
+        }
+    }
+}
+
+async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let flag = setting.replace('_', "-");
+    TcpListener::bind(address).await.map_err(|error| {
+        let (what, advice) = match error.kind() {
+            ErrorKind::AddrInUse => (
+                "address already in use".to_owned(),
+                format!("Stop what listens there, or choose another address with --{flag}."),
+            ),
+            ErrorKind::PermissionDenied if address.port() < PORT_UNPRIVILEGED_MIN => (
+                "permission denied".to_owned(),
+                format!(
+                    "Ports below {PORT_UNPRIVILEGED_MIN} need the capability CAP_NET_BIND_SERVICE: choose a higher port with --{flag}, or grant it (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE)."
+                ),
+            ),
+            ErrorKind::AddrNotAvailable => (
+                "this machine does not have that address".to_owned(),
+                format!("Choose an address of this machine with --{flag}, such as 127.0.0.1:{}.", address.port()),
+            ),
+            kind => (kind.to_string(), format!("Choose another address with --{flag}.")),
+        };
+        Failure::new(Code::Failure, format!("cannot bind {address}: {what}")).hint(advice).into()
     })
 }
 

@@ -11,8 +11,8 @@ use crate::config::{Config, ConfigError, LogFormat};
 /// # Errors
 /// A level that is not one.
 pub fn start(config: &Config) -> Result<(), ConfigError> {
-    let filter =
-        EnvFilter::try_new(&config.log).map_err(|error| ConfigError::new(format!("`log`: {error}")))?;
+    let filter = EnvFilter::try_new(&config.log)
+        .map_err(|_| ConfigError::new("log: use error, warn, info, debug or trace"))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -1,6 +1,8 @@
 //! Verification in this process.
 
+use claviger_authority::index::View;
 use claviger_authority::{Authority, CallerCredential};
+use claviger_core::address;
 use claviger_core::authority::Reference;
 use claviger_core::decide::{Context, Credential, Permit, Place, Refusal, Request, Target};
 use claviger_core::key::{KeyView, PresentedKey};
@@ -59,7 +61,7 @@ impl Embedded {
         if version.is_some() && !matches!(target, Target::Resource(..)) {
             return Err(wrong("version", &"only a resource has versions: name one as the `target`"));
         }
-        let address = question.ip.as_deref().map(str::parse).transpose();
+        let address = question.ip.as_deref().map(address::parse).transpose();
         let request = Request {
             action: action.map_err(|error| wrong("action", &error))?,
             target,
@@ -70,17 +72,24 @@ impl Embedded {
             },
             anonymous: false,
         };
-        Ok(self.answer(key, &request, question.explain))
+        self.0
+            .read(|view| self.answer(view, key, &request, question.explain))
+            .map_err(|error| Unverified::Unavailable { reason: error.to_string(), retry_after: None })
     }
 
-    fn answer(&self, key: Option<PresentedKey<'_>>, request: &Request<'_>, explain: bool) -> Verdict {
-        let view = self.0.index().view();
+    fn answer(
+        &self,
+        view: &View<'_>,
+        key: Option<PresentedKey<'_>>,
+        request: &Request<'_>,
+        explain: bool,
+    ) -> Verdict {
         let entry = match key.map(|key| self.0.identify(Some(key))) {
             Some(CallerCredential::Key(digest)) => view.key(&digest),
             _ => None,
         };
         let credential = entry.map_or(Credential::Unknown, Credential::Key);
-        let verdict = self.0.decide(&view, credential, request);
+        let verdict = self.0.decide(view, credential, request);
         let permit = verdict.outcome.as_ref().ok();
         let mut told = told(entry, &verdict.outcome);
         if let Some(entry) = entry {

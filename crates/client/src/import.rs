@@ -20,7 +20,7 @@ pub struct ImportRow {
     /// Its text.
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "secret::exposed_if_any")]
     pub key: Option<Secret>,
-    /// SHA-256 of its text, in hexadecimal, where the text is not at hand.
+    /// SHA-256 of its text where that is not at hand: hexadecimal, base64 or base64url, with or without `sha256:`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
     /// What people call it.
@@ -95,7 +95,7 @@ pub struct ImportOutcome {
     /// The key, valid once the import is committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_id: Option<String>,
-    /// If it is refused: the code of the refusal.
+    /// If it is refused: the code of the refusal; `digests_not_vouched` where only `digests_are_strong` is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// What is the matter, in words.
@@ -107,8 +107,8 @@ pub struct ImportOutcome {
 }
 
 #[derive(Serialize)]
-struct Rows<'r> {
-    rows: &'r [ImportRow],
+struct Rows<'r, R> {
+    rows: &'r [R],
 }
 
 #[derive(Serialize)]
@@ -145,7 +145,7 @@ impl Keys<'_> {
     /// say why not. For more, begin an import.
     ///
     /// # Errors
-    /// Those of every call: [`crate::Error`]; 400 `invalid_request` for a row that is not of the form.
+    /// Those of every call: [`crate::Error`]. A row that is not of the form is none: that is its outcome.
     pub async fn import(&self, rows: &[ImportRow], options: ImportOptions) -> Result<Imported> {
         self.client().ask(Call::post("/v1/keys/import", &Whole { rows, options })?).await
     }
@@ -167,12 +167,13 @@ impl Keys<'_> {
         self.client().ask(Call::post("/v1/keys/imports", &options)?).await
     }
 
-    /// Stages up to 5,000 rows, and says what becomes of each. That one cannot be taken over keeps no other
-    /// from it.
+    /// Stages up to 5,000 rows, and returns the outcome of each. That one cannot be taken over keeps no other
+    /// from it. A row is an [`ImportRow`], or an object of its fields as they stand in an export: whatever is
+    /// wrong with it is its own outcome.
     ///
     /// # Errors
     /// Those of every call.
-    pub async fn stage_import(&self, import: &str, rows: &[ImportRow]) -> Result<Vec<ImportOutcome>> {
+    pub async fn stage_import<R: Serialize>(&self, import: &str, rows: &[R]) -> Result<Vec<ImportOutcome>> {
         let call = Call::post(path(import, "/rows"), &Rows { rows })?;
         Ok(self.client().ask::<Outcomes>(call).await?.outcomes)
     }

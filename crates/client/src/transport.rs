@@ -88,8 +88,8 @@ pub(crate) struct Call {
     /// Only if it does not exist yet.
     creates: bool,
     idempotency_key: Option<String>,
-    /// Whether asking twice does the same as asking once.
-    repeatable: bool,
+    /// Whether asking twice does the same as asking once, as far as the method says.
+    idempotent: bool,
 }
 
 /// An answer that is no problem.
@@ -217,8 +217,8 @@ impl Client {
                 Err(error) => error,
             };
             match &failed {
-                Error::Unreachable { .. } if call.repeatable && !broke => broke = true,
-                Error::Problem(problem) if may_wait(problem, call.repeatable) => {
+                Error::Unreachable { .. } if call.repeatable() && !broke => broke = true,
+                Error::Problem(problem) if may_wait(problem, call.repeatable()) => {
                     let Some(pause) = problem.retry_after else { return Err(failed) };
                     // Whatever the answer says: a sum that does not fit is more than anybody waits.
                     let total = waited.saturating_add(pause);
@@ -297,9 +297,15 @@ impl Client {
 }
 
 impl Call {
-    fn new(method: Method, target: impl Into<String>, repeatable: bool) -> Self {
+    /// Whether it may be sent again where it is not known if it was carried out. With `If-Match` it may not: had it
+    /// been carried out, its own change would make the second one a 412.
+    fn repeatable(&self) -> bool {
+        self.idempotency_key.is_some() || (self.idempotent && self.if_match.is_none())
+    }
+
+    fn new(method: Method, target: impl Into<String>, idempotent: bool) -> Self {
         let target = target.into();
-        Self { method, target, body: None, if_match: None, creates: false, idempotency_key: None, repeatable }
+        Self { method, target, body: None, if_match: None, creates: false, idempotency_key: None, idempotent }
     }
 
     pub(crate) fn get(target: impl Into<String>) -> Self {
@@ -327,7 +333,7 @@ impl Call {
         Self::new(Method::PATCH, target, false).with(body)
     }
 
-    /// A PUT says how things are, so it may be repeated.
+    /// A PUT says how things are, so it may be repeated, unless it carries `If-Match`.
     pub(crate) fn put(target: impl Into<String>, body: &impl Serialize) -> Result<Self> {
         Self::new(Method::PUT, target, true).with(body)
     }
@@ -335,7 +341,7 @@ impl Call {
     /// Only if it does not exist yet. Not repeated: the first time may have made it.
     pub(crate) fn creating(mut self) -> Self {
         self.creates = true;
-        self.repeatable = false;
+        self.idempotent = false;
         self
     }
 
@@ -346,7 +352,6 @@ impl Call {
 
     /// With a name the request is carried out once however often it is sent, so it may be repeated.
     pub(crate) fn idempotency_key(mut self, key: Option<String>) -> Self {
-        self.repeatable |= key.is_some();
         self.idempotency_key = key;
         self
     }

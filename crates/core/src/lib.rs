@@ -9,6 +9,7 @@
 //!
 //! Start with [`decide`], which says who may do what, and [`key`], which says what a key is.
 
+pub mod address;
 pub mod authority;
 pub mod change;
 pub mod decide;
@@ -18,10 +19,12 @@ pub mod key;
 pub mod lifecycle;
 pub mod limit;
 pub mod name;
+pub mod permit;
 pub mod quota;
 pub mod rate;
 pub mod resource;
 pub mod restriction;
+pub mod revocation;
 pub mod scope;
 pub mod selector;
 mod short;

@@ -1,8 +1,8 @@
 //! Restrictions of a key: from where it may be used, and how often.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use crate::limit::{ADDRESSES_MAX, ORIGIN_BYTES_MAX, ORIGINS_MAX, RATE_PERIOD_SECONDS_MAX};
 
@@ -102,11 +102,16 @@ pub struct WebOrigin(Box<str>);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RestrictionError {
     /// Not an origin.
-    #[error("an origin is `https://host` or `https://host:port`, in lower case and without a path")]
+    #[error(
+        "an origin is `https://host` or `https://host:port`, without a path, such as `https://example.org`"
+    )]
     Origin,
     /// Not an address block.
     #[error("an address is `192.0.2.7`, `192.0.2.0/24`, `2001:db8::1` or `2001:db8::/32`")]
     Address,
+    /// A block of IPv4 addresses in the clothes of IPv6 that reaches beyond them.
+    #[error("a block of IPv4 addresses is written as `192.0.2.0/24`")]
+    Mapped,
     /// Too many entries.
     #[error("a key has at most {ADDRESSES_MAX} address blocks and {ORIGINS_MAX} origins")]
     TooMany,
@@ -121,18 +126,32 @@ pub enum RestrictionError {
 }
 
 impl WebOrigin {
-    /// Reads an origin: a scheme, `://`, a host in lower case and perhaps a port.
+    /// Reads an origin: a scheme, `://`, a host and perhaps a port. It is kept as browsers send it (RFC 6454,
+    /// section 6.1): in lower case, without the scheme's own port, and an IPv6 address in its shortest form.
     ///
     /// # Errors
     /// [`RestrictionError::Origin`] on anything else.
     pub fn parse(text: &str) -> Result<Self, RestrictionError> {
-        let (scheme, host) = text.split_once("://").ok_or(RestrictionError::Origin)?;
-        let host_byte = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b':' | b'[' | b']');
-        let fits = matches!(scheme, "http" | "https")
-            && !host.is_empty()
-            && text.len() <= ORIGIN_BYTES_MAX
-            && host.bytes().all(host_byte);
-        if fits { Ok(Self(text.into())) } else { Err(RestrictionError::Origin) }
+        let wrong = RestrictionError::Origin;
+        if text.len() > ORIGIN_BYTES_MAX {
+            return Err(wrong);
+        }
+        let (scheme, rest) = text.split_once("://").ok_or(RestrictionError::Origin)?;
+        let (scheme, own_port) = match scheme {
+            _ if scheme.eq_ignore_ascii_case("https") => ("https", 443),
+            _ if scheme.eq_ignore_ascii_case("http") => ("http", 80),
+            _ => return Err(wrong),
+        };
+        let (host, port) = match rest.rsplit_once(':') {
+            // A colon inside the brackets is part of the address.
+            Some((host, port)) if !port.ends_with(']') => (host, Some(port_of(port).ok_or(wrong)?)),
+            _ => (rest, None),
+        };
+        let host = host_of(host).ok_or(RestrictionError::Origin)?;
+        Ok(Self(match port.filter(|port| *port != own_port) {
+            Some(port) => format!("{scheme}://{host}:{port}").into(),
+            None => format!("{scheme}://{host}").into(),
+        }))
     }
 
     /// The text.
@@ -142,16 +161,63 @@ impl WebOrigin {
     }
 }
 
-/// Reads an address block; a single address is the block of itself.
+/// A port: digits without a leading zero, 1 to 65535.
+fn port_of(text: &str) -> Option<u16> {
+    let digits = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
+    text.parse().ok().filter(|_| digits)
+}
+
+/// A host as browsers write it: a name, an IPv4 address, or an IPv6 address in brackets.
+fn host_of(text: &str) -> Option<String> {
+    if let Some(inner) = text.strip_prefix('[') {
+        let address = inner.strip_suffix(']')?.parse::<Ipv6Addr>().ok()?;
+        return Some(format!("[{}]", shortest(address)));
+    }
+    let host = text.to_ascii_lowercase();
+    let label = |label: &str| {
+        let byte = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
+        !label.is_empty() && label.len() <= 63 && label.bytes().all(byte)
+    };
+    // A browser takes a host whose last label is a number for an IPv4 address, and sends it as one.
+    let numeric = host.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
+    let is_host = host.split('.').all(label) && (!numeric || host.parse::<Ipv4Addr>().is_ok());
+    is_host.then_some(host)
+}
+
+/// An IPv6 address as browsers write it: never with an IPv4 address at its end (URL standard, 3.5).
+fn shortest(address: Ipv6Addr) -> String {
+    match address.to_ipv4_mapped() {
+        Some(_) => {
+            let [.., high, low] = address.segments();
+            format!("::ffff:{high:x}:{low:x}")
+        }
+        None => address.to_string(),
+    }
+}
+
+/// Reads an address block; a single address is the block of itself. An IPv4 address that is written as an IPv6
+/// one (`::ffff:192.0.2.0/120`) is kept as IPv4, as addresses of clients are.
 ///
 /// # Errors
-/// [`RestrictionError::Address`] on anything else.
+/// [`RestrictionError::Address`] on anything else, and [`RestrictionError::Mapped`] for a block of IPv4 addresses
+/// that reaches beyond them.
 pub fn parse_block(text: &str) -> Result<IpNet, RestrictionError> {
-    text.parse::<IpNet>()
-        .map(|block| block.trunc())
+    let block = text
+        .parse::<IpNet>()
         .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-        .map_err(|_| RestrictionError::Address)
+        .map_err(|_| RestrictionError::Address)?;
+    let IpNet::V6(six) = block else { return Ok(block.trunc()) };
+    match (six.addr().to_ipv4_mapped(), six.prefix_len().checked_sub(MAPPED_BITS)) {
+        (None, _) => Ok(block.trunc()),
+        (Some(four), Some(bits)) => Ipv4Net::new(four, bits)
+            .map(|four| IpNet::V4(four.trunc()))
+            .map_err(|_| RestrictionError::Address),
+        (Some(_), None) => Err(RestrictionError::Mapped),
+    }
 }
+
+/// Bits before the IPv4 address in `::ffff:192.0.2.7`.
+const MAPPED_BITS: u8 = 96;
 
 /// Why a key may not be used from where it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -271,9 +337,80 @@ mod tests {
         for other in [None, Some("null"), Some("http://example.org"), Some("https://example.org.evil.test")] {
             assert_eq!(site.admit(None, other), Err(Restricted::Origin));
         }
-        for text in ["", "example.org", "https://", "https://a/b", "https://A", "ftp://a", "*"] {
-            assert!(WebOrigin::parse(text).is_err(), "{text:?}");
+    }
+
+    #[test]
+    fn origins_are_kept_as_browsers_send_them() {
+        let check = |text: &str, expect: Option<&str>| {
+            let origin = WebOrigin::parse(text).ok();
+            assert_eq!(origin.as_ref().map(WebOrigin::as_str), expect, "{text:?}");
+        };
+        check("https://example.org", Some("https://example.org"));
+        check("https://example.org:443", Some("https://example.org"));
+        check("http://example.org:80", Some("http://example.org"));
+        check("http://example.org:443", Some("http://example.org:443"));
+        check("https://example.org:8443", Some("https://example.org:8443"));
+        check("HTTPS://Example.ORG", Some("https://example.org"));
+        check("http://localhost:3000", Some("http://localhost:3000"));
+        check("http://127.0.0.1:3000", Some("http://127.0.0.1:3000"));
+        check("https://[::1]:8443", Some("https://[::1]:8443"));
+        check("https://[2001:DB8:0:0:0:0:0:1]", Some("https://[2001:db8::1]"));
+        check("https://[::ffff:192.0.2.1]", Some("https://[::ffff:c000:201]"));
+        for text in [
+            "",
+            "*",
+            "null",
+            "example.org",
+            "ftp://a",
+            "https://",
+            "https://a/",
+            "https://a/b",
+            "https://a?b",
+            "https://u@a",
+            "https://[::1",
+            "https://::1",
+            "https://[::1]x",
+            "https://[example.org]",
+            "https://a:",
+            "https://a:0",
+            "https://a:080",
+            "https://a:65536",
+            "https://a:b",
+            "https://:443",
+            "https://a..b",
+            "https://.a",
+            "https://a.",
+            "https://*.example.org",
+            "https://1.2.3",
+            "https://1.2.3.256",
+            "https://b\u{fc}cher.example",
+        ] {
+            check(text, None);
         }
+    }
+
+    #[test]
+    fn blocks_are_kept_in_one_form() {
+        let check = |text: &str, expect: Option<&str>| {
+            assert_eq!(parse_block(text).ok().map(|block| block.to_string()).as_deref(), expect, "{text}");
+        };
+        check("192.0.2.7", Some("192.0.2.7/32"));
+        check("192.0.2.7/24", Some("192.0.2.0/24"));
+        check("2001:DB8::1", Some("2001:db8::1/128"));
+        check("::ffff:192.0.2.7", Some("192.0.2.7/32"));
+        check("::ffff:192.0.2.7/120", Some("192.0.2.0/24"));
+        check("::ffff:c000:207/128", Some("192.0.2.7/32"));
+        check("::ffff:0:0/96", Some("0.0.0.0/0"));
+        check("::ffff:192.0.2.7/64", None);
+        check("::/0", Some("::/0"));
+        for text in
+            ["", "192.0.2", "192.0.2.0/33", "192.0.2.0/", "192.0.2.0/-1", "fe80::1%eth0", "[::1]", "a"]
+        {
+            check(text, None);
+        }
+        let mapped = blocks(&["::ffff:192.0.2.0/120"]);
+        assert!(mapped.admit("192.0.2.9".parse().ok(), None).is_ok());
+        assert!(mapped.admit("::ffff:192.0.2.9".parse().ok(), None).is_ok());
     }
 
     #[test]

@@ -441,6 +441,27 @@ mod tests {
     }
 
     proptest! {
+        /// A key is read as it is from each place, and what is left of the query is what stood beside it.
+        #[test]
+        fn a_key_is_the_same_in_every_slot(key in "[A-Za-z0-9_-]{22,64}", before in "[a-z=&%0-9]{0,12}", after in "[a-z=&%0-9]{0,12}") {
+            let check = |pairs: &[(&'static str, &str)], query: Option<&str>| {
+                let headers = headers(pairs);
+                let found = read(&headers, query, Slots::ALL).unwrap();
+                assert_eq!(found.key().map(|found| found.expose().to_owned()).as_deref(), Some(&*key), "{pairs:?} {query:?}");
+                found.query_without
+            };
+            for scheme in ["Bearer", "apikey"] {
+                check(&[("authorization", &format!("{scheme} {key}"))], None);
+            }
+            check(&[("authorization", &basic_of(&format!("{key}:")))], None);
+            check(&[("x-api-key", &key)], None);
+            let encoded: String = key.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            for text in [&key, &encoded] {
+                let left = check(&[], Some(&format!("{before}&api_key={text}&{after}")));
+                prop_assert_eq!(left.unwrap(), Some(format!("{before}&{after}")));
+            }
+        }
+
         #[test]
         fn no_header_and_no_query_panics(value in proptest::collection::vec(0x20_u8..0x7f, 0..80), query in "\\PC{0,80}") {
             let text = String::from_utf8(value).unwrap();

@@ -53,8 +53,8 @@ impl Levels {
 
     fn read(&self, authority: &Authority) {
         let level = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-        level(&self.keys, authority.index().key_count() as u64);
-        level(&self.applied, authority.index().applied().0);
+        level(&self.keys, authority.key_count() as u64);
+        level(&self.applied, authority.changes_applied());
         level(&self.limited, authority.limited_keys() as u64);
         // Counted elsewhere, where nothing is known of metrics.
         self.uncounted.inner().store(authority.uses_uncounted(), Ordering::Relaxed);

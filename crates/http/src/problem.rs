@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use claviger_authority::Error;
+use claviger_authority::{Error, NotFresh};
 use claviger_core::decide::Refusal;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -63,6 +63,14 @@ impl Problem {
     pub fn insecure_transport() -> Self {
         let detail = "The key travelled over plain HTTP. Use HTTPS, and consider replacing the key.";
         Self::new(StatusCode::FORBIDDEN, "insecure_transport", detail)
+    }
+
+    /// This node may lack a change that was acknowledged, so it decides nothing: never a 401.
+    #[must_use]
+    pub fn not_fresh() -> Self {
+        let detail = "This server may lack a recent change, so it answers nothing about keys at the moment. Try again.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "not_fresh", detail)
+            .with(RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
     /// A method that an address does not take; whoever answers adds `Allow`.
@@ -164,6 +172,12 @@ impl From<CredentialError> for Problem {
     }
 }
 
+impl From<NotFresh> for Problem {
+    fn from(_: NotFresh) -> Self {
+        Self::not_fresh()
+    }
+}
+
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
@@ -178,6 +192,14 @@ impl From<Error> for Problem {
                 "The record is at revision {current} by now, and its `ETag` is `\"r{current}\"`. Read it again, then repeat the change."
             )),
             Error::Conflict { code, detail } => Self::new(StatusCode::CONFLICT, code, detail),
+            // The first never leaves the authority.
+            Error::Overtaken { .. } | Error::Contended => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "Others keep changing what this depends on. Nothing was changed; send the request again.",
+            )
+            .with(RETRY_AFTER, HeaderValue::from_static("1")),
+            Error::NotFresh => Self::not_fresh(),
             Error::Store(error) => {
                 tracing::error!(%error, "the store cannot answer");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", error.public())
@@ -355,11 +377,40 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "Rights changed",
         "Whoever began the import has lost rights since. Abandon it and begin anew.",
     ),
-    ("contended", "Contended", "Others keep changing the record at the same time; try again."),
     (
         "bad_request",
         "Bad request",
         "The request is not one that can be passed on safely: the detail says why.",
+    ),
+    (
+        "ambiguous_path",
+        "Ambiguous path",
+        "The path could be read in two ways, and an application might serve something else than what was decided on. Send it in its plain form; a route with `paths = \"any\"` takes paths as they are.",
+    ),
+    (
+        "body_not_allowed",
+        "Body not allowed",
+        "A GET or HEAD carries a body. Send it without one; a route with `get_body = true` takes one.",
+    ),
+    (
+        "no_upstream",
+        "No upstream",
+        "The route is for forward-auth alone: another proxy asks about its requests and passes them on. Send the request there.",
+    ),
+    (
+        "proxy_not_trusted",
+        "Proxy not trusted",
+        "A proxy asks about a request, but its address is not in `trusted_proxies`. Add it to the configuration.",
+    ),
+    (
+        "proxy_headers_missing",
+        "Proxy headers missing",
+        "A proxy asks about a request and does not name it. The detail says which headers it has to send; docs/GATEWAY.md shows the configuration.",
+    ),
+    (
+        "ambiguous_proxy_headers",
+        "Ambiguous proxy headers",
+        "A header that the proxy in front sets is there twice, or in a second spelling that an application could take for it. Send no header of that name.",
     ),
     (
         "upstream_unreachable",
@@ -374,9 +425,14 @@ pub const CODES: &[(&str, &str, &str)] = &[
     ),
     ("request_timeout", "Request timed out", "The request was not sent completely in time."),
     (
+        "not_fresh",
+        "Not up to date",
+        "The server that answered cannot be sure that it knows every revocation, so it refuses to decide. Nothing is known about your key by this. Try again after the time in `Retry-After`; if it persists, the server's log and `/readyz` say what failed.",
+    ),
+    (
         "unavailable",
         "Unavailable",
-        "The store cannot answer at the moment. Nothing is known about your key by this; try again after the time in `Retry-After`.",
+        "The store cannot answer at the moment, or others keep changing what the request depends on. Nothing is known about your key by this; try again after the time in `Retry-After`.",
     ),
     (
         "internal",

@@ -4,6 +4,7 @@ use claviger_core::change::{Change, ChangeId, Sequence};
 use claviger_core::history::HistoryEntry;
 use claviger_core::key::{Digest, KeyEntry};
 use claviger_core::limit::IDEMPOTENCY_SECONDS;
+use claviger_core::permit::WritePermit;
 use claviger_core::resource::Resource;
 use claviger_core::subject::{Account, Project, Team};
 use claviger_core::time::Timestamp;
@@ -11,10 +12,11 @@ use claviger_core::time::Timestamp;
 /// Overwrites a buffer with random bytes, as often as it is asked. Names of changes are made of it.
 pub type Random = Box<dyn FnMut(&mut [u8]) + Send>;
 
-/// What the history will say of a mutation: at least one row, written in the same transaction; and, where
-/// the mutation must not be made twice, the name of the request.
+/// What goes with a mutation: the permit to make it; what the history will say of it, at least one row, written
+/// in the same transaction; and, where it must not be made twice, the name of the request.
 #[derive(Debug, Clone)]
 pub struct Audit {
+    permit: WritePermit,
     entries: Vec<HistoryEntry>,
     request: Option<Box<Once>>,
 }
@@ -41,10 +43,10 @@ impl Once {
 }
 
 impl Audit {
-    /// One row.
+    /// The permit and one row.
     #[must_use]
-    pub fn new(entry: HistoryEntry) -> Self {
-        Self { entries: vec![entry], request: None }
+    pub fn new(permit: WritePermit, entry: HistoryEntry) -> Self {
+        Self { permit, entries: vec![entry], request: None }
     }
 
     /// One more row.
@@ -63,6 +65,10 @@ impl Audit {
         self
     }
 
+    pub(crate) fn permit(&self) -> &WritePermit {
+        &self.permit
+    }
+
     pub(crate) fn request(&self) -> Option<&Once> {
         self.request.as_deref()
     }
@@ -74,12 +80,6 @@ impl Audit {
 
     pub(crate) fn entries(&self) -> &[HistoryEntry] {
         &self.entries
-    }
-}
-
-impl From<HistoryEntry> for Audit {
-    fn from(entry: HistoryEntry) -> Self {
-        Self::new(entry)
     }
 }
 
@@ -95,16 +95,30 @@ pub struct Committed<T> {
     pub value: T,
 }
 
+/// A committed change that a sink could not take in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("change {} was committed and could not be applied: {reason}", sequence.0)]
+pub struct NotApplied {
+    /// Which change.
+    pub sequence: Sequence,
+    /// What is in the way.
+    pub reason: String,
+}
+
 /// Whom the store tells of each committed change: after the commit, before the answer, in order, without
 /// a gap. Runs on the store's writer thread, so it has to be quick; everything it holds is dropped there.
 pub trait ChangeSink: Send {
     /// Takes note of a change.
-    fn apply(&mut self, change: &Change);
+    ///
+    /// # Errors
+    /// It could not be taken in. Then what the sink holds differs from the store, and the
+    /// [`WriterHealth`](crate::WriterHealth) is lost.
+    fn apply(&mut self, change: &Change) -> Result<(), NotApplied>;
 }
 
 impl<S: ChangeSink + ?Sized> ChangeSink for Box<S> {
-    fn apply(&mut self, change: &Change) {
-        (**self).apply(change);
+    fn apply(&mut self, change: &Change) -> Result<(), NotApplied> {
+        (**self).apply(change)
     }
 }
 

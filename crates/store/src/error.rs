@@ -4,6 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use claviger_core::id::KeyId;
+use claviger_core::permit::RecordRef;
 
 /// Why the store did not do as it was asked. `Display` is for the log; what the public may read is
 /// [`StoreError::public`].
@@ -17,6 +18,13 @@ pub enum StoreError {
     Stale {
         /// The revision it has now.
         current: u64,
+    },
+    /// Authority was taken away, after the permit was given, from a record that it rests on. Nothing was written;
+    /// by now the sink knows of the change that took it, so the use case can decide again.
+    #[error("the permit is older than a change that took authority away from what it rests on")]
+    PermitStale {
+        /// What the permit rests on.
+        records: Arc<[RecordRef]>,
     },
     /// Something that has to be unique is taken.
     #[error(transparent)]
@@ -111,6 +119,7 @@ impl StoreError {
         match self {
             Self::NotFound => "There is no such record.".to_owned(),
             Self::Stale { .. } => "The record was changed in the meantime; read it again.".to_owned(),
+            Self::PermitStale { .. } => "Rights changed while this was carried out; try again.".to_owned(),
             Self::Conflict(Conflict::Digest) => "This key exists already.".to_owned(),
             Self::Conflict(Conflict::Id) => "This identifier is taken.".to_owned(),
             Self::Conflict(Conflict::Email) => {

@@ -10,14 +10,16 @@
 
 mod commit;
 mod error;
+mod health;
 mod offline;
 mod query;
 mod sqlite;
 mod store;
 
-pub use commit::{Audit, ChangeSink, Committed, LoadVisitor, Once, Random};
+pub use commit::{Audit, ChangeSink, Committed, LoadVisitor, NotApplied, Once, Random};
 pub use error::{Conflict, StoreError};
-pub use offline::{Inspection, backup_file, inspect_file, journal_file};
+pub use health::{HealthGuard, Lost, WriterHealth};
+pub use offline::{Inspection, backup_file, inspect_file, journal_file, key_status};
 pub use query::{
     AccountFilter, Differences, HistoryFilter, KeyFilter, LastUsed, PAGE_ROWS_MAX, Page, ProjectFilter,
     ResourceFilter, Staged, StoredKey, TeamFilter, UsageBucket, UsageCount, UsageStep,

@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use claviger_core::key::Digest;
+use claviger_core::lifecycle::Status;
+
 use crate::error::StoreError;
 use crate::sqlite;
 
@@ -25,6 +28,14 @@ pub fn backup_file(database: &Path, to: &Path) -> Result<(), StoreError> {
 /// [`StoreError::ForeignFile`] if it is not one of ours; [`StoreError::Unavailable`] if it cannot be read.
 pub fn inspect_file(database: &Path) -> Result<Inspection, StoreError> {
     sqlite::inspect(database)
+}
+
+/// The status of the key with this digest, if the database knows it. Expiry is not looked at.
+///
+/// # Errors
+/// As [`inspect_file`].
+pub fn key_status(database: &Path, digest: &Digest) -> Result<Option<Status>, StoreError> {
+    sqlite::key_status(database, digest)
 }
 
 /// Where the journal of revocations of a database is.

@@ -1,8 +1,10 @@
 //! The door to the store. Each method is one whole transaction; what it does on a backend stands there.
 //!
-//! A mutation that was handed to the store completes even if its future is dropped. Errors are those of
-//! [`StoreError`]; every method may also return [`StoreError::Unavailable`] and
-//! [`StoreError::Inconsistent`].
+//! A mutation that was handed to the store completes even if its future is dropped. It needs a permit
+//! ([`WritePermit`]), by itself or in its [`Audit`]; one that is stale by the time of the write is refused with
+//! [`StoreError::PermitStale`], and nothing is written. What a read returns, and that something is absent, the
+//! sink knows by then. Errors are those of [`StoreError`]; every method may also return
+//! [`StoreError::Unavailable`] and [`StoreError::Inconsistent`].
 
 mod history;
 mod imports;
@@ -15,10 +17,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use claviger_core::change::{Change, ChangeId, Sequence};
+use claviger_core::permit::WritePermit;
 use claviger_core::time::Timestamp;
 
 use crate::commit::{Audit, ChangeSink, LoadVisitor, Random};
 use crate::error::StoreError;
+use crate::health::WriterHealth;
 use crate::sqlite::{self, Sqlite, changes, load};
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -44,14 +48,14 @@ impl SqliteOptions {
 }
 
 /// What a restoration came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
     /// Changes of the journal that were applied to the backup.
     pub applied: u64,
     /// Whether the journal knows everything that happened since the backup was made.
     pub vouched: bool,
     /// Keys that were disabled, since nobody knows whether they were revoked.
-    pub disabled: u64,
+    pub disabled: Vec<claviger_core::KeyId>,
 }
 
 /// The store. Clones are the same store.
@@ -75,6 +79,12 @@ impl Store {
         Ok(Self { backend: Arc::new(Sqlite::open(options, random, sink).await?) })
     }
 
+    /// Whether everything that was committed has reached the sink.
+    #[must_use]
+    pub fn health(&self) -> &WriterHealth {
+        self.backend.health()
+    }
+
     /// Shows the visitor everything that verification reads, and returns it with the sequence of the latest
     /// change it has seen. All of it is of one instant.
     ///
@@ -91,6 +101,15 @@ impl Store {
     /// Only those that every method has.
     pub async fn sequence(&self) -> Result<Sequence> {
         self.backend.read(changes::sequence).await
+    }
+
+    /// Confirms a permit for a use case that finds nothing to change. Returns in the order of the writes, once the
+    /// sink knows of every change before it: so the change that left nothing to do is in force.
+    ///
+    /// # Errors
+    /// [`StoreError::PermitStale`].
+    pub async fn confirm(&self, permit: WritePermit) -> Result<()> {
+        self.backend.confirm(permit).await
     }
 
     /// The place of a change in the order, if it was committed and its row is still kept.
@@ -115,8 +134,8 @@ impl Store {
     ///
     /// # Errors
     /// Only those that every method has.
-    pub async fn prune_changes(&self, keep: u64) -> Result<u64> {
-        self.backend.plain(move |conn| changes::prune(conn, keep)).await
+    pub async fn prune_changes(&self, keep: u64, permit: WritePermit) -> Result<u64> {
+        self.backend.plain(permit, move |conn| changes::prune(conn, keep)).await
     }
 
     /// Has the journal of revocations forget what came before an instant, and returns how many changes that
@@ -125,8 +144,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if it cannot be written; then nothing is forgotten.
-    pub async fn compact_journal(&self, before: Timestamp) -> Result<u64> {
-        self.backend.compact_journal(before).await
+    pub async fn compact_journal(&self, before: Timestamp, permit: WritePermit) -> Result<u64> {
+        self.backend.compact_journal(before, permit).await
     }
 
     /// Copies the store, while it serves, to a file that must not exist yet; the copy has mode 0600 and is

@@ -4,6 +4,7 @@ use std::fmt::{Debug, Display};
 
 use claviger_core::decide::{RoleChange, Target};
 use claviger_core::name::{ExternalId, Name};
+use claviger_core::permit::RecordRef;
 use claviger_core::scope::Action;
 use claviger_core::subject::{Members, ProjectRecord, ProjectRole, Role, TeamRecord, TeamRole};
 use claviger_core::{ProjectId, TeamId};
@@ -24,6 +25,8 @@ pub trait Group: Copy + Display + Send + Sync + 'static {
 
     /// It, as decisions take it.
     fn target(self) -> Target<'static>;
+    /// It, as permits rest on it.
+    fn record(self) -> RecordRef;
     /// A change of somebody's role in it.
     fn role_change(self, before: Option<Self::Role>, after: Option<Self::Role>) -> RoleChange;
     /// What may change of a record.
@@ -81,6 +84,10 @@ impl Group for TeamId {
         Target::Team(self)
     }
 
+    fn record(self) -> RecordRef {
+        RecordRef::Team(self)
+    }
+
     fn role_change(self, before: Option<TeamRole>, after: Option<TeamRole>) -> RoleChange {
         RoleChange::Team(self, before, after)
     }
@@ -122,6 +129,10 @@ impl Group for ProjectId {
 
     fn target(self) -> Target<'static> {
         Target::Project(self)
+    }
+
+    fn record(self) -> RecordRef {
+        RecordRef::Project(self)
     }
 
     fn role_change(self, before: Option<ProjectRole>, after: Option<ProjectRole>) -> RoleChange {

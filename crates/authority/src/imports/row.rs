@@ -1,9 +1,12 @@
 //! One row of an import: from what was handed in to a record, or to why not.
 
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use claviger_core::authority::{Reference, ResourceAuthority};
 use claviger_core::decide::KeyAction;
 use claviger_core::key::{
-    CreatedVia, Digest, Formats, KeyEntry, KeyRecord, Metadata, PresentedKey, Preview, Rights,
+    CreatedVia, Digest, Formats, KeyEntry, KeyRecord, Metadata, Preview, Rights, UnacceptableKey,
+    is_digest_of_nothing,
 };
 use claviger_core::lifecycle::Status;
 use claviger_core::name::Name;
@@ -15,13 +18,9 @@ use zeroize::Zeroizing;
 
 use super::{ImportOptions, ImportOutcome};
 use crate::authority::Authority;
-use crate::caller::Caller;
+use crate::decision::Deciding;
 use crate::error::Error;
 
-/// Bits that the text of a key has at least, by its length and its alphabet.
-const ENTROPY_BITS_MIN: f64 = 128.0;
-/// Different characters that it has at least: 32 random hexadecimal digits have about 13.
-const DIFFERENT_CHARACTERS_MIN: usize = 8;
 /// Characters that a supplied preview shows at most, before and after its dots: the prefix, and the last 4.
 const PREVIEW_HEAD_MAX: usize = 16;
 const PREVIEW_TAIL_MAX: usize = 4;
@@ -30,7 +29,7 @@ const PREVIEW_TAIL_MAX: usize = 4;
 pub enum ImportKey {
     /// The whole text. It is overwritten when dropped, and only its digest is stored.
     Text(Zeroizing<String>),
-    /// SHA-256 of the whole text, in 64 hexadecimal digits.
+    /// SHA-256 of the whole text: hexadecimal, base64 or base64url, with or without `sha256:` before it.
     Sha256(String),
 }
 
@@ -80,15 +79,15 @@ impl Authority {
     /// The record of a row, if the caller may import it.
     pub(super) fn imported(
         &self,
-        caller: &Caller,
+        deciding: &mut Deciding<'_>,
         options: ImportOptions,
         formats: &Formats,
-        row: ImportRow,
+        row: &ImportRow,
         now: Timestamp,
     ) -> Outcome<KeyRecord> {
-        let digest = digest(&row.key, options, formats)?;
+        let digest = digest(&row.key, formats)?;
         let name = Name::parse(&row.name).map_err(|e| invalid("name", e))?;
-        let authority = authority(&row)?;
+        let authority = authority(row)?;
         let kind = authority.kind();
         let scopes = match &row.scopes {
             Some(words) => {
@@ -100,16 +99,23 @@ impl Authority {
                 )?
             }
         };
-        let restrictions = row.restrictions.checked().map_err(|e| invalid("restrictions", e))?;
-        let metadata = Metadata::new(row.metadata).map_err(|e| invalid("metadata", e))?;
+        let restrictions = row.restrictions.clone().checked().map_err(|e| invalid("restrictions", e))?;
+        let metadata = Metadata::new(row.metadata.clone()).map_err(|e| invalid("metadata", e))?;
         let preview = preview(row.preview.as_deref())?;
         let created_at = row.created_at.unwrap_or(now);
         if created_at > now || created_at.millis() < 0 {
-            return Err(invalid("created_at", "it lies in the past"));
+            return Err(invalid("created_at", "it must be in the past"));
         }
         let rights = Rights { authority, scopes, expires_at: row.expires_at, restrictions };
-        let by = self.decide_key(caller, KeyAction::Create, None, &rights);
-        let by = by.and_then(|by| self.exists(&rights.authority).map(|()| by)).map_err(refused)?;
+        let created_by = deciding
+            .key(KeyAction::Create, None, &rights)
+            .and_then(|()| deciding.exists(KeyAction::Create.action(), &rights.authority))
+            .and_then(|()| Ok(deciding.permitted()?.actor))
+            .map_err(refused)?;
+        // Last: one statement mends all such rows at once, so what else is wrong with this one comes first.
+        if matches!(row.key, ImportKey::Sha256(_)) && !options.digests_are_strong {
+            return Err(ImportOutcome::Unvouched);
+        }
         // As old as the key, so that a listing shows it in its place.
         let id = KeyId::new(created_at, self.ports().bytes());
         Ok(KeyRecord {
@@ -119,7 +125,7 @@ impl Authority {
             name,
             format: None,
             created_at,
-            created_by: by.actor,
+            created_by,
             created_via: CreatedVia::Import,
             replaces: None,
             metadata,
@@ -137,68 +143,57 @@ fn refused(error: Error) -> ImportOutcome {
     }
 }
 
-fn digest(key: &ImportKey, options: ImportOptions, formats: &Formats) -> Outcome<Digest> {
+fn digest(key: &ImportKey, formats: &Formats) -> Outcome<Digest> {
     match key {
-        ImportKey::Sha256(_) if !options.digests_are_strong => Err(invalid(
-            "sha256",
-            "state that every digest is of a text with at least 128 random bits (`digests_are_strong`): nobody can tell from here",
-        )),
-        ImportKey::Sha256(text) => {
-            parse_digest(text).ok_or_else(|| invalid("sha256", "a digest is 64 hexadecimal digits"))
-        }
         ImportKey::Text(text) => {
-            let presented = PresentedKey::parse(text).map_err(|e| invalid("text", e))?;
-            let body = text.strip_prefix(formats.prefix_of(text)).unwrap_or(text);
-            if !is_strong(body) {
+            let accepted = formats.accept(text).map(|presented| presented.digest());
+            accepted.map_err(|error| match error {
+                UnacceptableKey::Masked | UnacceptableKey::PasswordHash | UnacceptableKey::Digest => {
+                    invalid("key", format_args!("{error}; give the key itself, or its SHA-256 in `sha256`"))
+                }
+                other => invalid("key", other),
+            })
+        }
+        ImportKey::Sha256(text) => {
+            let digest = parse_digest(text).ok_or_else(|| {
+                invalid(
+                    "sha256",
+                    "a SHA-256 digest is 64 hexadecimal digits, or 43 characters of base64 or base64url, with or without `sha256:`",
+                )
+            })?;
+            if is_digest_of_nothing(&digest) {
                 return Err(invalid(
-                    "text",
-                    "it is too easily guessed: it has fewer than 128 bits by its length and alphabet",
+                    "sha256",
+                    "this is the digest of an empty text or of a word for nothing, which nobody can present as a key",
                 ));
             }
-            if formats.refuse(text) {
-                return Err(invalid(
-                    "text",
-                    "it looks like a key of ours with a wrong checksum, so it would be refused unseen; it may be mistyped",
-                ));
-            }
-            Ok(presented.digest())
+            Ok(digest)
         }
     }
 }
 
+/// Reads a digest in one of the forms in which databases hold them.
 fn parse_digest(text: &str) -> Option<Digest> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
+    let text = text.trim();
+    let text = match text.split_at_checked(SHA256.len()) {
+        Some((name, rest)) if name.eq_ignore_ascii_case(SHA256) => rest,
+        _ => text,
+    };
+    // SQL databases print bytes so.
+    let hex = text.strip_prefix("\\x").or_else(|| text.strip_prefix("0x")).unwrap_or(text);
+    if hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+        let mut bytes = [0; 32];
+        for (byte, digits) in bytes.iter_mut().zip(hex.as_bytes().chunks(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+        }
+        return Some(Digest::from_bytes(bytes));
     }
-    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    Some(Digest::from_bytes(bytes))
+    let text = text.trim_end_matches('=');
+    let bytes = STANDARD_NO_PAD.decode(text).or_else(|_| URL_SAFE_NO_PAD.decode(text)).ok()?;
+    <[u8; 32]>::try_from(bytes).ok().map(Digest::from_bytes)
 }
 
-/// Whether a text has 128 bits, if every character was drawn from the smallest usual alphabet that has all
-/// of them. Separators count for nothing.
-fn is_strong(body: &str) -> bool {
-    let body = body.bytes().filter(|b| !matches!(b, b'-' | b'_' | b'.' | b':')).collect::<Vec<_>>();
-    let has = |class: fn(&u8) -> bool| body.iter().any(class);
-    let lower_hex = body.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    let upper_hex = body.iter().all(|b| matches!(b, b'0'..=b'9' | b'A'..=b'F'));
-    let letters = if (lower_hex || upper_hex) && has(u8::is_ascii_alphabetic) {
-        6.0
-    } else {
-        26.0 * (f64::from(u8::from(has(u8::is_ascii_lowercase)))
-            + f64::from(u8::from(has(u8::is_ascii_uppercase))))
-    };
-    let digits = if has(u8::is_ascii_digit) || letters == 6.0 { 10.0 } else { 0.0 };
-    // `+`, `/` and `=` of base 64 are all that is usual.
-    let others = if has(|b| !b.is_ascii_alphanumeric()) { 2.0 } else { 0.0 };
-    let alphabet: f64 = letters + digits + others;
-    let mut different = body.clone();
-    different.sort_unstable();
-    different.dedup();
-    different.len() >= DIFFERENT_CHARACTERS_MIN && body.len() as f64 * alphabet.log2() >= ENTROPY_BITS_MIN
-}
+const SHA256: &str = "sha256:";
 
 fn preview(text: Option<&str>) -> Outcome<Preview> {
     let text = text.unwrap_or_default();
@@ -242,22 +237,35 @@ fn authority(row: &ImportRow) -> Outcome<KeyAuthority> {
 
 #[cfg(test)]
 mod tests {
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
 
     #[test]
-    fn strength_by_length_and_alphabet() {
-        let check = |text: &str, expect: bool| assert_eq!(is_strong(text), expect, "{text}");
-        check("0123456789abcdef0123456789abcdef", true);
-        check("0123456789ABCDEF0123456789ABCDEF", true);
-        check("0123456789abcdef0123456789abcde", false);
-        check("01234567-89ab-cdef-0123-456789abcdef", true);
-        check("0123-4567-89ab-cdef-0123-4567-89ab", false);
-        check("123456789012345678901234567890123456789", true);
-        check("12345678901234567890123456789012345678", false);
-        check("Zr8vQ2mWx7Lk4TnB9cHd3F", true);
-        check("Zr8vQ2mWx7Lk4TnB9cHd3", false);
-        check("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false);
-        check("", false);
+    fn digests_in_the_forms_that_databases_hold() {
+        let digest = Digest::of("live_Zr8vQ2mWx7Lk4TnB9cHd3F");
+        let hex = digest.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let (standard, url) = (STANDARD.encode(digest.as_bytes()), URL_SAFE_NO_PAD.encode(digest.as_bytes()));
+        for text in [
+            hex.clone(),
+            hex.to_uppercase(),
+            format!("sha256:{hex}"),
+            format!("SHA256:{hex}"),
+            format!("\\x{hex}"),
+            format!(" {hex} "),
+            standard.clone(),
+            standard.trim_end_matches('=').to_owned(),
+            format!("sha256:{standard}"),
+            url.clone(),
+            format!("sha256:{url}"),
+        ] {
+            assert_eq!(parse_digest(&text), Some(digest), "{text}");
+        }
+        for text in
+            ["", "sha256:", &hex[1..], &format!("{hex}0"), &url[1..], "md5:0123", &format!("sha1:{hex}")]
+        {
+            assert_eq!(parse_digest(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use claviger_store::LoadVisitor;
 use super::Index;
 use super::entry::Interner;
 use super::shard::{Arrival, Shard, Tally, Words};
-use super::table::{layout, shard_bits, shard_number};
+use super::table::{Collision, layout, shard_bits, shard_number};
 
 /// How full a shard is after it was loaded, in percent of its places: 96 bytes of records for a key, and
 /// room for a fifth more before the first copy.
@@ -25,20 +25,29 @@ pub struct Loader {
     index: Arc<Index>,
     keys: Bulk,
     quotas: Vec<(KeyId, Quota)>,
+    outcome: Result<(), Collision>,
 }
 
 impl Loader {
     /// Fills this index, before changes are applied to it.
     #[must_use]
     pub fn new(index: Arc<Index>) -> Self {
-        Self { index, keys: Bulk::with_room(0), quotas: Vec::new() }
+        Self { index, keys: Bulk::with_room(0), quotas: Vec::new(), outcome: Ok(()) }
     }
 
     /// Shows the keys, notes up to which change the store had been read, and returns the keys with a quota.
-    pub fn finish(self, sequence: Sequence) -> Vec<(KeyId, Quota)> {
-        self.index.adopt(self.keys.finish());
+    ///
+    /// # Errors
+    /// Two keys share the first 128 bits of their digests, which the store refuses: it was damaged.
+    pub fn finish(self, sequence: Sequence) -> Result<Vec<(KeyId, Quota)>, Collision> {
+        self.outcome?;
+        self.index.adopt(self.keys.finish())?;
         self.index.loaded(sequence);
-        self.quotas
+        Ok(self.quotas)
+    }
+
+    fn take_in(&mut self, item: ChangeItem) {
+        self.outcome = self.outcome.and(self.index.take_in(item));
     }
 }
 
@@ -47,16 +56,16 @@ impl LoadVisitor for Loader {
         self.keys = Bulk::with_room(count);
     }
     fn account(&mut self, account: Account) {
-        self.index.put(ChangeItem::Account(account));
+        self.take_in(ChangeItem::Account(account));
     }
     fn team(&mut self, team: Team) {
-        self.index.put(ChangeItem::Team(team));
+        self.take_in(ChangeItem::Team(team));
     }
     fn project(&mut self, project: Project) {
-        self.index.put(ChangeItem::Project(project));
+        self.take_in(ChangeItem::Project(project));
     }
     fn resource(&mut self, resource: Resource) {
-        self.index.put(ChangeItem::Resource(resource));
+        self.take_in(ChangeItem::Resource(resource));
     }
     fn key(&mut self, digest: Digest, entry: KeyEntry) {
         self.quotas.extend(entry.rights.restrictions.quota.map(|quota| (entry.id, quota)));

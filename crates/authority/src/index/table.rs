@@ -63,9 +63,17 @@ struct Writer {
 /// A key that shares 128 bits of its digest with another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{refused} is not taken in: its digest shares 128 bits with that of {known}")]
-pub(super) struct Collision {
+pub struct Collision {
     pub(super) known: KeyId,
     pub(super) refused: KeyId,
+}
+
+impl Collision {
+    /// The key that was there first.
+    #[must_use]
+    pub const fn known(&self) -> KeyId {
+        self.known
+    }
 }
 
 /// The bits that choose the shard where this many keys are expected.

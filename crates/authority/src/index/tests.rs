@@ -22,11 +22,11 @@ fn a_change_is_seen_by_the_next_view_and_twice_is_once() {
     let change = |sequence, items| Change { sequence: Sequence(sequence), id: ChangeId([0; 16]), items };
     let (digest, key) = (spread(1), entry(1, 1));
     let put = change(1, vec![ChangeItem::Key(digest, key.clone())]);
-    index.apply(&put);
-    index.apply(&put);
+    index.apply(&put).unwrap();
+    index.apply(&put).unwrap();
     assert_eq!(index.view().key(&digest), Some((&key).into()));
     assert_eq!((index.key_count(), index.applied()), (1, Sequence(1)));
-    index.apply(&change(2, vec![ChangeItem::KeyGone(digest)]));
+    index.apply(&change(2, vec![ChangeItem::KeyGone(digest)])).unwrap();
     assert_eq!(index.view().key(&digest), None);
     assert_eq!((index.key_count(), index.applied()), (0, Sequence(2)));
 }

@@ -5,12 +5,13 @@ use claviger_core::key::Rights;
 use claviger_core::limit::REVOKE_KEYS_MAX;
 use claviger_core::restriction::Restrictions;
 use claviger_core::scope::ScopeSet;
-use claviger_core::{Authority as KeyAuthority, KeyId};
-use claviger_store::{Audit, StoredKey};
+use claviger_core::{Authority as KeyAuthority, KeyId, Timestamp};
+use claviger_store::Audit;
 
 use super::on_key;
-use crate::authority::{Authority, Changed, On, Permitted};
+use crate::authority::{Authority, Changed, On};
 use crate::caller::Caller;
+use crate::decision::Deciding;
 use crate::error::{Error, Result};
 
 /// Which keys to revoke.
@@ -39,28 +40,39 @@ impl Authority {
     }
 
     async fn revoke_by_ids(&self, caller: &Caller, mut ids: Vec<KeyId>) -> Result<Changed<u64>> {
-        let since = self.now();
         ids.sort_unstable();
         ids.dedup();
         if ids.is_empty() || ids.len() > REVOKE_KEYS_MAX {
             return Err(Error::invalid("ids", format_args!("name 1 to {REVOKE_KEYS_MAX} keys")));
         }
+        self.attempts(caller, &[], true, |deciding| self.keys_revoked(deciding, ids.clone())).await
+    }
+
+    async fn keys_revoked(&self, mut deciding: Deciding<'_>, ids: Vec<KeyId>) -> Result<Changed<u64>> {
+        let (since, action) = (self.now(), KeyAction::Delete.action());
         let found = self.shared.store.keys_by_ids(ids.clone()).await?;
-        let permits = found.iter().map(|key| self.may_delete(caller, key)).collect::<Vec<_>>();
-        let foreign = permits.iter().any(|permit| matches!(permit, Err(error) if is_not_found(error)));
-        if found.len() < ids.len() || foreign {
-            // Perhaps they are being deleted by somebody else: "not found" has to mean that they are gone.
-            self.settle().await?;
+        if found.len() < ids.len() {
             return Err(Error::not_found());
         }
+        let mut refused = None;
+        for key in &found {
+            let entry = &key.record.entry;
+            match deciding.key(KeyAction::Delete, Some(entry.id), &entry.rights) {
+                // What the caller does not manage outweighs what it may not do with the others.
+                Err(error) if is_not_found(&error) => return Err(error),
+                Err(error) => refused = refused.or(Some(error)),
+                Ok(()) => {}
+            }
+        }
+        if let Some(error) = refused {
+            return Err(error);
+        }
         let mut audit: Option<Audit> = None;
-        for (key, by) in found.iter().zip(permits) {
-            let rights = &key.record.entry.rights;
-            let detail = format!("name: {}", key.record.name);
-            let on = on_key(key.record.entry.id, rights);
-            let entry = self.entry(caller, by?, KeyAction::Delete.action(), on, detail);
+        for key in &found {
+            let on = on_key(key.record.entry.id, &key.record.entry.rights);
+            let entry = deciding.entry(action, on, format!("name: {}", key.record.name))?;
             audit = Some(match audit {
-                None => Audit::new(entry),
+                None => Audit::new(deciding.write()?, entry),
                 Some(audit) => audit.and(entry),
             });
         }
@@ -69,11 +81,6 @@ impl Authority {
         let deleted = committed.value;
         let Changed { change, .. } = self.made(committed, since, true);
         Ok(Changed { value: deleted, change })
-    }
-
-    fn may_delete(&self, caller: &Caller, key: &StoredKey) -> Result<Permitted> {
-        let entry = &key.record.entry;
-        self.decide_key(caller, KeyAction::Delete, Some(entry.id), &entry.rights)
     }
 
     async fn revoke_of(&self, caller: &Caller, authority: KeyAuthority) -> Result<Changed<u64>> {
@@ -88,10 +95,20 @@ impl Authority {
             expires_at: None,
             restrictions: Restrictions::default(),
         };
-        let by = self.decide_key(caller, KeyAction::Delete, None, &rights)?;
+        let step = |deciding| self.revoked_of(deciding, &rights, since);
+        self.attempts(caller, &[], true, step).await
+    }
+
+    async fn revoked_of(
+        &self,
+        mut deciding: Deciding<'_>,
+        rights: &Rights,
+        since: Timestamp,
+    ) -> Result<Changed<u64>> {
+        deciding.key(KeyAction::Delete, None, rights)?;
         let reference = rights.authority.to_string();
         let on = On::new(&reference, &reference);
-        let audit = self.audit(caller, by, KeyAction::Delete.action(), on, "all of its keys".to_owned());
+        let audit = deciding.audit(KeyAction::Delete.action(), on, "all of its keys".to_owned())?;
         let committed = self.shared.store.delete_keys_of(reference, audit).await?;
         let deleted = committed.value;
         let Changed { change, .. } = self.made(committed, since, true);

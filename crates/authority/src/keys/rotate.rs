@@ -1,16 +1,18 @@
 //! Rotation: another secret for the same rights.
 
-use claviger_core::decide::{Credential, KeyAction};
+use claviger_core::decide::KeyAction;
 use claviger_core::history::Origin;
 use claviger_core::key::{CreatedVia, KeyEntry, KeyRecord};
 use claviger_core::lifecycle::{Standing, Status, is_expired};
 use claviger_core::limit::ROTATION_OVERLAP_SECONDS_MAX;
-use claviger_core::{Authority as KeyAuthority, KeyId, Timestamp, UnixSeconds};
-use claviger_store::{StoreError, StoredKey};
+use claviger_core::permit::RecordRef;
+use claviger_core::{KeyId, Timestamp, UnixSeconds};
+use claviger_store::StoredKey;
 
-use super::{ATTEMPTS_MAX, CreatedKey, contended, on_key};
-use crate::authority::{Authority, Changed, Permitted};
+use super::{CreatedKey, on_key};
+use crate::authority::{Authority, Changed};
 use crate::caller::Caller;
+use crate::decision::Deciding;
 use crate::error::{Error, Result};
 use crate::idempotency::Idempotency;
 
@@ -42,102 +44,61 @@ impl Authority {
         revision: Option<u64>,
         idempotency: Option<Idempotency>,
     ) -> Result<Changed<CreatedKey>> {
-        let since = self.now();
         self.accepts(caller, KeyAction::Create.action())?;
         if overlap_seconds > ROTATION_OVERLAP_SECONDS_MAX {
             let detail = format!("must be at most {ROTATION_OVERLAP_SECONDS_MAX}, which is 92 days");
             return Err(Error::invalid("overlap_seconds", detail));
         }
         // The first request has ended the old key, which would otherwise be all that a repeat hears.
-        self.refuse_repeat(caller, idempotency.as_ref()).await?;
-        for _ in 0..ATTEMPTS_MAX {
-            let before = self.shared.store.key(id).await?.ok_or_else(Error::not_found)?.record;
-            let by = self.may_rotate(caller, &before)?;
-            if revision.is_some_and(|seen| seen != before.revision) {
-                return Err(Error::Stale { current: before.revision });
-            }
-            let replaceable = self.replaceable(caller, &before, overlap_seconds, since);
-            let old = ended(&before, since, overlap_seconds);
-            let (secret, new) = self.successor(caller, by, &before, since)?;
-            if let Err(error) = replaceable {
-                // A key that took over is the more useful answer.
-                self.shared.store.check_unreplaced(id, since.seconds()).await?;
-                return Err(error);
-            }
-            if new.entry.rights.restrictions.quota.is_some() {
-                // What was counted until now is copied in the store.
-                self.flush_usage().await?;
-            }
-            let revokes = before.entry.standing(since) == Standing::Active
-                && (old.entry.status, old.entry.rights.expires_at)
-                    != (before.entry.status, before.entry.rights.expires_at);
-            let audit = self
-                .audit(caller, by, super::ROTATE, on_key(id, &before.entry.rights), describe(&old, &new))
-                .once(self.once(by, idempotency.as_ref(), new.entry.id));
-            let limit = self.settings().keys_per_authority_max;
-            match self.shared.store.rotate_key(old, before.revision, new.clone(), limit, audit).await {
-                Ok(committed) => {
-                    // Nobody has the new text yet, so nothing of the new key was used.
-                    self.shared.limiter.carry(id, new.entry.id);
-                    let Changed { change, .. } = self.made(committed, since, revokes);
-                    let key = StoredKey { record: new, last_used_at: None, last_used_from: None };
-                    return Ok(Changed { value: CreatedKey { secret, key }, change });
-                }
-                Err(StoreError::Stale { .. }) if revision.is_none() => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(contended())
+        self.refuse_repeat(caller, KeyAction::Create.action(), idempotency.as_ref()).await?;
+        let step = |deciding| self.key_rotated(deciding, id, overlap_seconds, revision, idempotency.as_ref());
+        self.attempts(caller, &[RecordRef::Key(id)], revision.is_some(), step).await
     }
 
-    fn may_rotate(&self, caller: &Caller, key: &KeyRecord) -> Result<Permitted> {
-        let (id, rights) = (Some(key.entry.id), &key.entry.rights);
-        self.decide_key(caller, KeyAction::Update, id, rights)?;
-        let by = self.decide_key(caller, KeyAction::Create, id, rights)?;
-        self.exists(&rights.authority)?;
-        Ok(by)
-    }
-
-    /// Whether a key in this state can be replaced so.
-    fn replaceable(
+    async fn key_rotated(
         &self,
-        caller: &Caller,
-        key: &KeyRecord,
+        mut deciding: Deciding<'_>,
+        id: KeyId,
         overlap_seconds: u64,
-        now: Timestamp,
-    ) -> Result<()> {
-        let not_active =
-            |detail: &str| Err(Error::Conflict { code: "key_not_active", detail: detail.to_owned() });
-        if key.entry.status == Status::Retired {
-            let detail = "This key was replaced already and is retired. Create a new key.".to_owned();
-            return Err(Error::Conflict { code: "key_replaced", detail });
+        revision: Option<u64>,
+        idempotency: Option<&Idempotency>,
+    ) -> Result<Changed<CreatedKey>> {
+        let since = self.now();
+        let before = self.shared.store.key(id).await?.ok_or_else(Error::not_found)?.record;
+        may_rotate(&mut deciding, &before)?;
+        if revision.is_some_and(|seen| seen != before.revision) {
+            return Err(Error::Stale { current: before.revision });
         }
-        if key.entry.standing(now) == Standing::Active {
-            return Ok(());
+        if let Err(error) = replaceable(&deciding, &before, overlap_seconds, since) {
+            // A key that took over is the more useful answer.
+            self.shared.store.check_unreplaced(id, since.seconds()).await?;
+            return Err(error);
         }
-        let by_a_key = {
-            let view = self.shared.index.view();
-            let credential = caller.credential(&view);
-            matches!(credential, Credential::Key(own) if own.rights.authority != KeyAuthority::Operator)
-        };
-        if by_a_key {
-            return not_active(
-                "This key is disabled or has expired. A manager who is signed in or an operator can replace it, or enable it first.",
-            );
+        let old = ended(&before, since, overlap_seconds);
+        let (secret, new) = self.successor(&mut deciding, &before, since)?;
+        if new.entry.rights.restrictions.quota.is_some() {
+            // What was counted until now is copied in the store.
+            self.flush_usage().await?;
         }
-        if overlap_seconds > 0 {
-            return not_active(
-                "This key is disabled or has expired, so it cannot stay in use beside the new one: leave out `overlap_seconds`, or write 0.",
-            );
-        }
-        Ok(())
+        let revokes = before.entry.standing(since) == Standing::Active
+            && (old.entry.status, old.entry.rights.expires_at)
+                != (before.entry.status, before.entry.rights.expires_at);
+        let once = deciding.once(idempotency, new.entry.id)?;
+        let on = on_key(id, &before.entry.rights);
+        let audit = deciding.audit(super::ROTATE, on, describe(&old, &new))?.once(once);
+        let limit = self.settings().keys_per_authority_max;
+        let committed = self.shared.store.rotate_key(old, before.revision, new.clone(), limit, audit).await?;
+        // Nobody has the new text yet, so nothing of the new key was used.
+        self.shared.limiter.carry(id, new.entry.id);
+        let Changed { change, .. } = self.made(committed, since, revokes);
+        let key = StoredKey { record: new, last_used_at: None, last_used_from: None };
+        Ok(Changed { value: CreatedKey { secret, key }, change })
     }
 
     /// The key that takes over.
     fn successor(
         &self,
-        caller: &Caller,
-        by: Permitted,
+        deciding: &mut Deciding<'_>,
         old: &KeyRecord,
         since: Timestamp,
     ) -> Result<(claviger_core::key::KeySecret, KeyRecord)> {
@@ -145,7 +106,7 @@ impl Authority {
         // A format that is no longer configured, or that of an import, gives way to the kind's own.
         let known = old.format.as_deref().filter(|name| self.formats().get(name).is_some());
         let (format, secret, preview) = self.mint(kind, known)?;
-        let created_via = match (&old.created_via, caller.origin) {
+        let created_via = match (&old.created_via, deciding.caller().origin) {
             // Still listed with the application that asked for it.
             (CreatedVia::App(identifier), _) => CreatedVia::App(identifier.clone()),
             (_, Origin::Site) => CreatedVia::Site,
@@ -155,7 +116,7 @@ impl Authority {
         let mut rights = old.entry.rights.clone();
         if is_expired(rights.expires_at, since) {
             rights.expires_at = rights.expires_at.map(|at| since.seconds().plus(lifetime(old, at)));
-            self.decide_key(caller, KeyAction::Create, None, &rights)?;
+            deciding.key(KeyAction::Create, None, &rights)?;
         }
         let record = KeyRecord {
             entry: KeyEntry { id: self.new_id(), status: Status::Active, rights },
@@ -164,7 +125,7 @@ impl Authority {
             name: old.name.clone(),
             format: Some(format),
             created_at: since,
-            created_by: by.actor,
+            created_by: deciding.permitted()?.actor,
             created_via,
             replaces: Some(old.entry.id),
             metadata: old.metadata.clone(),
@@ -172,6 +133,38 @@ impl Authority {
         };
         Ok((secret, record))
     }
+}
+
+fn may_rotate(deciding: &mut Deciding<'_>, key: &KeyRecord) -> Result<()> {
+    let (id, rights) = (Some(key.entry.id), &key.entry.rights);
+    deciding.key(KeyAction::Update, id, rights)?;
+    deciding.key(KeyAction::Create, id, rights)?;
+    deciding.exists(KeyAction::Create.action(), &rights.authority)
+}
+
+/// Whether a key in this state can be replaced so.
+fn replaceable(deciding: &Deciding<'_>, key: &KeyRecord, overlap_seconds: u64, now: Timestamp) -> Result<()> {
+    let not_active =
+        |detail: &str| Err(Error::Conflict { code: "key_not_active", detail: detail.to_owned() });
+    if key.entry.status == Status::Retired {
+        let detail = "This key was replaced already and is retired. Create a new key.".to_owned();
+        return Err(Error::Conflict { code: "key_replaced", detail });
+    }
+    if key.entry.standing(now) == Standing::Active {
+        return Ok(());
+    }
+    let by_a_key = deciding.permitted()?.key.is_some() && !deciding.is_operator()?;
+    if by_a_key {
+        return not_active(
+            "This key is disabled or has expired. A manager who is signed in or an operator can replace it, or enable it first.",
+        );
+    }
+    if overlap_seconds > 0 {
+        return not_active(
+            "This key is disabled or has expired, so it cannot stay in use beside the new one: leave out `overlap_seconds`, or write 0.",
+        );
+    }
+    Ok(())
 }
 
 /// The old key as it ends: by its status, or with an overlap by its date.

@@ -131,13 +131,22 @@ async fn each_row_that_cannot_be_says_why() {
         }
     };
     let of_text = |text: &str| row(ImportKey::Text(text.to_owned().into()), &own);
-    check(of_text(""), "text").await;
-    check(of_text("password-password"), "text").await;
-    check(of_text(&"a".repeat(64)), "text").await;
+    check(of_text(""), "key").await;
+    check(of_text("password-password"), "key").await;
+    check(of_text(&"a".repeat(64)), "key").await;
     // It fits a format of ours with a checksum, which it has not.
-    check(of_text(&format!("sk_{}", &text(0)[..26].repeat(2)[..38])), "text: it looks like a key of ours")
+    check(of_text(&format!("sk_{}", &text(0)[..26].repeat(2)[..38])), "key: prefix and length are those of")
         .await;
-    check(row(ImportKey::Sha256(hex(Digest::of("x"))), &own), "sha256: state that").await;
+    check(
+        of_text("$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW"),
+        "key: this is a password hash",
+    )
+    .await;
+    check(of_text(&hex(Digest::of(&text(1)))), "key: this looks like a digest").await;
+    check(of_text("sk_live_****abcd"), "key: this is a masked key").await;
+    check(row(ImportKey::Sha256("0123".into()), &own), "sha256: a SHA-256 digest is").await;
+    check(row(ImportKey::Sha256(hex(Digest::of(""))), &own), "sha256: this is the digest of an empty text")
+        .await;
     check(ImportRow { name: String::new(), ..by_text(1, &own) }, "name").await;
     check(by_text(1, "account:nobody"), "authority").await;
     check(ImportRow { versions: Some("@1".into()), ..by_text(1, &own) }, "versions").await;
@@ -147,6 +156,25 @@ async fn each_row_that_cannot_be_says_why() {
     check(ImportRow { metadata: vec![(String::new(), String::new())], ..by_text(1, &own) }, "metadata").await;
     let late = Timestamp::from_millis(START + 1);
     check(ImportRow { created_at: Some(late), ..by_text(1, &own) }, "created_at").await;
+}
+
+#[tokio::test]
+async fn digests_without_the_statement_are_named_apart_from_what_else_is_wrong() {
+    let house = House::build().await;
+    let own = ada(&house);
+    let by_digest = || row(ImportKey::Sha256(hex(Digest::of(&text(1)))), &own);
+    let wrong = ImportRow { name: String::new(), ..by_digest() };
+    let by = house.ada();
+    let import = house.authority.begin_import(&by, ImportOptions::default()).await.unwrap();
+    let unread = Err("status: use active or disabled".to_owned());
+    let rows = vec![Ok(by_digest()), Ok(wrong), unread, Ok(by_text(2, &own))];
+    let outcomes = house.authority.stage_read_rows(&by, import, rows).await.unwrap();
+    assert_eq!(outcomes[0], ImportOutcome::Unvouched);
+    assert!(matches!(&outcomes[1], ImportOutcome::Invalid(why) if why.starts_with("name")), "{outcomes:?}");
+    assert_eq!(outcomes[2], ImportOutcome::Invalid("status: use active or disabled".into()));
+    assert_eq!(outcomes[3].as_str(), "imported");
+    let progress = house.authority.import_progress(&by, import).unwrap();
+    assert_eq!((progress.staged, progress.invalid), (1, 3));
 }
 
 /// Whoever makes keys valid must hold at least their rights.

@@ -82,6 +82,8 @@ pub(crate) fn code<T>(result: Result<T, Error>) -> &'static str {
         Err(Error::Conflict { code, .. }) => code,
         Err(Error::Invalid { field, .. }) => field,
         Err(Error::Stale { .. }) => "stale",
+        Err(Error::Overtaken { .. } | Error::Contended) => "contended",
+        Err(Error::NotFresh) => "not_fresh",
         Err(Error::Store(_)) => "store",
     }
 }

@@ -121,8 +121,9 @@ async fn a_quota_that_is_given_under_traffic_counts_every_use_once() {
         std::thread::spawn(move || {
             while !over.load(Ordering::Acquire) {
                 let now = house.authority.now();
-                let view = house.authority.index().view();
-                let metered = house.authority.check_rate(view.key(&digest).unwrap(), now);
+                let metered =
+                    house.authority.read(|view| house.authority.check_rate(view.key(&digest).unwrap(), now));
+                let metered = metered.unwrap();
                 let allowed = metered.is_none_or(|metered| metered.allowed());
                 house.authority.record_use(id, None, now, allowed, metered.as_ref());
                 passed.fetch_add(u32::from(allowed), Ordering::AcqRel);
@@ -155,8 +156,9 @@ async fn a_quota_that_is_given_under_traffic_counts_every_use_once() {
     over.store(true, Ordering::Release);
     users.into_iter().for_each(|user| user.join().unwrap());
     flusher.await.unwrap();
-    let view = house.authority.index().view();
-    let metered = house.authority.check_rate(view.key(&digest).unwrap(), house.authority.now()).unwrap();
+    let now = house.authority.now();
+    let metered = house.authority.read(|view| house.authority.check_rate(view.key(&digest).unwrap(), now));
+    let metered = metered.unwrap().unwrap();
     assert_eq!(house.authority.uses_uncounted(), 0);
     assert_eq!(limit - metered.quota.unwrap().remaining - 1, passed.load(Ordering::Acquire));
 }

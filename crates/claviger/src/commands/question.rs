@@ -27,7 +27,7 @@ pub struct Question {
     #[arg(long, value_name = "CONTEXT", value_enum)]
     context: Option<Where>,
     /// From which address it is used; a key that is restricted to addresses is refused without.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = claviger_core::address::parse)]
     ip: Option<std::net::IpAddr>,
     /// From which web origin it is used.
     #[arg(long, value_name = "ORIGIN")]

@@ -1,11 +1,13 @@
 //! `claviger restore`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
+use claviger_authority::keyring::write_private;
 use claviger_authority::ports::Ports;
 use claviger_authority::{Authority, inspect_file};
+use claviger_core::KeyId;
 use serde_json::json;
 
 use crate::config::{Config, Place};
@@ -18,7 +20,7 @@ use crate::server::private_folder;
 #[command(after_help = "\
 A backup knows nothing of what was revoked after it was made; the journal of revocations beside the database \
 does (`claviger.sqlite.revocations.jsonl`). It is applied, so that what was revoked stays revoked. Where it is missing or has a \
-gap, every active key is disabled: enable what you know to be right, or say --trust-backup to take every key as the \
+gap, every active key is disabled, and listed for `claviger keys enable --from`: enable what you know to be right, or say --trust-backup to take every key as the \
 backup has it. The database that was there is kept beside the new one, as `….before-restore`. Where operator keys were \
 disabled, too, `claviger operator reset` lets you in.
 
@@ -40,6 +42,28 @@ pub struct Restore {
     json: bool,
     #[command(flatten)]
     place: Place,
+}
+
+/// The file in the data folder that names the keys which a restoration had to disable.
+const DISABLED_FILE: &str = "disabled-by-restore";
+
+/// Lists them, for `claviger keys enable --from`. What an earlier restoration left is about keys that are no more
+/// as they were.
+fn list_disabled(data: &Path, keys: &[KeyId]) -> anyhow::Result<Option<PathBuf>> {
+    let path = data.join(DISABLED_FILE);
+    let context = || path.display().to_string();
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(context);
+        }
+        Ok(()) | Err(_) => {}
+    }
+    if keys.is_empty() {
+        return Ok(None);
+    }
+    let lines = keys.iter().map(|key| format!("{key}\n")).collect::<String>();
+    write_private(&path, lines.as_bytes()).with_context(context)?;
+    Ok(Some(path))
 }
 
 impl Restore {
@@ -71,25 +95,29 @@ impl Restore {
         private_folder(&config.data).with_context(|| config.data.display().to_string())?;
         let (database, trust) = (&config.database, self.trust_backup);
         let restored = Authority::restore(&self.file, database, trust, &Ports::system()).await?;
+        let listed = list_disabled(&config.data, &restored.disabled)?;
         let output = Output::new(self.json);
         if output.is_json() {
             return output.json(&json!({
                 "database": database,
                 "journal_complete": restored.vouched,
                 "changes_applied": restored.applied,
-                "keys_disabled": restored.disabled,
+                "keys_disabled": restored.disabled.len(),
+                "keys_disabled_file": listed,
             }));
         }
         eprintln!("The backup is in place: {}.", database.display());
         eprintln!("Changes of the journal that were applied to it: {}.", restored.applied);
         if !restored.vouched {
             eprintln!("The journal does not tell of everything that was revoked since the backup was made.");
-            eprintln!("Keys that were disabled for that: {}.", restored.disabled);
+            eprintln!("Keys that were disabled for that: {}.", restored.disabled.len());
         }
-        if restored.disabled > 0 {
+        if let Some(listed) = listed {
+            eprintln!("They are listed in {}. `claviger operator reset` lets you in; once", listed.display());
             eprintln!(
-                "`claviger operator reset` lets you in, `claviger keys list --status disabled` shows them."
+                "`claviger serve` runs, enable those that you know to be right, or all of them at once:"
             );
+            eprintln!("  claviger keys enable --from {}", listed.display());
         }
         Ok(())
     }

@@ -1,14 +1,16 @@
 //! `claviger serve`
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use anyhow::Context as _;
 use clap::Args;
 use claviger_authority::first_start::FirstStart;
+use claviger_authority::settings::Settings;
+use claviger_core::key::{FormatName, Formats, KeyFormat};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{Config, Overrides};
-use crate::server::{Server, stop_signal};
+use crate::config::{Config, ConfigError, Overrides, reference_file};
+use crate::server::{OPERATOR_KEY_VARIABLE, Server, stop_signal, supplied_operator_key};
 use crate::telemetry;
 
 /// Run the authority: the API, the gateway and the admin listener.
@@ -20,31 +22,38 @@ Examples:
       everything is kept in ./claviger-data
   claviger serve --config claviger.toml --check
       look at the configuration, start nothing
+  claviger serve --print-config > claviger.toml
+      a file with every setting, commented out, to start from
   kill -HUP $(pidof claviger)
       read routes, limits, retention, policies and defaults again; a mistake in the file changes nothing
-  CLAVIGER_OPERATOR_KEY=$(openssl rand -hex 32) claviger serve
+  CLAVIGER_OPERATOR_KEY=$(openssl rand -hex 24) claviger serve
       install this operator key at the first start instead of a generated one")]
 pub struct Serve {
     #[command(flatten)]
     overrides: Overrides,
-    /// Check the configuration and stop.
+    /// Check the configuration, name everything that is wrong with it, and stop.
     #[arg(long)]
     check: bool,
+    /// Print a commented configuration file with every setting, and stop.
+    #[arg(long)]
+    print_config: bool,
 }
 
 impl Serve {
     /// Runs until SIGTERM.
     pub async fn run(self) -> anyhow::Result<()> {
-        let mut config = Config::load(&self.overrides)?;
-        if self.check {
-            eprintln!(
-                "The configuration is fine: {} routes, data in {}.",
-                config.routes.len(),
-                config.data.display()
-            );
-            return Ok(());
+        if self.print_config {
+            return std::io::stdout().write_all(reference_file().as_bytes()).map_err(Into::into);
         }
+        let config = Config::load(&self.overrides);
+        if self.check {
+            return check(config);
+        }
+        let mut config = config?;
         telemetry::start(&config)?;
+        for warning in config.warnings() {
+            tracing::warn!(warning, "the configuration works, but may not be what you mean");
+        }
         // Before anybody can know that this runs: until there is a handler, the signal ends the process.
         let mut hangup = signal(SignalKind::hangup())?;
         let mut server = Server::start(&config).await?;
@@ -73,7 +82,7 @@ impl Serve {
         let (reread, mut changed) = match reread {
             Ok(reread) => reread,
             Err(error) => {
-                let error = format!("{error:#}");
+                let error = format!("{error:#}").replace("\n  ", "; ");
                 tracing::error!(error, "the configuration is wrong; everything stays as it was");
                 return;
             }
@@ -91,6 +100,35 @@ impl Serve {
             "the configuration was read again"
         );
     }
+}
+
+/// Says that the configuration can be used, and what is odd about it; or everything that is wrong with it.
+fn check(config: Result<Config, ConfigError>) -> anyhow::Result<()> {
+    let formats = match &config {
+        Ok(config) => config.settings.formats.clone(),
+        Err(_) => Settings::default().formats,
+    };
+    let config = match (config, supplied_key_is_good(formats)) {
+        (config, Ok(())) => config?,
+        (Ok(_), Err(mistake)) => return Err(mistake.into()),
+        (Err(mistakes), Err(mistake)) => return Err(mistakes.and(mistake).into()),
+    };
+    for warning in config.warnings() {
+        eprintln!("warning: {warning}");
+    }
+    let routes = match config.routes.len() {
+        1 => "1 route".to_owned(),
+        several => format!("{several} routes"),
+    };
+    eprintln!("The configuration is fine: {routes}, data in {}.", config.data.display());
+    Ok(())
+}
+
+/// Whether the operator key that a first start would install can be presented later.
+fn supplied_key_is_good(formats: Vec<(FormatName, KeyFormat)>) -> Result<(), ConfigError> {
+    let Some(key) = supplied_operator_key()? else { return Ok(()) };
+    let wrong = |error| ConfigError::new(format!("{OPERATOR_KEY_VARIABLE}: {error}"));
+    Formats::new(formats, []).accept(&key).map(|_| ()).map_err(wrong)
 }
 
 /// Says where the operator key is; shows it only to a person at a terminal.

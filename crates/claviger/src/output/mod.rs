@@ -14,7 +14,7 @@ pub use key::{key_fields, key_table, revoked};
 pub use progress::Progress;
 pub use style::{Colour, Styled};
 pub use table::{Fields, Table};
-pub use when::{parse_expiry, parse_instant, parse_past, parse_seconds, short};
+pub use when::{parse_expiry, parse_past, parse_seconds, short};
 
 /// Where a command prints to, and how.
 #[derive(Debug, Clone, Copy)]

@@ -38,7 +38,7 @@ pub fn parse_past(text: &str, now: Timestamp) -> Result<Timestamp, String> {
 }
 
 /// A date (its start, in UTC) or an instant.
-pub fn parse_instant(text: &str) -> Option<Timestamp> {
+fn parse_instant(text: &str) -> Option<Timestamp> {
     let date = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok().map(|at| at.timestamp());
     // As the authority reads it, which knows a day more than `Timestamp`.
     let instant = claviger_core::Timestamp::parse(text).ok();

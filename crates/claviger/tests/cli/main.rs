@@ -6,6 +6,7 @@ mod fixed;
 mod help;
 mod installation;
 mod life;
+mod mistakes;
 mod outputs;
 mod reload;
 mod support;

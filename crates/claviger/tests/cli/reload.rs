@@ -37,7 +37,7 @@ fn routes_are_swapped_and_a_mistake_changes_nothing() {
 
     std::fs::write(&config, "[[routes]]\npath = \"x\"\nupstream = \"http://127.0.0.1:1\"\n").unwrap();
     kill_process(pid, Signal::HUP).unwrap();
-    assert!(server.until("the configuration is wrong").contains("route 1"));
+    assert!(server.until("the configuration is wrong").contains("routes[1].path"));
     assert_eq!(status(&server, "/new"), "401");
 }
 

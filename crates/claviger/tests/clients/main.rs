@@ -1,9 +1,10 @@
 //! Programs that other people wrote, unmodified, against the real binary: the Python packages of two products
-//! at the demo, and a fuzzer that reads our OpenAPI document. They need Python 3 with `venv`, and fetch the
-//! packages from PyPI once.
+//! at the demo, a fuzzer that reads our OpenAPI document, and two frameworks that run the applications in
+//! `examples/`. They need Python 3 with `venv`, Node.js and npm, and fetch the packages from PyPI and npm's registry.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on ends here, and says where")]
 
+mod frameworks;
 mod python;
 
 use std::time::Duration;

@@ -221,9 +221,9 @@ fn send_elsewhere(demo: &Demo, text: &str) {
         let _ = gateway.get(&target).send();
         let _ = gateway.get(&target).bearer(demo.key("owner_account")).send();
     }
-    for name in ["X-Original-URI", "X-Forwarded-Uri"] {
+    for (proxy, name) in [("nginx", "X-Original-URI"), ("caddy", "X-Forwarded-Uri")] {
         let asked = format!("/d/x.js?api_key={path}");
-        let request = gateway.get("/forward-auth").header("X-Original-Method", "GET");
+        let request = gateway.get(&format!("/forward-auth/{proxy}")).header("X-Original-Method", "GET");
         let _ = request.header("X-Forwarded-Method", "GET").header(name, &asked).send();
     }
     let _ =

@@ -70,6 +70,28 @@ async fn a_change_whose_connection_broke_is_not_made_twice() {
     assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
 
+/// The first may have been carried out, and would make the second a 412.
+#[tokio::test]
+async fn a_change_with_if_match_is_not_sent_twice() {
+    let tag = || Some("\"r1\"".to_owned());
+    let resource = claviger_client::ResourceDescription::default();
+    let busy = answer("503 Service Unavailable", "retry-after: 0\r\n", &problem(503, "unavailable"));
+    for first in [String::new(), busy] {
+        let (url, asked) = stand_in(vec![first.clone(), whoami()]).await;
+        let resources = builder(&url).build().unwrap();
+        assert!(resources.resources().put("notebook:x", &resource, tag()).await.is_err());
+        assert_eq!(asked.load(Ordering::SeqCst), 1, "PUT");
+        let (url, asked) = stand_in(vec![first, whoami()]).await;
+        let resources = builder(&url).build().unwrap();
+        assert!(resources.resources().delete("notebook:x", tag()).await.is_err());
+        assert_eq!(asked.load(Ordering::SeqCst), 1, "DELETE");
+    }
+    // Without one, a PUT says how things are to be, and may be repeated.
+    let (url, asked) = stand_in(vec![String::new(), whoami()]).await;
+    let _ = builder(&url).build().unwrap().resources().put("notebook:x", &resource, None).await;
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
 #[tokio::test]
 async fn a_pause_that_is_asked_for_is_taken() {
     let busy = answer("429 Too Many Requests", "retry-after: 1\r\n", &problem(429, "rate_limited"));

@@ -54,7 +54,7 @@ impl KeyAction {
     }
 }
 
-/// The right to go on with a key or a role. Only [`decide_key`] and [`decide_role`](super::decide_role) make one.
+/// The right to go on with a key or a role. Only the decisions of [`super`] make one.
 #[derive(Debug, Clone, Copy)]
 pub struct ManagePermit {
     pub(super) actor: Actor,
@@ -72,6 +72,24 @@ impl ManagePermit {
     #[must_use]
     pub const fn key(&self) -> Option<KeyId> {
         self.key
+    }
+}
+
+/// Decides whether the caller is anybody at all, before it is known what is asked.
+///
+/// # Errors
+/// [`Refusal::CredentialsRequired`], and whatever [`authenticate`] refuses.
+pub fn accept(
+    snapshot: &impl Snapshot,
+    caller: Credential<'_>,
+    place: Place<'_>,
+    now: Timestamp,
+) -> Result<ManagePermit, Refusal> {
+    authenticate(snapshot, caller, place, now, &mut Reasons::default())?;
+    match caller {
+        Credential::Anonymous | Credential::Unknown => Err(Refusal::CredentialsRequired),
+        Credential::SignedIn(account) => Ok(ManagePermit { actor: Actor::Account(account), key: None }),
+        Credential::Key(key) => Ok(ManagePermit { actor: Actor::Key(key.id), key: Some(key.id) }),
     }
 }
 

@@ -38,7 +38,7 @@ mod roles;
 use std::fmt;
 use std::net::IpAddr;
 
-pub use manage::{KeyAction, ManagePermit, decide_key, includes, manages};
+pub use manage::{KeyAction, ManagePermit, accept, decide_key, includes, manages};
 pub use reach::{Access, Who};
 pub use reason::{Reason, Reasons};
 pub use refusal::{Missing, Refusal, Right};
@@ -65,6 +65,9 @@ pub trait Snapshot {
     fn project(&self, id: ProjectId) -> Option<&Project>;
     /// The resource, if it is known.
     fn resource(&self, name: ResourceName<'_>) -> Option<&Resource>;
+
+    /// Takes note that a decision rests on a key. Only [`Recorder`](crate::permit::Recorder) has a use for it.
+    fn rests_on_key(&self, _id: KeyId) {}
 }
 
 /// Settings that decisions depend on.
@@ -258,6 +261,12 @@ impl<'s> Permit<'s> {
         }
     }
 
+    /// The right to go on with a change of Claviger's own records; none for anonymous callers.
+    #[must_use]
+    pub fn manage(&self) -> Option<ManagePermit> {
+        self.actor().map(|actor| ManagePermit { actor, key: self.key_id() })
+    }
+
     /// The key's identifier, if a key was let through for its own rights.
     #[must_use]
     pub fn key_id(&self) -> Option<KeyId> {
@@ -314,6 +323,7 @@ pub fn authenticate(
         Credential::SignedIn(_) => return Err(reasons.because(Reason::HolderClosed, Refusal::KeyDisabled)),
         Credential::Key(key) => key,
     };
+    snapshot.rests_on_key(key.id);
     match key.standing(now) {
         Standing::Expired => return Err(reasons.because(Reason::KeyExpired, Refusal::KeyExpired)),
         Standing::Disabled => return Err(reasons.because(Reason::KeyDisabled, Refusal::KeyDisabled)),

@@ -54,7 +54,7 @@ impl Arrival {
         }
         Ok(Self {
             credential: state.authority.identify(key),
-            address: client.map(|client| client.address),
+            address: client.and_then(|client| client.address),
             query_without: found.query_without,
         })
     }

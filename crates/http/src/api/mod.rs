@@ -193,8 +193,10 @@ impl Shared {
             origin: Origin::Api,
             request_id: Some(id.to_string().into()),
         };
-        let view = self.state.authority.index().view();
-        let counted = arrival::count(&self.state, &view, caller.credential(&view), caller.place())?;
+        let counted = self
+            .state
+            .authority
+            .read(|view| arrival::count(&self.state, view, caller.credential(view), caller.place()))??;
         request.extensions_mut().insert(caller);
         Ok(counted.rate)
     }

@@ -124,6 +124,8 @@ fn is_list_of_names(value: &HeaderValue) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn told(origins: &[&str], origin: Option<&'static str>) -> (Option<String>, Option<String>) {
@@ -162,6 +164,31 @@ mod tests {
         for origin in [None, Some("https://b.example"), Some("null"), Some("https://a.example.evil.example")]
         {
             assert_eq!(told(&["https://a.example"], origin), (None, Some("origin".into())));
+        }
+    }
+
+    proptest! {
+        /// An origin has one form, and only the very same origin is allowed by it.
+        #[test]
+        fn an_origin_is_read_in_one_form(
+            text in "\\PC{0,40}|https?://[A-Za-z0-9.:\\[\\]-]{0,30}",
+            other in "https?://[a-z0-9.:-]{0,12}",
+        ) {
+            if let Ok(origin) = WebOrigin::parse(&text) {
+                prop_assert_eq!(WebOrigin::parse(origin.as_str()), Ok(origin.clone()));
+                let origins = Origins::parse(&[text]).unwrap();
+                prop_assert!(origins.allow(origin.as_str()));
+                prop_assert!(!origins.allow(&other) || other == origin.as_str());
+                prop_assert!(!origins.allow("null"));
+            }
+        }
+
+        #[test]
+        fn any_origin_header_is_answered(value in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let Ok(value) = HeaderValue::from_bytes(&value) else { return Ok(()) };
+            let mut headers = HeaderMap::new();
+            Origins::parse(&["https://a.example".to_owned()]).unwrap().answer(Some(&value), &mut headers);
+            prop_assert!(value == "https://a.example" || !headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN));
         }
     }
 }

@@ -9,13 +9,15 @@
 pub mod config;
 pub mod cors;
 pub mod forward_auth;
+mod host;
 mod identity;
 mod passage;
 pub mod pattern;
 pub mod proxy;
 mod route;
 mod service;
+mod spelling;
 
 pub use config::{RouteConfig, RouteConfigError};
-pub use route::{Route, Routes};
+pub use route::{Found, Route, Routes};
 pub use service::{Gate, GatewayService};

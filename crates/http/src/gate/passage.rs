@@ -140,7 +140,7 @@ impl Passage<'_> {
             target: self.target.unwrap_or("operator").into(),
             authority: listed.into(),
             origin: if self.route.context == Context::Embed { Origin::Embed } else { Origin::Api },
-            address: Some(self.client.address),
+            address: self.client.address,
             request_id: Some(self.id.to_string().into()),
             outcome: outcome.into(),
             detail: format!("{} through the gateway", self.method).into(),
@@ -153,7 +153,7 @@ impl Passage<'_> {
     fn used(&self, allowed: bool, metered: Option<&Metered>) {
         if let Credential::Key(key) = self.credential {
             let authority = &self.state.authority;
-            authority.record_use(key.id, Some(self.client.address), authority.now(), allowed, metered);
+            authority.record_use(key.id, self.client.address, authority.now(), allowed, metered);
         }
     }
 }

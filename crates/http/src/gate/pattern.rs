@@ -4,8 +4,9 @@
 //! character or more of a single segment; a last segment `{rest..}` takes whatever is left. Matching works
 //! on the bytes of the path exactly as they were received: nothing is decoded and nothing is normalised, so
 //! that the decision and the upstream see the same target. What an upstream could nevertheless read
-//! differently is found by [`ambiguous_path`].
+//! differently is found by [`super::spelling`].
 
+use super::spelling::is_dot_segment;
 use std::cmp::Reverse;
 use std::ops::Range;
 
@@ -33,7 +34,7 @@ pub enum PatternError {
     #[error("the pattern is longer than {PATTERN_BYTES_MAX} bytes")]
     TooLong,
     /// The pattern does not begin with a slash.
-    #[error("a pattern begins with a slash")]
+    #[error("a path begins with a slash, such as /api/{{rest..}}")]
     NoLeadingSlash,
     /// A segment other than the last is empty (`//`).
     #[error("`//` in a pattern would match nothing that the gateway lets through")]
@@ -145,6 +146,53 @@ impl Pattern {
     pub fn specificity(&self) -> Specificity {
         let literal_bytes = self.segments.iter().map(|segment| segment.literal_bytes() + 1).sum();
         Specificity { literal_bytes, whole: !self.rest, captures: Reverse(self.names.len()) }
+    }
+
+    /// The same pattern with its literals in lower case, for paths that [`super::spelling`] has folded.
+    pub(super) fn folded(&self) -> Self {
+        let fold = |text: &str| Box::from(text.to_ascii_lowercase());
+        let segment = |segment: &Segment| match segment {
+            Segment::Literal(literal) => Segment::Literal(fold(literal)),
+            Segment::Rest => Segment::Rest,
+            Segment::Captures { prefix, middle, suffix } => Segment::Captures {
+                prefix: fold(prefix),
+                middle: middle.iter().map(|literal| fold(literal)).collect(),
+                suffix: fold(suffix),
+            },
+        };
+        Self { segments: self.segments.iter().map(segment).collect(), ..self.clone() }
+    }
+
+    /// For a pattern that ends in a slash or in `/{rest..}`: the same without that end, as an application has it
+    /// that takes `/a` for `/a/`.
+    pub(super) fn without_end(&self) -> Option<Self> {
+        let ends = match self.segments.last()? {
+            Segment::Rest => true,
+            Segment::Literal(literal) => literal.is_empty(),
+            Segment::Captures { .. } => false,
+        };
+        if !ends || self.segments.len() < 2 {
+            return None;
+        }
+        let mut bare = self.clone();
+        if let Some(Segment::Rest) = bare.segments.pop() {
+            bare.names.pop();
+        }
+        bare.rest = false;
+        Some(bare)
+    }
+
+    /// Whether both match the very same paths, however their captures are called. Two other patterns never do
+    /// unless one is narrower, and then the narrower is tried first.
+    pub fn same_paths(&self, other: &Self) -> bool {
+        self.segments == other.segments
+    }
+
+    /// Whether a segment is one that some servers take for `.` or `..`.
+    pub fn has_dot_segment(&self) -> bool {
+        let dots =
+            |segment: &Segment| matches!(segment, Segment::Literal(literal) if is_dot_segment(literal));
+        self.segments.iter().any(dots)
     }
 
     /// The names of the captures, in the order in which they stand.
@@ -262,73 +310,20 @@ impl<'t> Captures<'_, 't> {
         self.pattern.names().enumerate().map(|(index, name)| (name, &self.path[self.range(index)]))
     }
 
+    /// Whether a capture begins or ends in the middle of a percent-encoding (`{a}0` on `/x%40`), so that it takes
+    /// something else once the path is decoded.
+    pub(super) fn split_an_encoding(&self) -> bool {
+        let bytes = self.path.as_bytes();
+        let within = |at: usize| (1..=2).any(|back| at >= back && bytes.get(at - back) == Some(&b'%'));
+        (0..self.pattern.names.len())
+            .map(|index| self.ranges[index])
+            .any(|(from, to)| within(from) || within(to))
+    }
+
     fn range(&self, index: usize) -> Range<usize> {
         let (from, to) = self.ranges[index];
         from..to
     }
-}
-
-/// Whether a path (without its query) can be read in more than one way, so that an upstream might serve
-/// something else than what was decided on.
-///
-/// That is: an empty segment (`//`), a dot segment, plain, encoded or with a parameter after it (`/..;x/`),
-/// an encoded slash or backslash or a plain backslash, an encoded control character, an encoding that is
-/// broken, overlong (`%c0%af`) or of another encoding (`%252e`). The gateway refuses such paths with 400,
-/// unless the route says that its application takes paths literally.
-pub fn ambiguous_path(path: &str) -> bool {
-    let bytes = path.as_bytes();
-    // Most paths have nothing of it, and are found clean in one pass.
-    let mut suspect = false;
-    let mut previous = 0;
-    for &byte in bytes {
-        if byte < 0x20 || byte == 0x7f || byte == b'\\' || (byte == b'/' && previous == b'/') {
-            return true;
-        }
-        suspect |= byte == b'%' || byte == b'.';
-        previous = byte;
-    }
-    suspect && (ambiguous_encoding(bytes) || path.split('/').any(is_dot_segment))
-}
-
-fn ambiguous_encoding(bytes: &[u8]) -> bool {
-    for (at, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte == b'%') {
-        let Some(decoded) = decode(&bytes[at..]) else { return true };
-        match decoded {
-            0..0x20 | 0x7f | b'/' | b'\\' | 0xc0 | 0xc1 => return true,
-            b'%' if decode_digits(&bytes[at + 3..]).is_some() => return true,
-            _ => {}
-        }
-    }
-    false
-}
-
-/// Whether a segment is `.` or `..` once decoded and without the parameters that some servers cut off.
-fn is_dot_segment(segment: &str) -> bool {
-    let mut left = segment.as_bytes();
-    let mut dots = 0;
-    while let Some(&byte) = left.first() {
-        let (byte, length) = match decode(left) {
-            Some(decoded) => (decoded, 3),
-            None => (byte, 1),
-        };
-        match byte {
-            b'.' => dots += 1,
-            b';' => break,
-            _ => return false,
-        }
-        left = &left[length..];
-    }
-    dots == 1 || dots == 2
-}
-
-/// The byte that a percent-encoding at the beginning of `bytes` stands for.
-fn decode(bytes: &[u8]) -> Option<u8> {
-    decode_digits(bytes.strip_prefix(b"%")?)
-}
-
-fn decode_digits(bytes: &[u8]) -> Option<u8> {
-    let digit = |at: usize| char::from(*bytes.get(at)?).to_digit(16);
-    u8::try_from(digit(0)? * 16 + digit(1)?).ok()
 }
 
 fn check_literal(literal: &str) -> Result<(), PatternError> {

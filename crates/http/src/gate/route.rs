@@ -9,20 +9,33 @@ use http::Method;
 
 use super::config::{RouteConfig, RouteConfigError, RouteMistake};
 use super::cors::Origins;
+use super::forward_auth::Address;
+use super::host::Host;
 use super::passage::Recorded;
-use super::pattern::{Captures, Pattern};
+use super::pattern::{Captures, Pattern, Specificity};
 use super::proxy::Upstream;
+use super::spelling::{ambiguous_path, readings};
 use crate::credential::Slots;
 
 /// The largest body that a route passes on unless it says otherwise: 1 GiB, streamed.
 const BODY_BYTES_MAX: u64 = 1 << 30;
 
+/// Mistakes of one route that are named at most.
+const MISTAKES_MAX: usize = 64;
+
 /// One route, ready to match.
 pub struct Route {
     /// Its methods.
     pub methods: Vec<Method>,
+    /// The host that it is for; `None`: any.
+    pub host: Option<Host>,
     /// Its path.
     pub pattern: Pattern,
+    /// The same for paths in lower case.
+    folded: Pattern,
+    /// The same without a slash or a rest at its end, if it has one.
+    without_end: Option<(Specificity, Pattern)>,
+    specificity: Specificity,
     target: TargetTemplate,
     version: VersionTemplate,
     action: Option<Box<str>>,
@@ -42,8 +55,10 @@ pub struct Route {
     pub recorded: Recorded,
     /// Which scripts may call it.
     pub origins: Origins,
-    /// Where requests go.
-    pub upstream: Upstream,
+    /// Where requests go; `None`: nowhere, as another proxy asks and passes them on itself.
+    pub upstream: Option<Upstream>,
+    /// Whether a GET or HEAD may carry a body.
+    pub get_body: bool,
     /// The largest body that is passed on, in bytes.
     pub body_bytes_max: u64,
 }
@@ -88,6 +103,8 @@ impl Route {
     /// [`RouteMistake`] says what is wrong with it.
     pub fn new(config: &RouteConfig) -> Result<Self, RouteMistake> {
         let pattern = Pattern::parse(&config.path)?;
+        let host =
+            config.host.as_deref().map(|text| Host::parse(text).ok_or(RouteMistake::Host)).transpose()?;
         let methods = config.methods.iter().map(|name| method(name)).collect::<Result<Vec<_>, _>>()?;
         if methods.is_empty() {
             return Err(RouteMistake::NoMethod);
@@ -121,8 +138,16 @@ impl Route {
             "any" => true,
             _ => return Err(RouteMistake::Paths),
         };
+        if config.upstream.is_some() && Address::of(&config.path) != Address::Routes {
+            return Err(RouteMistake::Reserved);
+        }
+        let folded = pattern.folded();
         Ok(Self {
             methods,
+            host,
+            without_end: folded.without_end().map(|pattern| (pattern.specificity(), pattern)),
+            specificity: pattern.specificity(),
+            folded,
             pattern,
             target,
             version,
@@ -135,15 +160,46 @@ impl Route {
             any_path,
             recorded: Recorded::from_word(&config.history).ok_or(RouteMistake::History)?,
             origins: Origins::parse(&config.origins).map_err(RouteMistake::Origin)?,
-            upstream: Upstream::parse(&config.upstream)?,
+            upstream: config.upstream.as_deref().map(Upstream::parse).transpose()?,
+            get_body: config.get_body,
             body_bytes_max: config.body_bytes_max.unwrap_or(BODY_BYTES_MAX),
         })
+    }
+
+    /// Whether any request can lead to the route, if these come before it in the file.
+    fn reachable(&self, earlier: &[Self]) -> Result<(), RouteMistake> {
+        let meet = |other: &Self| {
+            self.methods.iter().any(|m| other.takes(m)) || other.methods.iter().any(|m| self.takes(m))
+        };
+        let same =
+            |other: &Self| other.pattern.same_paths(&self.pattern) && other.host == self.host && meet(other);
+        if let Some(at) = earlier.iter().position(same) {
+            return Err(RouteMistake::Twice(at + 1));
+        }
+        if self.pattern.has_dot_segment() && !self.any_path {
+            return Err(RouteMistake::Ambiguous);
+        }
+        Ok(())
     }
 
     /// Whether the route takes this method.
     #[must_use]
     pub fn takes(&self, method: &Method) -> bool {
         self.methods.contains(method) || (*method == Method::HEAD && self.methods.contains(&Method::GET))
+    }
+
+    /// Whether the route is for such a request, its path aside.
+    fn is_for(&self, method: &Method, host: Option<&str>) -> bool {
+        self.takes(method) && self.is_for_host(host)
+    }
+
+    fn is_for_host(&self, host: Option<&str>) -> bool {
+        self.host.as_ref().is_none_or(|pinned| host.is_some_and(|host| pinned.is(host)))
+    }
+
+    /// How narrow the route is; of two that match, the greater one is taken.
+    fn narrowness(&self) -> (Specificity, bool) {
+        (self.specificity, self.host.is_some())
     }
 
     /// Where credentials are read for this method.
@@ -257,7 +313,11 @@ fn version(
 
 /// All routes, the narrowest first.
 #[derive(Default)]
-pub struct Routes(Vec<Route>);
+pub struct Routes {
+    routes: Vec<Route>,
+    /// Whether any pattern has an upper-case letter in it.
+    cased: bool,
+}
 
 /// Which route a request has.
 pub enum Found<'r, 't> {
@@ -279,37 +339,112 @@ impl Routes {
         for (n, config) in configs.iter().enumerate() {
             let error = |reason| RouteConfigError { number: n + 1, path: config.path.clone(), reason };
             let route = Route::new(config).map_err(error)?;
-            let same = |other: &Route| {
-                other.pattern.as_str() == route.pattern.as_str()
-                    && route.methods.iter().any(|m| other.methods.contains(m))
-            };
-            if routes.iter().any(same) {
-                return Err(error(RouteMistake::Twice));
-            }
+            route.reachable(&routes).map_err(error)?;
             routes.push(route);
         }
         // Stable: of two alike, the one that stands first.
-        routes.sort_by_key(|route| std::cmp::Reverse(route.pattern.specificity()));
-        Ok(Self(routes))
+        routes.sort_by_key(|route| std::cmp::Reverse(route.narrowness()));
+        let cased = routes.iter().any(|route| route.folded != route.pattern);
+        Ok(Self { routes, cased })
     }
 
-    /// The route of a request: the narrowest whose path matches and that takes the method.
+    /// Everything that is wrong with the routes of the configuration.
     #[must_use]
-    pub fn find<'r, 't>(&'r self, method: &Method, path: &'t str) -> Found<'r, 't> {
+    pub fn mistakes(configs: &[RouteConfig]) -> Vec<RouteConfigError> {
+        let mut mistakes = Vec::new();
+        let mut routes: Vec<Route> = Vec::new();
+        for (n, config) in configs.iter().enumerate() {
+            let mut found = |reason| {
+                mistakes.push(RouteConfigError { number: n + 1, path: config.path.clone(), reason });
+            };
+            let mut harmless = config.clone();
+            let fields = MISTAKES_MAX.min(16 + config.methods.len() + config.origins.len());
+            for _ in 0..fields {
+                match Route::new(&harmless) {
+                    Ok(route) => {
+                        if harmless.path == config.path {
+                            route.reachable(&routes).err().map(&mut found);
+                        }
+                        routes.push(route);
+                        break;
+                    }
+                    Err(reason) => {
+                        reason.step_over(&mut harmless);
+                        found(reason);
+                    }
+                }
+            }
+        }
+        mistakes
+    }
+
+    /// The route of a request: the narrowest whose path and host match and that takes the method.
+    #[must_use]
+    pub fn find<'r, 't>(&'r self, method: &Method, host: Option<&str>, path: &'t str) -> Found<'r, 't> {
         let mut others = Vec::new();
-        for route in &self.0 {
+        for route in &self.routes {
             let Some(captures) = route.pattern.matches(path) else { continue };
-            if route.takes(method) {
+            if route.is_for(method, host) {
                 return Found::Route(route, captures);
             }
-            others.extend(&route.methods);
+            if route.is_for_host(host) {
+                others.extend(&route.methods);
+            }
         }
         if others.is_empty() { Found::Nothing } else { Found::OtherMethods(others) }
     }
 
+    /// Who may call what is at this path, whatever the method: what the narrowest route there says.
+    #[must_use]
+    pub fn origins(&self, host: Option<&str>, path: &str) -> Option<&Origins> {
+        let here = |route: &&Route| route.is_for_host(host) && route.pattern.matches(path).is_some();
+        self.routes.iter().find(here).map(|route| &route.origins)
+    }
+
+    /// Whether an application could read the path of a request in a way that leads to another route than the one
+    /// that was found for it. Never, where that route takes paths as they are.
+    #[must_use]
+    pub fn ambiguous(
+        &self,
+        (found, captures): (&Route, &Captures<'_, '_>),
+        method: &Method,
+        host: Option<&str>,
+        path: &str,
+    ) -> bool {
+        if found.any_path {
+            return false;
+        }
+        if ambiguous_path(path) || captures.split_an_encoding() {
+            return true;
+        }
+        let readings = readings(path);
+        let same = readings.iter().all(|reading| **reading == *path);
+        let mut candidates = self.routes.iter().filter(|route| route.is_for(method, host));
+        if (!same || self.cased)
+            && readings.iter().any(|reading| {
+                let read = candidates.clone().find(|route| route.folded.matches(reading).is_some());
+                !read.is_some_and(|route| std::ptr::eq(route, found))
+            })
+        {
+            return true;
+        }
+        // A slash at the end more or less: to many applications it is the same.
+        candidates.any(|route| {
+            let narrower = |specificity: Specificity| specificity > found.specificity;
+            readings.iter().any(|reading| {
+                let path = reading.trim_end_matches('/');
+                let bare = route.without_end.as_ref();
+                bare.is_some_and(|(specificity, bare)| narrower(*specificity) && bare.matches(path).is_some())
+                    || (path.len() < reading.len()
+                        && narrower(route.specificity)
+                        && route.folded.matches(path).is_some())
+            })
+        })
+    }
+
     /// The routes, the narrowest first.
     pub fn iter(&self) -> impl Iterator<Item = &Route> {
-        self.0.iter()
+        self.routes.iter()
     }
 }
 
@@ -337,32 +472,110 @@ mod tests {
             assert!(told.contains(expect) && told.is_empty() == expect.is_empty(), "{told} / {expect}");
         };
         check(&|_| {}, "");
-        check(&|r| r.path = "d".into(), "the path");
-        check(&|r| r.history = "reads".into(), "`all`, `writes` or `off`");
+        check(&|r| r.path = "d".into(), "begins with a slash");
+        check(&|r| r.history = "reads".into(), "use all, writes or off");
         check(&|r| r.methods = vec![], "at least one method");
         check(&|r| r.methods = vec!["get".into()], "not a method");
         check(&|r| r.methods = vec!["CONNECT".into()], "not a method");
-        check(&|r| r.target = Some("notebook".into()), "the target is");
-        check(&|r| r.target = Some("operator:{notebook}".into()), "the target is");
+        check(&|r| r.target = Some("notebook".into()), "write `type:{capture}`");
+        check(&|r| r.target = Some("operator:{notebook}".into()), "write `type:{capture}`");
         check(&|r| r.target = Some("notebook:{note}".into()), "no capture `{note}`");
-        check(&|r| r.target = None, "the version is");
-        check(&|r| r.target = Some("project:{notebook}".into()), "the version is");
-        check(&|r| r.version = Some("zero".into()), "the version is");
-        check(&|r| r.action = Some("*:read".into()), "the action");
-        check(&|r| r.credentials = Some(vec!["cookie".into()]), "not from `cookie`");
-        check(&|r| r.credentials = Some(vec![]), "reads credentials somewhere");
-        check(&|r| r.context = "page".into(), "the context");
-        check(&|r| r.resources = "mine".into(), "resources are");
-        check(&|r| r.paths = "all".into(), "paths are");
-        check(&|r| r.origins = vec!["example.org".into()], "origin `example.org`");
-        check(&|r| r.upstream = "example.org".into(), "the upstream");
+        check(&|r| r.target = None, "write `{capture}` or a number");
+        check(&|r| r.target = Some("project:{notebook}".into()), "write `{capture}` or a number");
+        check(&|r| r.version = Some("zero".into()), "write `{capture}` or a number");
+        check(&|r| r.action = Some("*:read".into()), "such as notebook:read");
+        check(&|r| r.credentials = Some(vec!["cookie".into()]), "\"cookie\" is no place");
+        check(&|r| r.credentials = Some(vec![]), "must read keys somewhere");
+        check(&|r| r.context = "page".into(), "use api or embed");
+        check(&|r| r.resources = "mine".into(), "use mirrored or host");
+        check(&|r| r.paths = "all".into(), "use plain or any");
+        check(&|r| r.origins = vec!["example.org".into()], "\"example.org\" is not an origin");
+        check(&|r| r.upstream = Some("example.org".into()), "http://127.0.0.1:3000");
+        check(&|r| r.upstream = None, "");
+        check(
+            &|r| {
+                r.path = "/forward-auth/{notebook}.{version}".into();
+            },
+            "answered by Claviger",
+        );
+        check(&|r| r.host = Some("https://example.org".into()), "write a name");
+        check(&|r| r.host = Some("example.org".into()), "");
         check(
             &|r| {
                 r.anonymous = true;
                 r.action = Some("notebook:write".into());
             },
-            "only reading",
+            "only reading can be anonymous",
         );
+    }
+
+    #[test]
+    fn every_mistake_of_every_route_is_found() {
+        let mut first = config("/a/{x}");
+        first.methods = vec!["get".into(), "POST".into(), "TRACE".into()];
+        first.target = Some("notebook:{y}".into());
+        first.history = "some".into();
+        first.origins = vec!["https://a.example".into(), "b.example".into()];
+        let second = config("x");
+        let found = Routes::mistakes(&[first, second]);
+        let named = found.iter().map(|mistake| (mistake.number, mistake.reason.field())).collect::<Vec<_>>();
+        let expect =
+            [(1, "methods"), (1, "methods"), (1, "target"), (1, "history"), (1, "origins"), (2, "path")];
+        assert_eq!(named, expect);
+        assert!(Routes::mistakes(&[config("/a"), config("/b")]).is_empty());
+    }
+
+    #[test]
+    fn a_route_that_no_request_reaches_is_refused() {
+        let check = |first: (&str, &str), second: (&str, &str), expect: Option<RouteMistake>| {
+            let configs = [first, second].map(|(method, path)| {
+                let mut route = config(path);
+                route.methods = vec![method.to_owned()];
+                route
+            });
+            let found = Routes::mistakes(&configs);
+            let fields = found.iter().map(|mistake| mistake.reason.to_string()).collect::<Vec<_>>();
+            assert_eq!(
+                fields,
+                expect.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "{first:?} {second:?}"
+            );
+            assert_eq!(Routes::new(&configs).is_err(), expect.is_some());
+        };
+        let twice = || Some(RouteMistake::Twice(1));
+        check(("GET", "/d/{a}"), ("GET", "/d/{a}"), twice());
+        check(("GET", "/d/{a}"), ("GET", "/d/{b}"), twice());
+        check(("GET", "/d/{a}.{b}"), ("HEAD", "/d/{x}.{y}"), twice());
+        check(("GET", "/d/{a..}"), ("GET", "/d/{b..}"), twice());
+        check(("GET", "/d/{a}"), ("POST", "/d/{b}"), None);
+        check(("GET", "/d/{a}"), ("GET", "/d/{a..}"), None);
+        check(("GET", "/d/{a}"), ("GET", "/d/{a}/"), None);
+        check(("GET", "/d"), ("GET", "/forward-auth/nginx"), Some(RouteMistake::Reserved));
+        check(("GET", "/d"), ("GET", "/forward-authority"), None);
+        check(("GET", "/d"), ("GET", "/{rest..}"), None);
+        check(("GET", "/d"), ("GET", "/a/..;x/b"), Some(RouteMistake::Ambiguous));
+    }
+
+    #[test]
+    fn upstreams_that_cannot_be_reached_are_refused() {
+        for upstream in [
+            "",
+            "example.org",
+            "https://a",
+            "http://",
+            "http://:80",
+            "http://a:0",
+            "http://a:99999",
+            "http://a:x",
+            "http://a/b",
+            "http://u@a",
+            "http://a?x",
+        ] {
+            assert!(Upstream::parse(upstream).is_err(), "{upstream}");
+        }
+        for upstream in ["http://127.0.0.1:3000", "http://app", "http://app/", "http://[::1]:3000"] {
+            assert!(Upstream::parse(upstream).is_ok(), "{upstream}");
+        }
     }
 
     #[test]
@@ -371,7 +584,7 @@ mod tests {
         post.methods = vec!["POST".into()];
         let routes = [config("/d/{notebook}.{format}"), config("/d/{notebook}@{version}.{format}"), post];
         let routes = Routes::new(&routes).unwrap();
-        let found = |method: Method, path: &str| match routes.find(&method, path) {
+        let found = |method: Method, path: &str| match routes.find(&method, None, path) {
             Found::Route(route, _) => route.pattern.as_str().to_owned(),
             Found::OtherMethods(methods) => format!("{methods:?}"),
             Found::Nothing => String::new(),

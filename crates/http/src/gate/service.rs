@@ -5,24 +5,29 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use claviger_authority::index::View;
 use claviger_core::decide::{self, Credential, Place, Refusal, Request as Asked};
 use claviger_core::key::PresentedKey;
 use claviger_core::quota::Metered;
 use http::header::{
-    ALLOW, AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY, VARY,
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONNECTION, HOST, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY,
+    VARY,
 };
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Request, Response, StatusCode};
+use http_body::Body as _;
 use http_body_util::Full;
 use hyper::body::Incoming;
 
 use super::cors::{self, Origins};
-use super::forward_auth;
+use super::forward_auth::{Address, Asked as AskedFor, FrontProxy, Said, SetupFault, SetupWarnings, Unread};
 use super::identity;
 use super::passage::Passage;
-use super::pattern::ambiguous_path;
-use super::proxy::{Forward, ForwardedProto, Proxy, ProxyBody, ProxyError, check_request, forwarded_for};
+use super::pattern::Captures;
+use super::proxy::{
+    Forward, ForwardedProto, Proxy, ProxyBody, ProxyError, check_request, forwarded_for, states_body,
+};
 use super::route::{Found, Meant, Route, Routes};
 use crate::client::{Client, client_of};
 use crate::credential::{self, Slots, X_API_KEY};
@@ -42,6 +47,7 @@ pub type GateBody = http_body_util::Either<ProxyBody, Full<bytes::Bytes>>;
 pub struct Gate {
     state: AppState,
     routes: Arc<RwLock<Arc<Routes>>>,
+    warnings: Arc<SetupWarnings>,
 }
 
 /// What was decided about a request that may pass.
@@ -66,7 +72,7 @@ impl Gate {
     /// A gate with these routes.
     #[must_use]
     pub fn new(state: AppState, routes: Routes) -> Self {
-        Self { state, routes: Arc::new(RwLock::new(Arc::new(routes))) }
+        Self { state, routes: Arc::new(RwLock::new(Arc::new(routes))), warnings: Arc::default() }
     }
 
     /// The routes in force.
@@ -88,15 +94,11 @@ impl Gate {
     pub fn decide(
         &self,
         route: &Route,
-        captures: &super::pattern::Captures<'_, '_>,
+        captures: &Captures<'_, '_>,
         (parts, slots): (&Parts, Slots),
         client: Client,
         id: &RequestId,
     ) -> Result<Passed, Problem> {
-        if !route.any_path && ambiguous_path(parts.uri.path()) {
-            let detail = "The path has empty or dot segments, or encoded slashes, and could be read in two ways. Send it in its plain form.";
-            return Err(Problem::bad_request("bad_request", detail));
-        }
         let found = credential::read(&parts.headers, parts.uri.query(), slots)?;
         let key = found.key();
         if key.is_some() && !client.secure {
@@ -114,7 +116,8 @@ impl Gate {
         if found.in_x_api_key {
             strip.push(X_API_KEY);
         }
-        let judged = self.judge(route, captures, (parts, key), client, id)?;
+        let view = |view: &View<'_>| self.judge(view, route, captures, (parts, key), client, id);
+        let judged = self.state.authority.read(view)??;
         Ok(Passed {
             identity: judged.identity,
             target,
@@ -129,8 +132,9 @@ impl Gate {
     /// The decision itself; it is counted, and recorded as the route says.
     fn judge(
         &self,
+        view: &View<'_>,
         route: &Route,
-        captures: &super::pattern::Captures<'_, '_>,
+        captures: &Captures<'_, '_>,
         (parts, key): (&Parts, Option<PresentedKey<'_>>),
         client: Client,
         id: &RequestId,
@@ -139,9 +143,8 @@ impl Gate {
         let matched = route.read(captures);
         let identified = authority.identify(key);
         let origin = parts.headers.get(ORIGIN).and_then(|value| value.to_str().ok());
-        let place = Place { address: Some(client.address), origin };
-        let view = authority.index().view();
-        let credential = identified.look_up(&view);
+        let place = Place { address: client.address, origin };
+        let credential = identified.look_up(view);
         let (method, target, state) = (&parts.method, matched.reference(), &self.state);
         let passage = Passage { state, route, method, target, credential, client, id };
         let action = route.action();
@@ -150,7 +153,7 @@ impl Gate {
             Meant::Impossible => {
                 let now = authority.now();
                 let accepted =
-                    decide::authenticate(&view, credential, place, now, &mut decide::Reasons::default());
+                    decide::authenticate(view, credential, place, now, &mut decide::Reasons::default());
                 let unnamed = matches!(credential, Credential::Anonymous) && !route.anonymous;
                 let refusal = if unnamed { Refusal::CredentialsRequired } else { Refusal::NotFound };
                 return Err(passage.refused(accepted.err().unwrap_or(refusal), ""));
@@ -158,7 +161,7 @@ impl Gate {
         };
         let asked =
             Asked { action, target: meant, context: route.context, place, anonymous: route.anonymous };
-        let permit = authority.decide(&view, credential, &asked).outcome.map_err(|refusal| {
+        let permit = authority.decide(view, credential, &asked).outcome.map_err(|refusal| {
             let action = action.map(|action| action.to_string()).unwrap_or_default();
             passage.refused(refusal, &action)
         })?;
@@ -209,13 +212,19 @@ struct Finish {
     in_address: bool,
     anonymous: bool,
     rate: Option<Metered>,
+    /// The proxy in front that asked, if one did.
+    asked_by: Option<FrontProxy>,
+    /// A preflight request was answered.
+    preflight: bool,
+    /// The connection is not to be used again.
+    close: bool,
 }
 
 impl GatewayService {
     /// The service for the connection of this peer.
     #[must_use]
     pub fn new(gate: Gate, proxy: Proxy, peer: Peer) -> Self {
-        let peer_address = forwarded_for(peer.address.ip().to_canonical());
+        let peer_address = forwarded_for(Some(peer.address.ip().to_canonical()));
         Self(Arc::new(Connection { gate, proxy, peer, peer_address }))
     }
 }
@@ -228,13 +237,17 @@ impl Connection {
             request.headers().get(ORIGIN).and_then(|value| HeaderValue::from_bytes(value.as_bytes()).ok());
         let mut finish = Finish { origin, ..Finish::default() };
         let method = request.method().clone();
+        let version = request.version();
         let outcome = self.pass(request, &id, &mut finish).await;
+        let mut document = None;
         let mut response = outcome.unwrap_or_else(|problem| {
             let problem = match finish.slots {
                 Some(slots) => problem.challenging(slots),
                 None => problem,
             };
-            written(&problem, &self.gate.state.edge.public_url)
+            let base = &self.gate.state.edge.public_url;
+            document = finish.asked_by.and_then(|_| serde_json::to_string(&problem.document(base)).ok());
+            written(&problem, base)
         });
         let headers = response.headers_mut();
         headers.insert(request_id::HEADER, id.header());
@@ -256,6 +269,14 @@ impl Connection {
         }
         rate::tell(finish.rate.as_ref(), headers);
         finish.origins.answer(finish.origin.as_ref(), headers);
+        if finish.close && version < http::Version::HTTP_2 {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Some(proxy) = finish.asked_by {
+            let origins = finish.preflight || !finish.origins.is_empty();
+            let (secret, preflight, problem) = (finish.secret, finish.preflight, document.as_deref());
+            proxy.translate(&mut response, &Said { origins, secret, preflight, problem });
+        }
         tracing::debug!(%method, status = response.status().as_u16(), request_id = %id, "gateway");
         response
     }
@@ -272,20 +293,18 @@ impl Connection {
             .map_err(|bad| Problem::bad_request("bad_request", format!("{}.", capital(&bad.to_string()))))?;
         let client = client_of(&self.peer, &parts.headers, &state.edge);
         let routes = self.gate.routes();
-        if parts.uri.path() == forward_auth::PATH && state.edge.trusts(self.peer.address.ip()) {
-            return self.forward_auth(&routes, &parts, client, id);
+        match Address::of(parts.uri.path()) {
+            Address::Routes => {}
+            Address::Nobody => return Err(crate::extract::not_found()),
+            Address::Proxy(proxy) => return self.forward_auth(proxy, &routes, &parts, client, (id, finish)),
         }
-        if let Some(answer) = self.preflight(&routes, &parts) {
+        let host = host_of(&parts);
+        if let Some(answer) = preflight(&routes, &parts, host) {
             return Ok(answer);
         }
-        let (route, captures) = match routes.find(&parts.method, parts.uri.path()) {
-            Found::Route(route, captures) => (route, captures),
-            Found::OtherMethods(methods) => return Err(other_methods(&methods)),
-            Found::Nothing => return Err(crate::extract::not_found()),
-        };
-        finish.origins = route.origins.clone();
-        finish.slots = Some(route.slots(&parts.method));
-        finish.anonymous = route.anonymous;
+        let has_body = states_body(&parts.headers) || !body.is_end_stream();
+        let (route, captures) = route_of(&routes, &parts, host, has_body, finish)?;
+        let upstream = route.upstream.as_ref().ok_or_else(without_upstream)?;
         let slots = route.slots(&parts.method);
         let passed = self.gate.decide(route, &captures, (&parts, slots), client, id)?;
         finish.secret = passed.secret;
@@ -296,7 +315,7 @@ impl Connection {
             target: passed.target,
             identity: passed.identity,
             strip: passed.strip,
-            forwarded_for: if client.address == self.peer.address.ip().to_canonical() {
+            forwarded_for: if client.address == Some(self.peer.address.ip().to_canonical()) {
                 self.peer_address.clone()
             } else {
                 forwarded_for(client.address)
@@ -309,54 +328,114 @@ impl Connection {
             body_bytes_max: route.body_bytes_max,
         };
         let request = Request::from_parts(parts, body);
-        let response = self
-            .proxy
-            .forward(&route.upstream, request, forward)
-            .await
-            .map_err(|error| failed(&error, id))?;
+        let response =
+            self.proxy.forward(upstream, request, forward).await.map_err(|error| failed(&error, id))?;
         Ok(response.map(http_body_util::Either::Left))
     }
 
-    /// What a proxy in front is told about a request that it will pass on itself.
+    /// Answers a proxy in front about a request that it will pass on itself.
     fn forward_auth(
         &self,
+        proxy: FrontProxy,
         routes: &Routes,
         parts: &Parts,
         client: Client,
-        id: &RequestId,
+        (id, finish): (&RequestId, &mut Finish),
     ) -> Result<Response<GateBody>, Problem> {
-        let asked = forward_auth::Asked::read(parts)?;
-        let (method, path) = (&asked.parts.method, asked.parts.uri.path());
-        let Found::Route(route, captures) = routes.find(method, path) else {
-            return Err(asked.refusal(crate::extract::not_found()));
+        finish.asked_by = Some(proxy);
+        let peer = self.peer.address.ip().to_canonical();
+        let fault = |fault: SetupFault| {
+            self.gate.warnings.warn(fault, proxy, peer);
+            fault.problem(proxy)
         };
-        let slots = Slots { query: false, ..route.slots(method) };
-        let passed = self
-            .gate
-            .decide(route, &captures, (&asked.parts, slots), client, id)
-            .map_err(|problem| asked.refusal(problem.challenging(slots)))?;
+        if !self.gate.state.edge.trusts(peer) {
+            return Err(fault(SetupFault::NotTrusted));
+        }
+        let asked = AskedFor::read(proxy, parts).map_err(|unread| match unread {
+            Unread::Setup(setup) => fault(setup),
+            Unread::Refused(problem) => problem,
+        })?;
+        let host = asked.host.as_deref();
+        if let Some(answer) = preflight(routes, &asked.parts, host) {
+            finish.preflight = true;
+            return Ok(answer);
+        }
+        let (route, captures) = route_of(routes, &asked.parts, host, asked.has_body, finish)?;
+        let slots = Slots { query: false, ..route.slots(&asked.parts.method) };
+        finish.slots = Some(slots);
+        let passed = self.gate.decide(route, &captures, (&asked.parts, slots), client, id);
+        let passed = passed.map_err(|problem| match problem.code {
+            "insecure_transport" => fault(SetupFault::PlainHttp),
+            _ => problem,
+        })?;
+        finish.secret = passed.secret;
+        finish.rate = passed.rate;
         // Without a body: nginx keeps its connection to us alive only then.
         let mut response = Response::new(http_body_util::Either::Right(Full::default()));
         *response.status_mut() = StatusCode::NO_CONTENT;
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.extend(passed.identity);
-        rate::tell(passed.rate.as_ref(), headers);
         Ok(response)
     }
+}
 
-    /// The answer to a preflight request on a route that says which origins may call it. No credential is asked for.
-    fn preflight(&self, routes: &Routes, parts: &Parts) -> Option<Response<GateBody>> {
-        let method = cors::preflight(&parts.method, &parts.headers)?;
-        let Found::Route(route, _) = routes.find(&method, parts.uri.path()) else { return None };
-        if route.origins.is_empty() {
-            return None;
+/// The host that a request names: in its target, or in the header.
+fn host_of(parts: &Parts) -> Option<&str> {
+    let named = parts.uri.authority().map(http::uri::Authority::as_str);
+    named.or_else(|| parts.headers.get(HOST)?.to_str().ok())
+}
+
+/// The route of a request, if its path leads to no other and it has no body where none belongs.
+fn route_of<'r, 'p>(
+    routes: &'r Routes,
+    parts: &'p Parts,
+    host: Option<&str>,
+    has_body: bool,
+    finish: &mut Finish,
+) -> Result<(&'r Route, Captures<'r, 'p>), Problem> {
+    let (method, path) = (&parts.method, parts.uri.path());
+    let (route, captures) = match routes.find(method, host, path) {
+        Found::Route(route, captures) => (route, captures),
+        Found::OtherMethods(methods) => {
+            // Scripts that may call the route may read why this was refused.
+            finish.origins = routes.origins(host, path).cloned().unwrap_or_default();
+            return Err(other_methods(&methods));
         }
-        let mut response = Response::new(http_body_util::Either::Right(Full::default()));
-        *response.status_mut() = StatusCode::NO_CONTENT;
-        cors::preflight_answer(&route.origins, &parts.headers, &method, response.headers_mut());
-        Some(response)
+        Found::Nothing => return Err(crate::extract::not_found()),
+    };
+    finish.origins = route.origins.clone();
+    finish.slots = Some(route.slots(method));
+    finish.anonymous = route.anonymous;
+    if has_body && !route.get_body && matches!(*method, http::Method::GET | http::Method::HEAD) {
+        finish.close = true;
+        let detail = "A GET or HEAD has no body. Send it without one, with neither a `Content-Length` other than 0 nor a `Transfer-Encoding`.";
+        return Err(Problem::bad_request("body_not_allowed", detail));
     }
+    if routes.ambiguous((route, &captures), method, host, path) {
+        let detail = "The path could be read as that of another route. Send it in its plain form: no empty or dot segments, no encoded letters, digits, slashes or encodings, and spelled as the route is.";
+        return Err(Problem::bad_request("ambiguous_path", detail));
+    }
+    Ok((route, captures))
+}
+
+/// The answer to a preflight request on a route that says which origins may call it. No credential is asked for.
+fn preflight(routes: &Routes, parts: &Parts, host: Option<&str>) -> Option<Response<GateBody>> {
+    let method = cors::preflight(&parts.method, &parts.headers)?;
+    let Found::Route(route, _) = routes.find(&method, host, parts.uri.path()) else { return None };
+    if route.origins.is_empty() {
+        return None;
+    }
+    let mut response = Response::new(http_body_util::Either::Right(Full::default()));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    cors::preflight_answer(&route.origins, &parts.headers, &method, response.headers_mut());
+    Some(response)
+}
+
+/// A route that another proxy passes requests on for.
+fn without_upstream() -> Problem {
+    let detail = "The route has no `upstream`: it is for forward-auth, where another proxy passes requests on. Send the request to that proxy.";
+    Problem::new(StatusCode::NOT_FOUND, "no_upstream", detail)
 }
 
 fn other_methods(methods: &[&http::Method]) -> Problem {

@@ -242,8 +242,8 @@ async fn lists_and_single_descriptions_at_the_same_time() {
     };
     while !single.is_finished() {
         let answer = put(&w, NOTEBOOKS, known(&w)).await;
-        if answer.status == 409 {
-            answer.refused(409, "contended");
+        if answer.status == 503 {
+            answer.refused(503, "unavailable");
         } else {
             answer.ok(200);
         }

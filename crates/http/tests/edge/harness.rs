@@ -341,7 +341,7 @@ async fn decide(
             (HeaderName::from_static("x-claviger-grants"), HeaderValue::from_static("")),
         ],
         strip: vec![HeaderName::from_static("x-api-key")],
-        forwarded_for: forwarded_for(peer.address.ip()),
+        forwarded_for: forwarded_for(Some(peer.address.ip())),
         forwarded_proto: ForwardedProto::Http,
         body_bytes_max,
     };

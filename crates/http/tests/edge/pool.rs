@@ -54,7 +54,7 @@ async fn connections_are_not_used_again() {
 }
 
 #[tokio::test]
-async fn a_get_on_a_dead_pooled_connection_fails() {
+async fn a_get_on_a_dead_pooled_connection_is_sent_again() {
     let requests = Arc::new(AtomicUsize::new(0));
     let behind = dying(Arc::clone(&requests)).await;
     let gateway = Gateway::before(&behind).await;
@@ -64,11 +64,16 @@ async fn a_get_on_a_dead_pooled_connection_fails() {
 }
 
 #[tokio::test]
-async fn a_post_on_a_dead_pooled_connection_is_sent_twice() {
+async fn nothing_but_a_get_is_sent_again_on_a_dead_pooled_connection() {
     for post in [
         "POST / HTTP/1.1\r\nhost: example.com\r\ncontent-length: 0\r\n\r\n",
         "POST / HTTP/1.1\r\nhost: example.com\r\ncontent-length: 2\r\n\r\nhi",
         "PUT / HTTP/1.1\r\nhost: example.com\r\ncontent-length: 2\r\n\r\nhi",
+        "PUT / HTTP/1.1\r\nhost: example.com\r\ncontent-length: 0\r\n\r\n",
+        "DELETE / HTTP/1.1\r\nhost: example.com\r\n\r\n",
+        "DELETE / HTTP/1.1\r\nhost: example.com\r\nif-match: \"r1\"\r\n\r\n",
+        "OPTIONS / HTTP/1.1\r\nhost: example.com\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: example.com\r\ncontent-length: 2\r\n\r\nhi",
     ] {
         let requests = Arc::new(AtomicUsize::new(0));
         let behind = dying(Arc::clone(&requests)).await;

@@ -1,21 +1,8 @@
 //! What the gateway counts, limits and records.
 
-use std::convert::Infallible;
-use std::time::Duration;
-
-use bytes::Bytes;
-use claviger_http::gate::proxy::{Proxy, ProxyLimits, Tunnels};
-use claviger_http::gate::{Gate, GatewayService, RouteConfig, Routes};
-use claviger_http::serve::{ServeLimits, serve, serve_with};
-use http::{Request, Response};
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
 
+use crate::front::{self, Front};
 use crate::house::{House, OPERATOR};
 
 const ROUTES: &str = r#"
@@ -41,47 +28,15 @@ history = "all"
 upstream = "http://UPSTREAM"
 "#;
 
-#[derive(serde::Deserialize)]
-struct File {
-    routes: Vec<RouteConfig>,
-}
-
 /// Starts a gateway with an application behind it; returns its address.
 async fn gateway(house: &House) -> String {
-    let (front, back) =
-        (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
-    let address = front.local_addr().unwrap().to_string();
-    let file = ROUTES.replace("UPSTREAM", &back.local_addr().unwrap().to_string());
-    let file: File = toml::from_str(&file).unwrap();
-    let stop = CancellationToken::new();
-    let answer = service_fn(|_: Request<Incoming>| async {
-        Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"served"))))
-    });
-    let drain = Duration::from_secs(1);
-    tokio::spawn(serve(back, ServeLimits::default(), answer, stop.clone(), drain));
-    let gate = Gate::new(house.state.clone(), Routes::new(&file.routes).unwrap());
-    let proxy = Proxy::new(ProxyLimits::default(), Tunnels::new(stop.clone()));
-    let make = move |peer| GatewayService::new(gate.clone(), proxy.clone(), peer);
-    tokio::spawn(serve_with(front, ServeLimits::default(), make, stop, drain));
-    address
+    Front::start(&house.state, ROUTES).await.address
 }
 
 /// The whole answer, in lower case.
 async fn ask(address: &str, method: &str, path: &str, key: &str) -> String {
-    ask_with(address, method, path, key, "").await
-}
-
-/// The same, with more headers.
-async fn ask_with(address: &str, method: &str, path: &str, key: &str, more: &str) -> String {
-    let mut stream = TcpStream::connect(address).await.unwrap();
     let key = if key.is_empty() { String::new() } else { format!("x-api-key: {key}\r\n") };
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\nconnection: close\r\n{key}{more}\r\n"
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer.to_ascii_lowercase()
+    front::ask(address, method, path, &format!("content-length: 0\r\n{key}")).await.to_ascii_lowercase()
 }
 
 #[tokio::test]
@@ -160,39 +115,6 @@ async fn what_is_recorded_of_embeds() {
     assert_eq!(house.get("/v1/history?origin=api&action=notebook:read").await.body["items"], json!([]));
 }
 
-/// A proxy in front is told of the rate, and of 429 in a way that it understands.
-#[tokio::test]
-async fn rates_for_a_proxy_in_front() {
-    let mut house = House::new().await;
-    let edge = claviger_http::state::EdgeSettings {
-        trusted_proxies: vec!["127.0.0.1/32".parse().unwrap()],
-        ..(*house.state.edge).clone()
-    };
-    house.state.edge = std::sync::Arc::new(edge);
-    let address = gateway(&house).await;
-    let (_, key) = house.key(json!({"restrictions": {"rate": {"limit": 1, "period_seconds": 60}}})).await;
-    let from = "x-forwarded-for: 192.0.2.7\r\nx-forwarded-proto: https\r\n";
-    let nginx = format!("{from}x-original-method: GET\r\nx-original-uri: /writes\r\n");
-    let caddy = format!("{from}x-forwarded-method: GET\r\nx-forwarded-uri: /writes\r\n");
-    let asked = async |more: &str| ask_with(&address, "GET", "/forward-auth", &key, more).await;
-    let first = asked(&nginx).await;
-    assert!(first.starts_with("http/1.1 204"), "{first}");
-    assert!(first.contains("ratelimit-policy: \"key\";q=1;w=60\r\n"), "{first}");
-    assert!(first.contains("ratelimit: \"key\";r=0;t=60\r\n"), "{first}");
-    let told = |answer: &str, status: &str| {
-        assert!(answer.starts_with(status), "{answer}");
-        assert!(answer.contains("\r\nx-claviger-status: 429\r\n"), "{answer}");
-        assert!(
-            answer.contains("\r\nretry-after: ") && answer.contains("ratelimit: \"key\";r=0;"),
-            "{answer}"
-        );
-        assert!(answer.contains("\"code\":\"rate_limited\""), "{answer}");
-    };
-    // nginx knows 401 and 403 alone; the true status stands beside it.
-    told(&asked(&nginx).await, "http/1.1 403");
-    told(&asked(&caddy).await, "http/1.1 429");
-}
-
 /// As on the API, no refusal quotes what was sent, wherever a key's text was put.
 #[tokio::test]
 async fn no_refusal_quotes_what_was_sent() {
@@ -247,7 +169,8 @@ async fn no_refusal_quotes_what_was_sent() {
         for value in
             [text.clone(), format!("Token {text}"), format!("Basic {text}"), format!("Bearer {text} {text}")]
         {
-            check(ask_with(&address, "GET", "/all", "", &format!("{header}: {value}\r\n")).await, header);
+            let answer = front::ask(&address, "GET", "/all", &format!("{header}: {value}\r\n")).await;
+            check(answer.to_ascii_lowercase(), header);
         }
     }
     check(ask(&address, &text.replace('_', "-"), "/all", &text).await, "the method");

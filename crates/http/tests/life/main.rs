@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod forward_auth;
+mod front;
 mod gateway;
 mod house;
 mod imports;
 mod keys;
 mod rates;
+mod reading;
 mod records;

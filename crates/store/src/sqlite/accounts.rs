@@ -3,6 +3,8 @@
 use claviger_core::change::ChangeItem;
 use claviger_core::id::AccountId;
 use claviger_core::name::{Email, ExternalId, Name};
+use claviger_core::permit::RecordRef;
+use claviger_core::revocation;
 use claviger_core::subject::{Account, AccountRecord, PasswordHash};
 use rusqlite::{Connection, ToSql, params};
 
@@ -28,7 +30,7 @@ pub(super) const STATEMENTS: &[&str] = &[INSERT, UPDATE, REVISION];
 /// Adds an account.
 pub(crate) fn create(write: &mut Write<'_>, record: &AccountRecord) -> Result<()> {
     execute(write.conn, INSERT, record)?;
-    write.touch(ChangeItem::Account(record.account.clone()));
+    write.touch_new(ChangeItem::Account(record.account.clone()));
     Ok(())
 }
 
@@ -37,9 +39,11 @@ pub(crate) fn update(write: &mut Write<'_>, next: &AccountRecord, expected: u64)
     let id = next.account.id;
     let place = Place { table: "accounts", revision: REVISION, key: bytes(id), name: &id };
     place.check_follows(write.conn, next.revision, expected)?;
+    let before = by_id(write.conn, id)?;
     let changed = execute(write.conn, UPDATE, next)?;
     place.check_one(write.conn, changed, Some(expected))?;
-    write.touch(ChangeItem::Account(next.account.clone()));
+    let took = before.is_none_or(|before| revocation::by_account(&before.account, &next.account));
+    write.touch(ChangeItem::Account(next.account.clone()), took.then_some(RecordRef::Account(id)));
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The order of all changes.
 
 use claviger_core::change::{Change, ChangeId, ChangeItem, Sequence};
+use claviger_core::permit::RecordRef;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::pointer::{self, Pointer};
@@ -10,7 +11,7 @@ use super::{Result, accounts, imports, keys, projects, resources, teams};
 use crate::error::StoreError;
 
 const ADVANCE: &str = "UPDATE change_head SET seq = ?1 WHERE one = 1 AND seq < ?1";
-const INSERT: &str = "INSERT INTO changes (seq, id, what) VALUES (?1, ?2, ?3)";
+const INSERT: &str = "INSERT INTO changes (seq, id, what, took) VALUES (?1, ?2, ?3, ?4)";
 const SEQUENCE: &str = "SELECT one, seq, oldest FROM change_head WHERE one = 1";
 const LATEST: &str = "SELECT seq, id FROM changes ORDER BY seq DESC LIMIT 1";
 const FIND: &str = "SELECT seq FROM changes WHERE id = ?1";
@@ -32,10 +33,19 @@ pub(super) fn advance(conn: &Connection, to: Sequence) -> Result<()> {
     }
 }
 
-/// Writes the change row, which points to what was touched.
-pub(super) fn insert(conn: &Connection, change: &Change, pointers: &[String]) -> Result<()> {
-    let what = serde_json::to_string(pointers).map_err(StoreError::unavailable)?;
-    conn.prepare_cached(INSERT)?.execute(params![change.sequence.0, change.id.0, what])?;
+/// Writes the change row, which points to what was touched and names the records that lost authority; none
+/// if that is not known.
+pub(super) fn insert(
+    conn: &Connection,
+    change: &Change,
+    pointers: &[String],
+    took: Option<&[RecordRef]>,
+) -> Result<()> {
+    let list = |texts: &[String]| serde_json::to_string(texts).map_err(StoreError::unavailable);
+    let what = list(pointers)?;
+    let names = |took: &[RecordRef]| took.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let took = took.map(|took| list(&names(took))).transpose()?;
+    conn.prepare_cached(INSERT)?.execute(params![change.sequence.0, change.id.0, what, took])?;
     Ok(())
 }
 

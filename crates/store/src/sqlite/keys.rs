@@ -9,6 +9,8 @@ use claviger_core::change::ChangeItem;
 use claviger_core::id::KeyId;
 use claviger_core::key::{Digest, KeyRecord};
 use claviger_core::lifecycle::Status;
+use claviger_core::permit::RecordRef;
+use claviger_core::revocation;
 use claviger_core::time::{Timestamp, UnixSeconds};
 use rusqlite::{Connection, ToSql, params};
 
@@ -239,13 +241,16 @@ pub(crate) fn revive(
 fn replace(write: &mut Write<'_>, next: KeyRecord, expected: u64) -> Result<()> {
     let place = place(&next.entry.id);
     place.check_follows(write.conn, next.revision, expected)?;
+    let before = by_id(write.conn, next.entry.id)?;
     let changed = execute(write.conn, UPDATE, &next, None)?;
     place.check_one(write.conn, changed, Some(expected))?;
     if next.entry.status == Status::Retired {
         // The time matters to the purge alone; a rotation has set it already.
         retire(write.conn, next.entry.id, next.created_at.seconds())?;
     }
-    write.touch(ChangeItem::Key(next.digest, next.entry));
+    let took = before.is_none_or(|before| revocation::by_key(&before.record.entry, &next.entry));
+    let took = took.then_some(RecordRef::Key(next.entry.id));
+    write.touch(ChangeItem::Key(next.digest, next.entry), took);
     Ok(())
 }
 
@@ -379,8 +384,9 @@ fn delete_where(write: &mut Write<'_>, sql: &str, values: &[&dyn ToSql]) -> Resu
     let mut rows = statement.query(values)?;
     let mut deleted = 0;
     while let Some(row) = rows.next()? {
-        let digest = decode_digest(&Cells { table: "keys", row }, 1)?;
-        write.touch(ChangeItem::KeyGone(digest));
+        let cells = Cells { table: "keys", row };
+        let digest = decode_digest(&cells, 1)?;
+        write.touch(ChangeItem::KeyGone(digest), Some(RecordRef::Key(cells.id(0)?)));
         deleted += 1;
     }
     Ok(deleted)

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, params};
+use claviger_core::key::Digest;
+use claviger_core::lifecycle::Status;
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Result, backup, schema};
 use crate::error::StoreError;
@@ -39,6 +41,16 @@ pub(crate) fn inspect(path: &Path) -> Result<Inspection> {
         locked: schema::is_locked(path),
         keys,
     })
+}
+
+const STATUS_OF: &str = "SELECT status FROM keys WHERE digest_head = ?1 AND digest_tail = ?2";
+
+/// The status of the key with this digest.
+pub(crate) fn key_status(path: &Path, digest: &Digest) -> Result<Option<Status>> {
+    let (head, tail) = digest.as_bytes().split_at(16);
+    let conn = open(path)?;
+    let word: Option<String> = conn.query_row(STATUS_OF, params![head, tail], |row| row.get(0)).optional()?;
+    Ok(word.map(|word| if word == Status::Active.as_str() { Status::Active } else { Status::Disabled }))
 }
 
 /// Copies a database that may be served by another process.

@@ -3,6 +3,8 @@
 use claviger_core::change::ChangeItem;
 use claviger_core::id::{AccountId, ProjectId, TeamId};
 use claviger_core::name::{ExternalId, Name};
+use claviger_core::permit::RecordRef;
+use claviger_core::revocation;
 use claviger_core::subject::{Members, Project, ProjectHolder, ProjectRecord};
 use rusqlite::{Connection, params};
 
@@ -39,7 +41,7 @@ pub(crate) fn create(write: &mut Write<'_>, record: ProjectRecord) -> Result<()>
     require_holder(write.conn, record.project.holder)?;
     execute(write.conn, INSERT, &record)?;
     MEMBERS.replace(write.conn, record.project.id, &record.project.members)?;
-    write.touch(ChangeItem::Project(record.project));
+    write.touch_new(ChangeItem::Project(record.project));
     Ok(())
 }
 
@@ -49,10 +51,12 @@ pub(crate) fn update(write: &mut Write<'_>, next: ProjectRecord, expected: u64) 
     let place = Place { table: "projects", revision: REVISION, key: bytes(id), name: &id };
     place.check_follows(write.conn, next.revision, expected)?;
     require_holder(write.conn, next.project.holder)?;
+    let before = by_id(write.conn, id)?;
     let changed = execute(write.conn, UPDATE, &next)?;
     place.check_one(write.conn, changed, Some(expected))?;
     MEMBERS.replace(write.conn, id, &next.project.members)?;
-    write.touch(ChangeItem::Project(next.project));
+    let took = before.is_none_or(|before| revocation::by_project(&before.project, &next.project));
+    write.touch(ChangeItem::Project(next.project), took.then_some(RecordRef::Project(id)));
     Ok(())
 }
 

@@ -3,17 +3,18 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use claviger_core::change::Sequence;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Result, schema};
+use super::{Result, changes, schema};
 use crate::error::StoreError;
 
 /// One question.
 pub(super) type ReadJob = Box<dyn FnOnce(&Connection) + Send>;
 
-/// A job that answers with what the operation returns.
-pub(super) fn job<T, F>(operation: F, reply: oneshot::Sender<Result<T>>) -> ReadJob
+/// A job that answers with what the operation returns, and with the latest change that it could see.
+pub(super) fn job<T, F>(operation: F, reply: oneshot::Sender<Result<(T, Sequence)>>) -> ReadJob
 where
     T: Send + 'static,
     F: FnOnce(&Connection) -> Result<T> + Send + 'static,
@@ -59,9 +60,13 @@ fn next(jobs: &Mutex<mpsc::Receiver<ReadJob>>) -> Option<ReadJob> {
     jobs.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv()
 }
 
-fn in_snapshot<T>(conn: &Connection, operation: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+fn in_snapshot<T>(
+    conn: &Connection,
+    operation: impl FnOnce(&Connection) -> Result<T>,
+) -> Result<(T, Sequence)> {
     let snapshot = conn.unchecked_transaction()?;
     let value = operation(&snapshot)?;
+    let sequence = changes::sequence(&snapshot)?;
     snapshot.finish()?;
-    Ok(value)
+    Ok((value, sequence))
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use claviger_core::change::ChangeItem;
 use claviger_core::id::{AccountId, ProjectId, TeamId};
+use claviger_core::permit::RecordRef;
 use claviger_core::resource::{Holder, References, Resource, ResourceRecord, ResourceRef, Visibility};
+use claviger_core::revocation;
 use claviger_core::selector::Version;
 use rusqlite::{Connection, params};
 
@@ -57,18 +59,21 @@ pub(crate) fn put(write: &mut Write<'_>, next: ResourceRecord, expected: Option<
     let reference = &next.resource.reference;
     let key = reference.as_str();
     let place = Place { table: "resources", revision: REVISION, key, name: reference };
-    match expected {
-        None => {
-            execute(write.conn, INSERT, &next)?;
-        }
-        Some(expected) => {
-            place.check_follows(write.conn, next.revision, expected)?;
-            let changed = execute(write.conn, UPDATE, &next)?;
-            place.check_one(write.conn, changed, Some(expected))?;
-        }
-    }
-    replace_references(write.conn, key, &next.resource.references)?;
-    write.touch(ChangeItem::Resource(next.resource));
+    let Some(expected) = expected else {
+        execute(write.conn, INSERT, &next)?;
+        replace_references(write.conn, key, &[], &next.resource.references)?;
+        write.touch_new(ChangeItem::Resource(next.resource));
+        return Ok(());
+    };
+    place.check_follows(write.conn, next.revision, expected)?;
+    let before = by_reference(write.conn, key)?.map(|record| record.resource);
+    let changed = execute(write.conn, UPDATE, &next)?;
+    place.check_one(write.conn, changed, Some(expected))?;
+    let stored = before.as_ref().map(|before| &*before.references).unwrap_or_default();
+    replace_references(write.conn, key, stored, &next.resource.references)?;
+    let took = before.is_none_or(|before| revocation::by_resource(&before, &next.resource));
+    let took = took.then(|| RecordRef::Resource(next.resource.reference.clone()));
+    write.touch(ChangeItem::Resource(next.resource), took);
     Ok(())
 }
 
@@ -77,7 +82,8 @@ pub(crate) fn delete(write: &mut Write<'_>, reference: &ResourceRef, expected: O
     let deleted = write.conn.prepare_cached(DELETE)?.execute(params![reference.as_str(), expected])?;
     let place = Place { table: "resources", revision: REVISION, key: reference.as_str(), name: reference };
     place.check_one(write.conn, deleted, expected)?;
-    write.touch(ChangeItem::ResourceGone(reference.clone()));
+    let took = RecordRef::Resource(reference.clone());
+    write.touch(ChangeItem::ResourceGone(reference.clone()), Some(took));
     keys::delete_of(write, reference.as_str())
 }
 
@@ -130,8 +136,12 @@ pub(super) fn require_reference(conn: &Connection, reference: &ResourceRef) -> R
 
 /// Writes what differs between the references that are stored and these: a host that mirrors a new version
 /// of a resource sends all the earlier ones again.
-fn replace_references(conn: &Connection, reference: &str, next: &[References]) -> Result<()> {
-    let stored = references_of(conn, reference)?;
+fn replace_references(
+    conn: &Connection,
+    reference: &str,
+    stored: &[References],
+    next: &[References],
+) -> Result<()> {
     let mut before = stored.iter().map(|row| (row.version, row)).collect::<BTreeMap<_, _>>();
     let mut put = conn.prepare_cached(PUT_REFERENCES)?;
     for row in next {

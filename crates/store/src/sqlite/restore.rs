@@ -3,11 +3,13 @@
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 
+use claviger_core::KeyId;
 use claviger_core::change::{Change, ChangeId, Sequence};
 use rusqlite::{Connection, params};
 
 use super::journal::{self, Line};
 use super::rooms::Rooms;
+use super::row::Cells;
 use super::{Result, Write, changes, history, schema, settings};
 use crate::commit::{Audit, Random};
 use crate::error::StoreError;
@@ -15,7 +17,8 @@ use crate::store::Restored;
 
 const FORGET: &str = "DELETE FROM changes";
 const CONTINUE: &str = "UPDATE change_head SET seq = ?1, oldest = ?1 WHERE one = 1";
-const DISABLE: &str = "UPDATE keys SET status = 'disabled', revision = revision + 1 WHERE status = 'active'";
+const DISABLE: &str =
+    "UPDATE keys SET status = 'disabled', revision = revision + 1 WHERE status = 'active' RETURNING id";
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[FORGET, CONTINUE, DISABLE];
 
@@ -79,9 +82,9 @@ fn bring_up(
     for line in &since.lines {
         vouched &= line.apply(&mut write)?.is_some();
     }
-    let disabled = if vouched || trust { 0 } else { transaction.execute(DISABLE, params![])? as u64 };
+    let disabled = if vouched || trust { Vec::new() } else { disable(&transaction)? };
     let change = Change { sequence, id, items: Vec::new() };
-    changes::insert(&transaction, &change, &[])?;
+    changes::insert(&transaction, &change, &[], None)?;
     let mut epoch = [0; 16];
     random(&mut epoch);
     settings::put(&transaction, EPOCH, &super::row::hex(&epoch))?;
@@ -94,6 +97,17 @@ fn bring_up(
     let line = if vouched { Line::empty(&change) } else { Line::unknown(sequence, id) };
     let line = line.made_at(audit.at());
     Ok((Restored { applied: since.lines.len() as u64, vouched, disabled }, line))
+}
+
+/// Disables every active key, and names them.
+fn disable(conn: &Connection) -> Result<Vec<KeyId>> {
+    let mut statement = conn.prepare(DISABLE)?;
+    let mut rows = statement.query(params![])?;
+    let mut ids = Vec::new();
+    while let Some(row) = rows.next()? {
+        ids.push(Cells { table: "keys", row }.id(0)?);
+    }
+    Ok(ids)
 }
 
 /// Keeps what is replaced, as long as nothing is in its way.

@@ -32,6 +32,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("initial", include_str!("../../migrations/sqlite/0001_initial.sql")),
     ("key_life", include_str!("../../migrations/sqlite/0002_key_life.sql")),
     ("import_order", include_str!("../../migrations/sqlite/0003_import_order.sql")),
+    ("losses", include_str!("../../migrations/sqlite/0004_losses.sql")),
     ("retired_keys", include_str!("../../migrations/sqlite/0008_retired_keys.sql")),
 ];
 

@@ -3,6 +3,8 @@
 use claviger_core::change::ChangeItem;
 use claviger_core::id::TeamId;
 use claviger_core::name::{ExternalId, Name};
+use claviger_core::permit::RecordRef;
+use claviger_core::revocation;
 use claviger_core::subject::{Members, Team, TeamRecord};
 use rusqlite::{Connection, params};
 
@@ -35,7 +37,7 @@ pub(super) const STATEMENTS: &[&str] =
 pub(crate) fn create(write: &mut Write<'_>, record: TeamRecord) -> Result<()> {
     execute(write.conn, INSERT, &record)?;
     MEMBERS.replace(write.conn, record.team.id, &record.team.members)?;
-    write.touch(ChangeItem::Team(record.team));
+    write.touch_new(ChangeItem::Team(record.team));
     Ok(())
 }
 
@@ -44,10 +46,12 @@ pub(crate) fn update(write: &mut Write<'_>, next: TeamRecord, expected: u64) -> 
     let id = next.team.id;
     let place = Place { table: "teams", revision: REVISION, key: bytes(id), name: &id };
     place.check_follows(write.conn, next.revision, expected)?;
+    let before = by_id(write.conn, id)?;
     let changed = execute(write.conn, UPDATE, &next)?;
     place.check_one(write.conn, changed, Some(expected))?;
     MEMBERS.replace(write.conn, id, &next.team.members)?;
-    write.touch(ChangeItem::Team(next.team));
+    let took = before.is_none_or(|before| revocation::by_team(&before.team, &next.team));
+    write.touch(ChangeItem::Team(next.team), took.then_some(RecordRef::Team(id)));
     Ok(())
 }
 

@@ -7,15 +7,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use claviger_core::change::{Change, ChangeId, ChangeItem, Sequence};
+use claviger_core::permit::{RecordRef, WritePermit};
 use claviger_core::time::Timestamp;
 use rusqlite::{Connection, params};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::journal::{self, Journal};
 use super::rooms::Rooms;
+use super::staleness::Losses;
 use super::{Result, changes, history, once, pointer, schema};
-use crate::commit::{Audit, ChangeSink, Committed, Random};
+use crate::commit::{Audit, ChangeSink, Committed, NotApplied, Random};
 use crate::error::StoreError;
+use crate::health::WriterHealth;
 
 /// Operations of one group at most: the first of them waits for the last.
 const GROUP_JOBS_MAX: usize = 256;
@@ -44,18 +47,22 @@ pub(crate) struct Write<'c> {
     row: Option<Vec<String>>,
     /// Whether something existed before, so that something may be taken away.
     urgent: bool,
+    /// The records that authority was taken away from.
+    took: Vec<RecordRef>,
     unchanged: bool,
 }
 
 impl<'c> Write<'c> {
     /// Writes through this connection.
     pub(super) fn on(conn: &'c Connection, rooms: &'c mut Rooms) -> Self {
-        Self { conn, rooms, items: Vec::new(), row: None, urgent: false, unchanged: false }
+        Self { conn, rooms, items: Vec::new(), row: None, urgent: false, took: Vec::new(), unchanged: false }
     }
 
-    /// Adds to the change something that is as told from now on.
-    pub(super) fn touch(&mut self, item: ChangeItem) {
+    /// Adds to the change something that existed before, and names the record if authority was taken away
+    /// from it.
+    pub(super) fn touch(&mut self, item: ChangeItem, took: Option<RecordRef>) {
         self.items.push(item);
+        self.took.extend(took);
         self.urgent = true;
     }
 
@@ -80,6 +87,7 @@ impl<'c> Write<'c> {
 pub(super) struct Desk {
     random: Random,
     rooms: Rooms,
+    losses: Losses,
     /// The latest change, those of the group under way included.
     latest: Sequence,
     /// Absent in tests of the writer alone.
@@ -88,7 +96,7 @@ pub(super) struct Desk {
 
 impl Desk {
     fn new(random: Random, journal: Option<Journal>) -> Self {
-        Self { random, rooms: Rooms::default(), latest: Sequence(0), journal }
+        Self { random, rooms: Rooms::default(), losses: Losses::default(), latest: Sequence(0), journal }
     }
 }
 
@@ -155,6 +163,8 @@ impl<T, F: FnOnce(&mut Write<'_>) -> Result<T>> Mutation<T, F> {
 
     fn mutate(&mut self, conn: &Connection, desk: &mut Desk) -> Result<(Committed<T>, Option<Made>)> {
         let operation = self.operation.take().ok_or_else(super::stopped)?;
+        // First of all: who lost its rights meanwhile is not even told that this is a repeat.
+        desk.losses.check(self.audit.permit())?;
         // Before anything else could be in the way: a repeat is told that it is one.
         if let Some(once) = self.audit.request() {
             once::check(conn, once)?;
@@ -163,7 +173,7 @@ impl<T, F: FnOnce(&mut Write<'_>) -> Result<T>> Mutation<T, F> {
         let sequence = Sequence(desk.latest.0 + 1);
         let mut write = Write::on(conn, &mut desk.rooms);
         let value = operation(&mut write)?;
-        let Write { items, row, urgent, unchanged, .. } = write;
+        let Write { items, row, urgent, took, unchanged, .. } = write;
         if unchanged {
             let (sequence, id) = changes::head(conn)?;
             return Ok((Committed { sequence, id, value }, None));
@@ -173,12 +183,13 @@ impl<T, F: FnOnce(&mut Write<'_>) -> Result<T>> Mutation<T, F> {
         let import = row.is_some();
         let change = Change { sequence, id, items };
         let row = row.unwrap_or_else(|| change.items.iter().map(pointer::text).collect());
-        changes::insert(conn, &change, &row)?;
+        changes::insert(conn, &change, &row, Some(&took))?;
         if let Some(once) = self.audit.request() {
             once::remember(conn, once)?;
         }
         history::append(conn, self.audit.entries())?;
         desk.latest = sequence;
+        desk.losses.note(sequence, took);
         Ok((Committed { sequence, id, value }, Some(Made { change, at: self.audit.at(), import, urgent })))
     }
 }
@@ -202,12 +213,13 @@ impl<T: Send, F: FnOnce(&mut Write<'_>) -> Result<T> + Send> Job for Mutation<T,
 /// An operation without a change row.
 pub(super) struct Plain<T, F> {
     operation: Option<F>,
+    permit: WritePermit,
     waiter: Waiter<T>,
 }
 
 impl<T, F: FnOnce(&Connection) -> Result<T>> Plain<T, F> {
-    pub(super) fn new(operation: F, reply: oneshot::Sender<Result<T>>) -> Self {
-        Self { operation: Some(operation), waiter: Waiter::new(reply) }
+    pub(super) fn new(operation: F, permit: WritePermit, reply: oneshot::Sender<Result<T>>) -> Self {
+        Self { operation: Some(operation), permit, waiter: Waiter::new(reply) }
     }
 }
 
@@ -215,13 +227,36 @@ impl<T: Send, F: FnOnce(&Connection) -> Result<T> + Send> Job for Plain<T, F> {
     fn run(&mut self, conn: &Connection, desk: &mut Desk) -> Outcome {
         // It may have staged keys, which count like others.
         desk.rooms.forget_all();
-        let result = match self.operation.take() {
+        let result = desk.losses.check(&self.permit).and_then(|()| match self.operation.take() {
             Some(operation) => operation(conn),
             None => Err(super::stopped()),
-        };
+        });
         let outcome = if result.is_ok() { Outcome::Keep(None) } else { Outcome::Undo };
         self.waiter.result = Some(result);
         outcome
+    }
+
+    fn answer(self: Box<Self>, failure: Option<&StoreError>) {
+        self.waiter.answer(failure);
+    }
+}
+
+/// The check of a permit where there is nothing to write.
+pub(super) struct Confirmation {
+    permit: WritePermit,
+    waiter: Waiter<()>,
+}
+
+impl Confirmation {
+    pub(super) fn new(permit: WritePermit, reply: oneshot::Sender<Result<()>>) -> Self {
+        Self { permit, waiter: Waiter::new(reply) }
+    }
+}
+
+impl Job for Confirmation {
+    fn run(&mut self, _conn: &Connection, desk: &mut Desk) -> Outcome {
+        self.waiter.result = Some(desk.losses.check(&self.permit));
+        Outcome::Keep(None)
     }
 
     fn answer(self: Box<Self>, failure: Option<&StoreError>) {
@@ -258,20 +293,27 @@ pub(super) async fn start(
     path: PathBuf,
     mut jobs: mpsc::Receiver<WriteJob>,
     random: Random,
-    mut sink: Box<dyn ChangeSink>,
-) -> Result<oneshot::Receiver<()>> {
+    sink: Box<dyn ChangeSink>,
+    health: WriterHealth,
+) -> Result<(oneshot::Receiver<()>, watch::Receiver<Sequence>)> {
     let (ready, opened) = oneshot::channel();
     let (done, ended) = oneshot::channel();
+    let (sender, applied) = watch::channel(Sequence(0));
     let body = move || {
+        let _guard = health.guard("writing");
         match open(&path) {
-            Ok((conn, lock, journal)) => {
+            Ok((conn, lock, journal, head)) => {
                 let mut desk = Desk::new(random, Some(journal));
+                sender.send_replace(head);
+                let mut sink = Applied { sink, latest: Some(sender) };
                 let _gone = ready.send(Ok(()));
                 let mut before = 0;
                 while let Some(group) = next_group(&mut jobs, before) {
                     before = group.len();
-                    commit_group(&conn, &mut desk, &mut *sink, group);
+                    commit_group(&conn, &mut desk, &mut sink, &health, group);
                 }
+                // Another process may change what the index is taken for, as soon as the lock is gone.
+                health.close();
                 schema::close_writer(conn);
                 // Only now may another process open it.
                 drop(lock);
@@ -285,13 +327,32 @@ pub(super) async fn start(
         .spawn(body)
         .map_err(StoreError::unavailable)?;
     opened.await.map_err(|_| super::stopped())??;
-    Ok(ended)
+    Ok((ended, applied))
 }
 
-fn open(path: &Path) -> Result<(Connection, File, Journal)> {
+fn open(path: &Path) -> Result<(Connection, File, Journal, Sequence)> {
     let (conn, lock) = schema::open_writer(path)?;
     let journal = Journal::open(path, &conn)?;
-    Ok((conn, lock, journal))
+    let head = changes::sequence(&conn)?;
+    Ok((conn, lock, journal, head))
+}
+
+/// Passes changes on, and says up to which one that was done. The sender goes with the writer and with the first
+/// change that could not be passed on, so nobody waits for what will never come.
+struct Applied {
+    sink: Box<dyn ChangeSink>,
+    latest: Option<watch::Sender<Sequence>>,
+}
+
+impl ChangeSink for Applied {
+    fn apply(&mut self, change: &Change) -> std::result::Result<(), NotApplied> {
+        let applied = self.sink.apply(change);
+        match &self.latest {
+            Some(latest) if applied.is_ok() => drop(latest.send_replace(change.sequence)),
+            Some(_) | None => self.latest = None,
+        }
+        applied
+    }
 }
 
 /// Waits for a job and takes what else is queued; none once the queue is closed and empty. Where the group before
@@ -312,11 +373,21 @@ fn next_group(jobs: &mut mpsc::Receiver<WriteJob>, before: usize) -> Option<Vec<
     Some(group)
 }
 
-fn commit_group(conn: &Connection, desk: &mut Desk, sink: &mut dyn ChangeSink, mut group: Vec<WriteJob>) {
+fn commit_group(
+    conn: &Connection,
+    desk: &mut Desk,
+    sink: &mut dyn ChangeSink,
+    health: &WriterHealth,
+    mut group: Vec<WriteJob>,
+) {
+    // It is dropped before the group is, so nobody gets an answer before the node is known to be out of step.
+    let _guard = health.guard("committing");
     let failure = match run_group(conn, desk, &mut group) {
         Ok(changes) => {
             for made in &changes {
-                sink.apply(&made.change);
+                if let Err(error) = sink.apply(&made.change) {
+                    health.fail(error.to_string());
+                }
             }
             // They are committed and in force. But nobody is told that a revocation is done which a restored
             // backup would undo.
@@ -344,6 +415,7 @@ fn run_group(conn: &Connection, desk: &mut Desk, group: &mut [WriteJob]) -> Resu
     execute(conn, BEGIN)?;
     let before = changes::sequence(conn)?;
     desk.latest = before;
+    desk.losses.begin(before);
     let mut changes = Vec::with_capacity(group.len());
     for job in group {
         execute(conn, SAVE)?;
@@ -365,6 +437,7 @@ fn run_group(conn: &Connection, desk: &mut Desk, group: &mut [WriteJob]) -> Resu
         changes::advance(conn, desk.latest)?;
     }
     execute(conn, COMMIT)?;
+    desk.losses.commit(desk.latest);
     Ok(changes)
 }
 
@@ -381,11 +454,14 @@ mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
 
+    const PERMIT: WritePermit = WritePermit::system(claviger_core::permit::SystemTask::FirstStart);
+
     struct Seen(Arc<Mutex<Vec<u64>>>);
 
     impl ChangeSink for Seen {
-        fn apply(&mut self, change: &Change) {
+        fn apply(&mut self, change: &Change) -> std::result::Result<(), NotApplied> {
             self.0.lock().unwrap().push(change.sequence.0);
+            Ok(())
         }
     }
 
@@ -406,7 +482,7 @@ mod tests {
             detail: "".into(),
         };
         let (reply, answer) = oneshot::channel();
-        (Box::new(Mutation::new(|_: &mut Write<'_>| Ok(()), Audit::new(entry), reply)), answer)
+        (Box::new(Mutation::new(|_: &mut Write<'_>| Ok(()), Audit::new(PERMIT, entry), reply)), answer)
     }
 
     fn plain(sql: &'static str, succeeds: bool) -> (WriteJob, Answer<()>) {
@@ -415,7 +491,7 @@ mod tests {
             conn.execute_batch(sql)?;
             if succeeds { Ok(()) } else { Err(StoreError::NotFound) }
         };
-        (Box::new(Plain::new(operation, reply)), answer)
+        (Box::new(Plain::new(operation, PERMIT, reply)), answer)
     }
 
     /// Runs a group of a mutation, an operation and another mutation; whether each succeeded, and what the
@@ -435,7 +511,8 @@ mod tests {
         let (first, mut first_answer) = mutation();
         let (middle, mut middle_answer) = plain(sql, succeeds);
         let (last, mut last_answer) = mutation();
-        commit_group(&conn, &mut desk, &mut sink, vec![first, middle, last]);
+        let health = WriterHealth::default();
+        commit_group(&conn, &mut desk, &mut sink, &health, vec![first, middle, last]);
         let answers = [
             first_answer.try_recv().unwrap().is_ok(),
             middle_answer.try_recv().unwrap().is_ok(),
@@ -444,7 +521,7 @@ mod tests {
         let sequence = changes::sequence(&conn).unwrap().0;
         // Whatever happened, the writer goes on.
         let (next, mut next_answer) = mutation();
-        commit_group(&conn, &mut desk, &mut sink, vec![next]);
+        commit_group(&conn, &mut desk, &mut sink, &health, vec![next]);
         assert_eq!(next_answer.try_recv().unwrap().unwrap().sequence.0, sequence + 1);
         let mut seen = seen.lock().unwrap().clone();
         assert_eq!(seen.pop(), Some(sequence + 1));

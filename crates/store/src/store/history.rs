@@ -2,6 +2,7 @@
 
 use claviger_core::history::HistoryEntry;
 use claviger_core::key::KeyFormat;
+use claviger_core::permit::WritePermit;
 use claviger_core::time::Timestamp;
 
 use super::{Result, Store};
@@ -22,16 +23,16 @@ impl Store {
     ///
     /// # Errors
     /// Only those that every method has.
-    pub async fn append_history(&self, entries: Vec<HistoryEntry>) -> Result<()> {
-        self.backend.plain(move |conn| history::append(conn, &entries)).await
+    pub async fn append_history(&self, entries: Vec<HistoryEntry>, permit: WritePermit) -> Result<()> {
+        self.backend.plain(permit, move |conn| history::append(conn, &entries)).await
     }
 
     /// Forgets rows from before an instant, looking at the oldest `max`, and returns how many went.
     ///
     /// # Errors
     /// Only those that every method has.
-    pub async fn prune_history(&self, before: Timestamp, max: u32) -> Result<u64> {
-        self.backend.plain(move |conn| history::prune(conn, before, max)).await
+    pub async fn prune_history(&self, before: Timestamp, max: u32, permit: WritePermit) -> Result<u64> {
+        self.backend.plain(permit, move |conn| history::prune(conn, before, max)).await
     }
 
     /// Refuses a request that was carried out already; carrying it out looks again.
@@ -46,16 +47,20 @@ impl Store {
     ///
     /// # Errors
     /// Only those that every method has.
-    pub async fn prune_once(&self, until: Timestamp, max: u32) -> Result<u64> {
-        self.backend.plain(move |conn| once::prune(conn, until, max)).await
+    pub async fn prune_once(&self, until: Timestamp, max: u32, permit: WritePermit) -> Result<u64> {
+        self.backend.plain(permit, move |conn| once::prune(conn, until, max)).await
     }
 
     /// Remembers these formats and returns every format ever remembered.
     ///
     /// # Errors
     /// Only those that every method has.
-    pub async fn remember_formats(&self, formats: Vec<KeyFormat>) -> Result<Vec<KeyFormat>> {
-        self.backend.plain(move |conn| settings::remember_formats(conn, &formats)).await
+    pub async fn remember_formats(
+        &self,
+        formats: Vec<KeyFormat>,
+        permit: WritePermit,
+    ) -> Result<Vec<KeyFormat>> {
+        self.backend.plain(permit, move |conn| settings::remember_formats(conn, &formats)).await
     }
 
     /// A setting that belongs to this installation, such as its identifier.
@@ -70,7 +75,7 @@ impl Store {
     ///
     /// # Errors
     /// Only those that every method has.
-    pub async fn put_setting(&self, name: &'static str, value: String) -> Result<()> {
-        self.backend.plain(move |conn| settings::put(conn, name, &value)).await
+    pub async fn put_setting(&self, name: &'static str, value: String, permit: WritePermit) -> Result<()> {
+        self.backend.plain(permit, move |conn| settings::put(conn, name, &value)).await
     }
 }

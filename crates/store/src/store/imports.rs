@@ -1,6 +1,7 @@
 //! Imports: staged in batches, then committed at once.
 
 use claviger_core::key::{Actor, KeyRecord};
+use claviger_core::permit::WritePermit;
 use claviger_core::time::{Timestamp, UnixSeconds};
 
 use super::{Result, Store};
@@ -18,8 +19,8 @@ impl Store {
     ///
     /// # Errors
     /// Only those that every method has.
-    pub async fn open_import(&self, at: Timestamp, by: Actor) -> Result<u64> {
-        self.backend.plain(move |conn| imports::open(conn, at, by)).await
+    pub async fn open_import(&self, at: Timestamp, by: Actor, permit: WritePermit) -> Result<u64> {
+        self.backend.plain(permit, move |conn| imports::open(conn, at, by)).await
     }
 
     /// Stages rows and says of each what became of it. `limit` is how many unexpired keys an authority may
@@ -34,8 +35,9 @@ impl Store {
         rows: Vec<KeyRecord>,
         limit: Option<u32>,
         now: UnixSeconds,
+        permit: WritePermit,
     ) -> Result<Vec<Staged>> {
-        self.backend.plain(move |conn| imports::stage(conn, import, &rows, limit, now)).await
+        self.backend.plain(permit, move |conn| imports::stage(conn, import, &rows, limit, now)).await
     }
 
     /// Makes all that was staged visible in one change, and returns how many keys that are. The transaction
@@ -44,7 +46,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] if no such import is open.
     pub async fn commit_import(&self, import: u64, audit: Audit) -> Result<Committed<u64>> {
-        self.backend.plain(move |conn| imports::seal(conn, import)).await?;
+        self.backend.plain(audit.permit().clone(), move |conn| imports::seal(conn, import)).await?;
         for _ in 0..COMMIT_ATTEMPTS_MAX {
             let items = self.backend.read(move |conn| imports::items(conn, import)).await?;
             let audit = audit.clone();
@@ -62,8 +64,8 @@ impl Store {
     ///
     /// # Errors
     /// Only those that every method has.
-    pub async fn abandon_import(&self, import: u64, max: u32) -> Result<bool> {
-        self.backend.plain(move |conn| imports::abandon(conn, import, max)).await
+    pub async fn abandon_import(&self, import: u64, max: u32, permit: WritePermit) -> Result<bool> {
+        self.backend.plain(permit, move |conn| imports::abandon(conn, import, max)).await
     }
 
     /// The numbers of the imports that are open.

@@ -2,6 +2,7 @@
 
 use claviger_core::id::KeyId;
 use claviger_core::key::{Digest, KeyRecord};
+use claviger_core::permit::WritePermit;
 use claviger_core::time::UnixSeconds;
 
 use super::{Result, Store};
@@ -174,7 +175,7 @@ impl Store {
     ///
     /// # Errors
     /// Only those that every method has.
-    pub async fn record_last_used(&self, uses: Vec<LastUsed>) -> Result<()> {
-        self.backend.plain(move |conn| keys::record_last_used(conn, &uses)).await
+    pub async fn record_last_used(&self, uses: Vec<LastUsed>, permit: WritePermit) -> Result<()> {
+        self.backend.plain(permit, move |conn| keys::record_last_used(conn, &uses)).await
     }
 }

@@ -1,6 +1,7 @@
 //! How often keys were used.
 
 use claviger_core::id::KeyId;
+use claviger_core::permit::WritePermit;
 use claviger_core::time::UnixSeconds;
 
 use super::{Result, Store};
@@ -13,8 +14,13 @@ impl Store {
     ///
     /// # Errors
     /// Only those that every method has.
-    pub async fn record_usage(&self, counts: Vec<UsageCount>, uses: Vec<LastUsed>) -> Result<()> {
-        self.backend.plain(move |conn| usage::record(conn, &counts, &uses)).await
+    pub async fn record_usage(
+        &self,
+        counts: Vec<UsageCount>,
+        uses: Vec<LastUsed>,
+        permit: WritePermit,
+    ) -> Result<()> {
+        self.backend.plain(permit, move |conn| usage::record(conn, &counts, &uses)).await
     }
 
     /// The counters of a key that begin from `from` on and before `until`, in order, at most `max`.
@@ -49,7 +55,8 @@ impl Store {
         minutes_before: UnixSeconds,
         hours_before: UnixSeconds,
         max: u32,
+        permit: WritePermit,
     ) -> Result<u64> {
-        self.backend.plain(move |conn| usage::prune(conn, minutes_before, hours_before, max)).await
+        self.backend.plain(permit, move |conn| usage::prune(conn, minutes_before, hours_before, max)).await
     }
 }

@@ -55,7 +55,7 @@ async fn closing_completes_what_was_handed_in_and_refuses_the_rest() {
     for task in pending {
         done += usize::from(task.await.unwrap().is_ok());
     }
-    let refused = [clone.sequence().await.map(|_| ()), clone.append_history(vec![]).await];
+    let refused = [clone.sequence().await.map(|_| ()), clone.append_history(vec![], PERMIT).await];
     assert!(refused.iter().all(|answer| matches!(answer, Err(StoreError::Unavailable(_)))));
     let (again, _) = open(fresh.path()).await.unwrap();
     assert_eq!(again.load(View::default()).await.unwrap().0.keys.len(), done);
@@ -126,7 +126,7 @@ async fn a_backup_is_a_store() {
 async fn a_writer_that_dies_is_an_error_and_not_a_silence() {
     struct Fragile;
     impl ChangeSink for Fragile {
-        fn apply(&mut self, _: &claviger_core::change::Change) {
+        fn apply(&mut self, _: &claviger_core::change::Change) -> Result<(), claviger_store::NotApplied> {
             std::panic::resume_unwind(Box::new("the index is broken"));
         }
     }
@@ -136,7 +136,11 @@ async fn a_writer_that_dies_is_an_error_and_not_a_silence() {
     for n in 1..3 {
         let answer = store.create_account(account(n), audit("account:create")).await;
         assert!(matches!(answer, Err(StoreError::Unavailable(_))));
+        assert!(!store.health().is_healthy(), "known by the time that anybody gets an answer");
     }
-    assert_eq!(store.sequence().await.unwrap().0, 1, "what was committed stays");
+    // What was committed stays, but nothing is read that the sink does not know of.
+    assert!(matches!(store.sequence().await, Err(StoreError::Unavailable(_))));
     store.close().await.unwrap();
+    let (again, _) = open(folder.path().join("claviger.db")).await.unwrap();
+    assert_eq!(again.sequence().await.unwrap().0, 1);
 }

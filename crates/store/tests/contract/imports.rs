@@ -14,11 +14,11 @@ fn now() -> UnixSeconds {
 }
 
 async fn opened(store: &Store) -> u64 {
-    store.open_import(NOW, Actor::System).await.unwrap()
+    store.open_import(NOW, Actor::System, PERMIT).await.unwrap()
 }
 
 async fn stage(store: &Store, import: u64, rows: Vec<KeyRecord>) -> Vec<Staged> {
-    store.stage_keys(import, rows, None, now()).await.unwrap()
+    store.stage_keys(import, rows, None, now(), PERMIT).await.unwrap()
 }
 
 #[tokio::test]
@@ -70,17 +70,17 @@ async fn an_import_ends_once() {
     assert_eq!(store.commit_import(one, audit("key:import")).await.unwrap().value, 1);
     let missed = |result: Result<(), StoreError>| assert!(matches!(result, Err(StoreError::NotFound)));
     missed(store.commit_import(one, audit("key:import")).await.map(|_| ()));
-    missed(store.stage_keys(one, vec![key(9)], None, now()).await.map(|_| ()));
-    assert!(store.abandon_import(one, 10).await.unwrap(), "too late, and nothing is lost");
+    missed(store.stage_keys(one, vec![key(9)], None, now(), PERMIT).await.map(|_| ()));
+    assert!(store.abandon_import(one, 10, PERMIT).await.unwrap(), "too late, and nothing is lost");
     assert_eq!(fresh.loaded().await.keys.len(), 1);
 
-    assert!(!store.abandon_import(two, 2).await.unwrap());
-    missed(store.stage_keys(two, vec![key(9)], None, now()).await.map(|_| ()));
+    assert!(!store.abandon_import(two, 2, PERMIT).await.unwrap());
+    missed(store.stage_keys(two, vec![key(9)], None, now(), PERMIT).await.map(|_| ()));
     let fresh = fresh.reopened().await;
     let store = &fresh.store;
     assert_eq!(fresh.loaded().await.keys.len(), 1, "a restart shows nothing of it");
-    assert!(!store.abandon_import(two, 2).await.unwrap());
-    assert!(store.abandon_import(two, 2).await.unwrap());
+    assert!(!store.abandon_import(two, 2, PERMIT).await.unwrap());
+    assert!(store.abandon_import(two, 2, PERMIT).await.unwrap());
     assert!(store.open_imports().await.unwrap().is_empty());
     assert!(opened(store).await > two, "a number is never given twice");
     store.create_key(key(2), LIMIT, audit("key:create")).await.unwrap();
@@ -109,7 +109,7 @@ async fn a_limit_counts_what_is_staged() {
     store.create_key(key(1), LIMIT, audit("key:create")).await.unwrap();
     let import = opened(store).await;
     let rows = vec![key(2), key(3)];
-    let outcomes = store.stage_keys(import, rows, Some(2), now()).await.unwrap();
+    let outcomes = store.stage_keys(import, rows, Some(2), now(), PERMIT).await.unwrap();
     assert_eq!(outcomes, [Staged::Staged, Staged::Limit]);
 }
 

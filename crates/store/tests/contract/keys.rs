@@ -369,8 +369,11 @@ async fn last_use_only_moves_forward() {
     let at = |millis| Timestamp::from_millis(NOW.millis() + millis);
     let (one, from) = (KeyId::from_bits(1), "2001:db8::7".parse().ok());
     let latest = store.sequence().await.unwrap();
-    store.record_last_used(vec![(one, at(50), from), (KeyId::from_bits(99), at(50), None)]).await.unwrap();
-    store.record_last_used(vec![(one, at(40), None)]).await.unwrap();
+    store
+        .record_last_used(vec![(one, at(50), from), (KeyId::from_bits(99), at(50), None)], PERMIT)
+        .await
+        .unwrap();
+    store.record_last_used(vec![(one, at(40), None)], PERMIT).await.unwrap();
     let stored = store.key(one).await.unwrap().unwrap();
     assert_eq!((stored.last_used_at, stored.last_used_from), (Some(at(50)), from));
     assert_eq!(store.sequence().await.unwrap(), latest, "verification does not read it");

@@ -11,6 +11,7 @@ use claviger_core::id::{AccountId, KeyId, ProjectId, TeamId};
 use claviger_core::key::{Actor, CreatedVia, Digest, KeyEntry, KeyRecord, Metadata, Preview, Rights};
 use claviger_core::lifecycle::Status;
 use claviger_core::name::Name;
+use claviger_core::permit::{SystemTask, WritePermit};
 use claviger_core::resource::{Holder, Resource, ResourceRecord, ResourceRef, Visibility};
 use claviger_core::restriction::Restrictions;
 use claviger_core::scope::ScopeSet;
@@ -20,7 +21,7 @@ use claviger_core::subject::{
     TeamRole,
 };
 use claviger_core::time::{Timestamp, UnixSeconds};
-use claviger_store::{Audit, ChangeSink, LoadVisitor, Random, SqliteOptions, Store, StoreError};
+use claviger_store::{Audit, ChangeSink, LoadVisitor, NotApplied, Random, SqliteOptions, Store, StoreError};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 pub(crate) const LIMIT: u32 = 100;
@@ -78,8 +79,9 @@ impl LoadVisitor for View {
 pub(crate) struct Recorder(Arc<Mutex<Vec<Change>>>);
 
 impl ChangeSink for Recorder {
-    fn apply(&mut self, change: &Change) {
+    fn apply(&mut self, change: &Change) -> Result<(), NotApplied> {
         self.0.lock().unwrap().push(change.clone());
+        Ok(())
     }
 }
 
@@ -180,8 +182,11 @@ pub(crate) fn entry(action: &str) -> HistoryEntry {
     }
 }
 
+/// A permit that is always good.
+pub(crate) const PERMIT: WritePermit = WritePermit::system(SystemTask::FirstStart);
+
 pub(crate) fn audit(action: &str) -> Audit {
-    Audit::new(entry(action))
+    Audit::new(PERMIT, entry(action))
 }
 
 pub(crate) fn name(text: &str) -> Name {

@@ -14,7 +14,7 @@ fn load(digests: &[Digest]) -> Arc<Index> {
         loader.key(*digest, entry(n, n));
     }
     assert_eq!(index.key_count(), 0, "nothing is seen before the end");
-    loader.finish(Sequence(7));
+    loader.finish(Sequence(7)).unwrap();
     index
 }
 
@@ -56,7 +56,7 @@ fn loading_again_changes_nothing() {
     for (n, digest) in (0..).zip(&digests) {
         loader.key(*digest, entry(n, n));
     }
-    loader.finish(Sequence(7));
+    loader.finish(Sequence(7)).unwrap();
     check(&index, &digests);
 }
 
@@ -107,7 +107,7 @@ fn a_key_takes_less_than_120_bytes() {
         loader.key(*digest, entry(n * 2, n));
         grown.put(ChangeItem::Key(*digest, entry(n * 2, n)));
     }
-    loader.finish(Sequence(1));
+    loader.finish(Sequence(1)).unwrap();
     let per_key = |index: &Index| index.key_bytes() as f64 / 200_000.0;
     assert!(per_key(&loaded) < 105.0, "{}", per_key(&loaded));
     assert!(per_key(&grown) < 120.0, "{}", per_key(&grown));

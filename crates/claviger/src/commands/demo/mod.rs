@@ -4,6 +4,7 @@ mod print;
 mod routes;
 mod seed;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -14,8 +15,8 @@ use claviger_authority::first_start::OPERATOR_KEY_FILE;
 use claviger_client::Secret;
 use claviger_demo::{App, Config as AppConfig};
 
-use crate::config::{Config, Overrides, Place};
-use crate::server::{OPERATOR_KEY_VARIABLE, Server, stop_signal};
+use crate::config::{Config, Environment, Overrides, Place};
+use crate::server::{Server, stop_signal, supplied_operator_key};
 use crate::telemetry;
 use seed::Seeds;
 
@@ -35,19 +36,19 @@ pub struct Demo {
     json: bool,
     /// Where the API listens; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS")]
-    listen: Option<SocketAddr>,
+    listen: Option<OsString>,
     /// Where the gateway listens.
     #[arg(long, value_name = "ADDRESS")]
-    gateway_listen: Option<SocketAddr>,
+    gateway_listen: Option<OsString>,
     /// Where health and metrics are served.
     #[arg(long, value_name = "ADDRESS")]
-    admin_listen: Option<SocketAddr>,
+    admin_listen: Option<OsString>,
     /// The folder for everything; without one, a temporary folder that is removed at the end.
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
-    /// What is logged: `error`, `warn`, `info`, `debug`.
-    #[arg(long, env = "CLAVIGER_LOG", hide_env_values = true, value_name = "LEVEL", default_value = "warn")]
-    log: String,
+    /// What is logged: `error`, `warn`, `info`, `debug` or `trace` [default: warn]. Variable: CLAVIGER_LOG.
+    #[arg(long, value_name = "LEVEL")]
+    log: Option<OsString>,
     /// Append a line for each request that reaches the sample application to this file.
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     record: Option<PathBuf>,
@@ -56,11 +57,15 @@ pub struct Demo {
 /// The operator key of the demo: the one in its folder, else the one that was supplied.
 fn operator_key(data: &Path) -> anyhow::Result<String> {
     let path = data.join(OPERATOR_KEY_FILE);
-    match (std::fs::read_to_string(&path), std::env::var(OPERATOR_KEY_VARIABLE)) {
+    match (std::fs::read_to_string(&path), supplied_operator_key()?) {
         (Ok(key), _) => Ok(key.trim().to_owned()),
-        (Err(_), Ok(key)) if !key.is_empty() => Ok(key),
+        (Err(_), Some(key)) => Ok(key),
         (Err(error), _) => Err(error).context(path.display().to_string()),
     }
+}
+
+fn log_variable() -> Option<OsString> {
+    Environment::of_process().get("CLAVIGER_LOG").map(ToOwned::to_owned)
 }
 
 /// A folder that is removed at the end, unless it was asked for.
@@ -95,13 +100,14 @@ impl Demo {
             }
         };
         let overrides = Overrides {
-            place: Place { data: Some(folder.path().to_owned()), ..Place::default() },
-            listen: self.listen,
-            gateway_listen: self.gateway_listen,
-            admin_listen: self.admin_listen,
-            log: Some(self.log.clone()),
+            place: Place { data: Some(folder.path().into()), ..Place::default() },
+            listen: self.listen.clone(),
+            gateway_listen: self.gateway_listen.clone(),
+            admin_listen: self.admin_listen.clone(),
+            log: self.log.clone().or_else(log_variable).or_else(|| Some("warn".into())),
         };
-        let config = Config::load(&overrides)?;
+        // A demo is complete in itself: variables that are meant for a real installation do not alter it.
+        let config = Config::load_with(&overrides, &Environment::default())?;
         telemetry::start(&config)?;
         let mut server = Server::start(&config).await?;
         let operator_key = operator_key(&config.data)?;

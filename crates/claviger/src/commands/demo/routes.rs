@@ -19,7 +19,7 @@ struct File {
 pub(super) fn routes(app: SocketAddr) -> Result<Vec<RouteConfig>, toml::de::Error> {
     let mut file: File = toml::from_str(ROUTES)?;
     for route in &mut file.routes {
-        route.upstream = format!("http://{app}");
+        route.upstream = Some(format!("http://{app}"));
     }
     Ok(file.routes)
 }

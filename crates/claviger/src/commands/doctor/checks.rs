@@ -6,8 +6,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use claviger_authority::first_start::OPERATOR_KEY_FILE;
-use claviger_authority::keyring::{Keyring, KeyringError};
-use claviger_authority::{inspect_file, journal_file};
+use claviger_authority::keyring::{Keyring, KeyringError, SECRET_MODE_REFUSED};
+use claviger_authority::{inspect_file, journal_file, key_status};
+use claviger_core::key::Digest;
+use claviger_core::lifecycle::Status;
+use zeroize::Zeroizing;
 
 use super::Check;
 use crate::clock::now;
@@ -31,14 +34,9 @@ pub(super) fn all(overrides: &Overrides) -> Vec<Check> {
             return vec![Check::fail("configuration", error.to_string(), advice), clock()];
         }
     };
-    let from =
-        overrides.place.config.as_ref().map_or("defaults".to_owned(), |path| path.display().to_string());
-    let mut checks = vec![
-        Check::ok("configuration", format!("{from}, {} routes", config.routes.len())),
-        folder(&config.data),
-    ];
+    let mut checks = vec![configuration(&config), folder(&config.data)];
     if config.data.exists() {
-        checks.extend(operator_key(&config.data.join(OPERATOR_KEY_FILE)));
+        checks.extend(operator_key(&config.data.join(OPERATOR_KEY_FILE), &config.database));
         checks.push(keyring(&config.data.join(KEYRING_FILE)));
         checks.extend(database(&config.database));
         checks.push(space(&config.data));
@@ -46,6 +44,16 @@ pub(super) fn all(overrides: &Overrides) -> Vec<Check> {
     checks.push(clock());
     checks.extend(listeners(&config));
     checks
+}
+
+fn configuration(config: &Config) -> Check {
+    let name = "configuration";
+    let from = config.file.as_ref().map_or("defaults".to_owned(), |path| path.display().to_string());
+    let plural = if config.routes.len() == 1 { "route" } else { "routes" };
+    match config.warnings().first() {
+        None => Check::ok(name, format!("{from}, {} {plural}", config.routes.len())),
+        Some(warning) => Check::warn(name, warning.clone(), "correct it, or leave it if it is what you mean"),
+    }
 }
 
 fn mode(path: &Path) -> Option<u32> {
@@ -69,15 +77,33 @@ fn folder(path: &Path) -> Check {
     }
 }
 
-fn operator_key(path: &Path) -> Option<Check> {
+fn operator_key(path: &Path, database: &Path) -> Option<Check> {
     let name = "operator key";
     // It may well have been moved to a safer place.
     let mode = mode(path)?;
-    Some(if mode & 0o077 == 0 {
-        Check::ok(name, format!("{} (mode {mode:04o})", path.display()))
-    } else {
+    if mode & SECRET_MODE_REFUSED != 0 {
         let advice = format!("chmod 600 {}, then replace the key: others may have read it", path.display());
-        Check::fail(name, format!("{} may be read by other users (mode {mode:04o})", path.display()), advice)
+        let what = format!("{} may be read or written by other users (mode {mode:04o})", path.display());
+        return Some(Check::fail(name, what, advice));
+    }
+    let found = format!("{} (mode {mode:04o})", path.display());
+    let Ok(text) = fs::read_to_string(path).map(Zeroizing::new) else {
+        return Some(Check::warn(
+            name,
+            format!("{found}, which this user cannot read"),
+            "run doctor as its owner",
+        ));
+    };
+    // A database that is not there, or damaged, has a line of its own.
+    let Ok(known) = key_status(database, &Digest::of(text.trim())) else {
+        return Some(Check::ok(name, found));
+    };
+    let advice =
+        "`claviger operator reset` makes a new one, with the program stopped; or put the right file there";
+    Some(match known {
+        Some(Status::Active) => Check::ok(name, found),
+        Some(_) => Check::fail(name, format!("{found}: this key is disabled"), advice),
+        None => Check::fail(name, format!("{found}: the database does not know this key"), advice),
     })
 }
 

@@ -1,4 +1,4 @@
-//! `claviger keys rename`, `disable` and `enable`: one field each.
+//! `claviger keys rename` and `disable`: one field each.
 
 use clap::Args;
 use claviger_client::{Changed, Key};
@@ -36,21 +36,6 @@ pub struct Disable {
     remote: Remote,
 }
 
-/// Enable a key that was disabled.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-You need at least the rights of the key. One that has expired or was retired by a rotation stays so.
-
-Example:
-  claviger keys enable key_01jd3m0q7w8r9t2v4x6y8z0a1b")]
-pub struct Enable {
-    /// The key, by its identifier.
-    #[arg(value_name = "KEY_ID")]
-    id: String,
-    #[command(flatten)]
-    remote: Remote,
-}
-
 impl Rename {
     /// Asks and prints.
     pub async fn run(self) -> anyhow::Result<()> {
@@ -67,15 +52,7 @@ impl Disable {
     }
 }
 
-impl Enable {
-    /// Asks and prints.
-    pub async fn run(self) -> anyhow::Result<()> {
-        let changed = self.remote.client()?.keys().enable(&self.id).await?;
-        print(self.remote.output(), &changed)
-    }
-}
-
-fn print(output: Output, changed: &Changed<Key>) -> anyhow::Result<()> {
+pub(super) fn print(output: Output, changed: &Changed<Key>) -> anyhow::Result<()> {
     if output.is_json() {
         return output.json(changed);
     }

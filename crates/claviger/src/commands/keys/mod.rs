@@ -3,6 +3,7 @@
 mod change;
 mod create;
 mod delete;
+mod enable;
 mod import;
 mod list;
 mod rotate;
@@ -32,8 +33,8 @@ pub enum Keys {
     Rename(change::Rename),
     /// Disable a key: it is refused until it is enabled again.
     Disable(change::Disable),
-    /// Enable a key that was disabled.
-    Enable(change::Enable),
+    /// Enable keys that were disabled.
+    Enable(enable::Enable),
     /// Replace a key by a new one with the same rights.
     Rotate(rotate::Rotate),
     /// Delete a key. Nothing of it remains but its history.

@@ -1,16 +1,38 @@
-//! Keys from elsewhere as they stand in a file: CSV or JSON Lines.
+//! Keys from elsewhere as they stand in a file: CSV or JSON Lines. What a row means is read by the authority, in
+//! one place for all who import; here are lines and cells.
 
-use std::collections::BTreeMap;
-use std::io::BufRead;
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
-use claviger_client::ImportRow;
-use serde::Deserialize;
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use crate::exit::Failure;
-use crate::output::parse_instant;
+
+/// Fields of a row; in CSV, its columns.
+const FIELDS: [&str; 13] = [
+    "key",
+    "sha256",
+    "name",
+    "authority",
+    "scopes",
+    "versions",
+    "grants",
+    "expires_at",
+    "created_at",
+    "preview",
+    "status",
+    "metadata",
+    "restrictions",
+];
+/// The one field that has no form in a table.
+const JSON_ONLY: &str = "restrictions";
+/// Bytes of a row at most: all its fields at their limits have half of it.
+const ROW_BYTES_MAX: usize = 64 * 1024;
+/// Names that are shown are shorter than any key, so that a key in the wrong place is not repeated.
+const SHOWN_NAME_BYTES_MAX: usize = 15;
 
 /// How the rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -24,7 +46,9 @@ pub(super) enum Format {
 impl Format {
     /// What the name of the file says.
     pub(super) fn of(path: &Path) -> anyhow::Result<Self> {
-        match path.extension().and_then(|extension| extension.to_str()) {
+        let extension =
+            path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
+        match extension.as_deref() {
             Some("csv") => Ok(Self::Csv),
             Some("jsonl" | "ndjson") => Ok(Self::Jsonl),
             _ => Err(Failure::usage(format!(
@@ -37,174 +61,239 @@ impl Format {
     }
 }
 
-/// A row and the line of the file that it stands in.
-#[derive(Debug)]
+/// A row, and the line of the file in which it begins.
 pub(super) struct Row {
     pub(super) line: u64,
-    pub(super) row: ImportRow,
+    /// Its fields, or why they cannot be read.
+    pub(super) fields: Result<Map<String, Value>, String>,
 }
 
-/// A line of a CSV file: lists are separated by spaces, and an empty cell is read as none.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CsvRow {
-    #[serde(default)]
-    key: String,
-    #[serde(default)]
-    sha256: String,
-    name: String,
-    authority: String,
-    scopes: Option<String>,
-    #[serde(default)]
-    versions: String,
-    grants: Option<String>,
-    #[serde(default)]
-    expires_at: String,
-    #[serde(default)]
-    created_at: String,
-    #[serde(default)]
-    preview: String,
-    #[serde(default)]
-    status: String,
-    #[serde(default)]
-    metadata: String,
-}
+impl Row {
+    /// The name of the key, to find the row again.
+    pub(super) fn name(&self) -> String {
+        let name = self.fields.as_ref().ok().and_then(|fields| fields.get("name")?.as_str());
+        name.unwrap_or_default().to_owned()
+    }
 
-/// Reads all rows. A row that cannot be read ends it, with its line: nothing was sent yet.
-pub(super) fn read(source: impl BufRead, format: Format, name: &str) -> anyhow::Result<Vec<Row>> {
-    match format {
-        Format::Csv => read_csv(source, name),
-        Format::Jsonl => read_json_lines(source, name),
+    /// Whether it has a digest in place of the key.
+    pub(super) fn is_by_digest(&self) -> bool {
+        let digest = self.fields.as_ref().ok().and_then(|fields| fields.get("sha256")?.as_str());
+        digest.is_some_and(|digest| !digest.trim().is_empty())
     }
 }
 
-fn read_json_lines(source: impl BufRead, name: &str) -> anyhow::Result<Vec<Row>> {
+/// Reads all rows. What is wrong with a row is its own outcome; only what is wrong with the whole file ends it.
+pub(super) fn read(
+    mut source: impl Read,
+    format: Format,
+    name: &str,
+    ignored: &[String],
+) -> anyhow::Result<Vec<Row>> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    source.read_to_end(&mut bytes).with_context(|| name.to_owned())?;
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(Failure::usage(format!("{name} is text in UTF-16; save it as UTF-8")).into());
+    }
+    let text = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
+    let rows = match format {
+        Format::Csv => read_csv(text, name, ignored),
+        Format::Jsonl => read_json_lines(text, name, ignored),
+    }?;
+    Ok(rows.into_iter().map(Row::bounded).collect())
+}
+
+impl Row {
+    /// One enormous row would be refused together with those that are sent beside it.
+    fn bounded(self) -> Self {
+        let large = |fields: &Map<String, Value>| {
+            serde_json::to_vec(fields).map_or(0, |text| Zeroizing::new(text).len()) > ROW_BYTES_MAX
+        };
+        match &self.fields {
+            Ok(fields) if large(fields) => Self {
+                fields: Err("the row is larger than 64 KiB; perhaps a quote is not closed".to_owned()),
+                ..self
+            },
+            _ => self,
+        }
+    }
+}
+
+fn is_ignored(column: &str, ignored: &[String]) -> bool {
+    ignored.iter().any(|name| name.eq_ignore_ascii_case(column))
+}
+
+fn read_json_lines(text: &[u8], name: &str, ignored: &[String]) -> anyhow::Result<Vec<Row>> {
+    if text.trim_ascii_start().starts_with(b"[") {
+        return Err(Failure::usage(format!(
+            "{name} is one JSON array; each object belongs on a line of its own"
+        ))
+        .hint("`jq -c '.[]' FILE` makes lines of it.")
+        .into());
+    }
+    let lines = (1..).zip(text.split(|byte| *byte == b'\n'));
+    let rows = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
+    Ok(rows.map(|(line, text)| Row { line, fields: json_line(text, ignored) }).collect())
+}
+
+fn json_line(text: &[u8], ignored: &[String]) -> Result<Map<String, Value>, String> {
+    // What the parser says may quote a value, and the value may be a key: the place is enough.
+    let value = serde_json::from_slice::<Value>(text.trim_ascii());
+    let value = value.map_err(|error| format!("this line is not JSON (column {})", error.column()))?;
+    let Value::Object(mut fields) = value else { return Err("a row is a JSON object: {…}".to_owned()) };
+    fields.retain(|field, _| !is_ignored(field, ignored));
+    match fields.keys().find(|field| !FIELDS.contains(&field.as_str())) {
+        None => Ok(fields),
+        Some(field) if field.len() <= SHOWN_NAME_BYTES_MAX => {
+            Err(format!("{field}: unknown field; leave it out with --ignore-column {field}"))
+        }
+        Some(_) => Err("unknown field; leave it out with --ignore-column NAME".to_owned()),
+    }
+}
+
+/// What a cell holds, under which name; nothing for a column that is ignored.
+type Columns = Vec<Option<String>>;
+
+fn read_csv(text: &[u8], name: &str, ignored: &[String]) -> anyhow::Result<Vec<Row>> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text);
+    let mut lines = Lines { text, at: 0, line: 1 };
+    let mut columns: Option<Columns> = None;
     let mut rows = Vec::new();
-    for (line, text) in (1..).zip(source.lines()) {
-        let text = zeroize::Zeroizing::new(text.with_context(|| name.to_owned())?);
-        if text.trim().is_empty() {
+    let mut record = csv::ByteRecord::new();
+    while reader.read_byte_record(&mut record).with_context(|| name.to_owned())? {
+        let from =
+            record.position().map_or(0, |position| usize::try_from(position.byte()).unwrap_or(text.len()));
+        let line = lines.of_record(from);
+        if record.iter().all(|cell| cell.trim_ascii().is_empty()) {
             continue;
         }
-        // What serde says may quote a value, and the value may be a key: the place is enough.
-        let row = serde_json::from_str(&text).map_err(|error| {
-            let what = if error.is_data() { "is not a key as it is expected here" } else { "is not JSON" };
-            wrong(name, line, &format!("{what} (column {})", error.column()))
-        })?;
-        rows.push(Row { line, row });
+        let Some(columns) = &columns else {
+            columns = Some(head(&record, name, ignored)?);
+            continue;
+        };
+        let to = usize::try_from(reader.position().byte()).unwrap_or(text.len());
+        // Quotes stand in pairs; where one has no partner, the row reaches to the end of the file.
+        let whole = text.get(from..to).unwrap_or_default();
+        let fields = if to >= text.len() && whole.iter().filter(|byte| **byte == b'"').count() % 2 == 1 {
+            Err("a quote is opened here and never closed, so the rest of the file belongs to this row"
+                .to_owned())
+        } else {
+            cells(&record, columns)
+        };
+        rows.push(Row { line, fields });
     }
     Ok(rows)
 }
 
-fn read_csv(source: impl BufRead, name: &str) -> anyhow::Result<Vec<Row>> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(source);
-    let known = "key, sha256, name, authority, scopes, versions, grants, expires_at, created_at, preview, status, metadata";
-    let unreadable = "does not name columns: it has to be text in UTF-8, separated by commas";
-    let head = reader.headers().map_err(|_| wrong(name, 1, unreadable))?.clone();
-    if let Some(column) = head.iter().find(|column| !known.split(", ").any(|known| known == *column)) {
-        let told = Failure::usage(format!("{name}: the column `{column}` is not known"));
-        return Err(told.hint(format!("Columns are: {known}.")).into());
-    }
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|error| wrong(name, line_of(&error), "is not a line of the table"))?;
-        let line = record.position().map_or(0, csv::Position::line);
-        let mut row: CsvRow = record
-            .deserialize(Some(&head))
-            .map_err(|_| wrong(name, line, "lacks a column; `name` and `authority` are needed"))?;
-        // A column that is there and empty means nothing at all; one that is missing means the default.
-        if head.iter().any(|column| column == "scopes") {
-            row.scopes.get_or_insert_default();
+/// Counts the lines of a file as editors do, whatever stands in its cells.
+struct Lines<'t> {
+    text: &'t [u8],
+    at: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    /// The line in which the record begins that was looked for from this byte on. Before it there may be the end
+    /// of the line before, and blank lines.
+    fn of_record(&mut self, from: usize) -> u64 {
+        let blank = self.text.get(from..).unwrap_or_default().iter();
+        let from = from + blank.take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        while self.at < from {
+            let next = self.text.get(self.at + 1);
+            match self.text.get(self.at) {
+                Some(b'\n') => self.line += 1,
+                Some(b'\r') if next != Some(&b'\n') => self.line += 1,
+                _ => {}
+            }
+            self.at += 1;
         }
-        rows.push(Row { line, row: row.read().map_err(|what| wrong(name, line, &what))? });
+        self.line
     }
-    Ok(rows)
 }
 
-fn line_of(error: &csv::Error) -> u64 {
-    error.position().map_or(0, csv::Position::line)
-}
-
-fn wrong(name: &str, line: u64, what: &str) -> anyhow::Error {
-    Failure::usage(format!("{name}: line {line} {what}")).into()
-}
-
-impl CsvRow {
-    fn read(self) -> Result<ImportRow, String> {
-        let some = |text: String| (!text.is_empty()).then_some(text);
-        let words = |text: String| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        let instant = |column: &str, text: String| match text.as_str() {
-            "" => Ok(None),
-            text => parse_instant(text)
-                .map(Some)
-                .ok_or_else(|| format!("`{column}` is neither a date nor an instant")),
-        };
-        let pair = |text: &str| {
-            let pair = text.split_once('=').ok_or("`metadata` is `name=value`, separated by `;`")?;
-            Ok((pair.0.trim().to_owned(), pair.1.trim().to_owned()))
-        };
-        let pairs = self.metadata.split(';').filter(|text| !text.trim().is_empty()).map(pair);
-        let metadata = pairs.collect::<Result<BTreeMap<_, _>, String>>()?;
-        Ok(ImportRow {
-            key: some(self.key).map(Into::into),
-            sha256: some(self.sha256),
-            name: self.name,
-            authority: self.authority,
-            scopes: self.scopes.map(words),
-            versions: some(self.versions),
-            grants: self.grants.map(words),
-            expires_at: instant("expires_at", self.expires_at)?,
-            created_at: instant("created_at", self.created_at)?,
-            preview: some(self.preview),
-            status: some(self.status),
-            restrictions: None,
-            metadata: (!metadata.is_empty()).then_some(metadata),
-        })
+fn head(record: &csv::ByteRecord, name: &str, ignored: &[String]) -> anyhow::Result<Columns> {
+    let listed = || format!("Columns are: {}.", FIELDS[..12].join(", "));
+    let mut columns = Vec::new();
+    for cell in record {
+        let column = std::str::from_utf8(cell).map_err(|_| {
+            Failure::usage(format!("{name}: the first line does not name columns: it is not text in UTF-8"))
+        })?;
+        let column = column.trim().to_ascii_lowercase();
+        if is_ignored(&column, ignored) {
+            columns.push(None);
+            continue;
+        }
+        if record.len() == 1 && column.contains([';', '\t']) {
+            let told = Failure::usage(format!("{name}: its columns are not separated by commas"));
+            return Err(told.hint("Export it again with commas.").into());
+        }
+        if !FIELDS.contains(&column.as_str()) || column == JSON_ONLY {
+            let shown = if column.len() <= SHOWN_NAME_BYTES_MAX { column.as_str() } else { "NAME" };
+            let told = match shown {
+                "NAME" => format!("{name}: a column of the first line is not known"),
+                shown => format!("{name}: the column `{shown}` is not known"),
+            };
+            return Err(Failure::usage(told)
+                .hint(format!("Leave it out with --ignore-column {shown}. {}", listed()))
+                .into());
+        }
+        if columns.contains(&Some(column.clone())) {
+            return Err(Failure::usage(format!("{name}: the column `{column}` stands twice"))
+                .hint("Leave one of them out of the file.")
+                .into());
+        }
+        columns.push(Some(column));
     }
+    let has = |column: &str| columns.iter().flatten().any(|known| known == column);
+    for needed in ["name", "authority"] {
+        if !has(needed) {
+            return Err(Failure::usage(format!("{name}: there is no column `{needed}`"))
+                .hint(listed())
+                .into());
+        }
+    }
+    if !has("key") && !has("sha256") {
+        return Err(Failure::usage(format!("{name}: there is no column `key`, nor `sha256`"))
+            .hint(listed())
+            .into());
+    }
+    Ok(columns)
+}
+
+/// The fields of a row. An empty cell is no field, whatever its column.
+fn cells(record: &csv::ByteRecord, columns: &Columns) -> Result<Map<String, Value>, String> {
+    if record.len() != columns.len() {
+        let plural = if record.len() == 1 { "cell" } else { "cells" };
+        return Err(format!(
+            "the row has {} {plural}, and the first line names {}",
+            record.len(),
+            columns.len()
+        ));
+    }
+    let mut fields = Map::new();
+    for (cell, column) in record.iter().zip(columns) {
+        let Some(column) = column else { continue };
+        let text = std::str::from_utf8(cell).map_err(|_| format!("{column}: not text in UTF-8"))?.trim();
+        if text.is_empty() {
+            continue;
+        }
+        let value = match column.as_str() {
+            "scopes" | "grants" => text.split_whitespace().map(Value::from).collect::<Vec<_>>().into(),
+            "metadata" => metadata(text)?,
+            _ => Value::from(text),
+        };
+        fields.insert(column.clone(), value);
+    }
+    Ok(fields)
+}
+
+fn metadata(text: &str) -> Result<Value, String> {
+    let pair = |text: &str| {
+        let (name, value) = text.split_once('=').ok_or("metadata: write name=value, separated by ;")?;
+        Ok((name.trim().to_owned(), Value::from(value.trim())))
+    };
+    let pairs = text.split(';').filter(|text| !text.trim().is_empty()).map(pair);
+    pairs.collect::<Result<Map<_, _>, String>>().map(Value::Object)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn told(text: &str, format: Format) -> Result<Vec<Row>, String> {
-        read(text.as_bytes(), format, "keys").map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn tables() {
-        let text = "name,authority,key,scopes,expires_at,metadata\n\
-            CI, project:proj_1 ,sk_secret_1,run:create *:read,2027-01-31,team=a; x=y\n\
-            \"Old, one\",account:acct_1,sk_secret_2,,,\n";
-        let rows = told(text, Format::Csv).unwrap();
-        assert_eq!((rows.len(), rows[0].line, rows[1].line), (2, 2, 3));
-        let first = &rows[0].row;
-        assert_eq!(first.scopes.as_deref(), Some(&["run:create".to_owned(), "*:read".to_owned()][..]));
-        assert_eq!(first.expires_at.unwrap().to_string(), "2027-01-31T00:00:00Z");
-        assert_eq!(first.metadata.as_ref().unwrap()["x"], "y");
-        assert_eq!((first.authority.as_str(), rows[1].row.name.as_str()), ("project:proj_1", "Old, one"));
-        assert_eq!(rows[1].row.scopes.as_deref(), Some(&[][..]));
-        assert!(told("name,authority\nn,a\n", Format::Csv).unwrap()[0].row.scopes.is_none());
-    }
-
-    #[test]
-    fn lines_of_json() {
-        let text = "{\"name\":\"CI\",\"authority\":\"operator\",\"sha256\":\"ab\"}\n\n{\"name\":\"b\",\"authority\":\"c\"}\n";
-        let rows = told(text, Format::Jsonl).unwrap();
-        assert_eq!((rows.len(), rows[1].line), (2, 3));
-    }
-
-    #[test]
-    fn mistakes_are_told_with_their_line_and_without_their_values() {
-        let check = |text: &str, format: Format, expect: &str| {
-            let told = told(text, format).map(|_| ()).unwrap_err();
-            assert!(told.contains(expect) && !told.contains("sk_secret"), "{text}: {told}");
-        };
-        check("name,authority,secret\n", Format::Csv, "column `secret`");
-        check("name,key\nn,sk_secret\n", Format::Csv, "line 2 lacks a column");
-        check("name,authority\nn,a,sk_secret\n", Format::Csv, "line 2 is not a line of the table");
-        check("name,authority,expires_at\nn,a,sk_secret\n", Format::Csv, "`expires_at` is neither");
-        check("{\"name\": 1}", Format::Jsonl, "line 1 is not a key");
-        check("\n{\"sk_secret\": 1}", Format::Jsonl, "line 2 is not a key");
-        check("sk_secret", Format::Jsonl, "line 1 is not JSON");
-    }
-}
+mod tests;

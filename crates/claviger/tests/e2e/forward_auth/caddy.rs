@@ -12,8 +12,7 @@ fn start(data: &Path, house: &Guarded, application: &Upstream) -> Front {
     let guide = from_guide("caddyfile", house, application);
     let guide = replace(&guide, "example.org {\n", &format!("http://127.0.0.1:{port} {{\n"));
     // The proxy ends TLS, but for this test.
-    let https = "uri /forward-auth\n\t\t\theader_up X-Forwarded-Proto https\n";
-    let guide = replace(&guide, "uri /forward-auth\n", https);
+    let guide = replace(&guide, "X-Forwarded-Proto {http.request.scheme}", "X-Forwarded-Proto https");
     let file = data.join("Caddyfile");
     std::fs::write(&file, format!("{{\n\tadmin off\n\tauto_https off\n}}\n{guide}\n")).unwrap();
     let mut command = Command::new("caddy");

@@ -24,8 +24,45 @@ trusted_proxies = ["127.0.0.1"]
 path = "/d/{notebook}.js"
 target = "notebook:{notebook}"
 action = "notebook:read"
-upstream = "http://127.0.0.1:1"
+
+[[routes]]
+path = "/api/{rest..}"
+methods = ["GET", "POST"]
+origins = ["https://app.example"]
+
+[[routes]]
+path = "/api/admin/{rest..}"
+action = "api:admin"
+
+[[routes]]
+path = "/free/{rest..}"
+anonymous = true
 "#;
+
+/// Headers with which some application or proxy is told of another request.
+const OVERRIDES: [&str; 21] = [
+    "X-Original-Method",
+    "X-Original-URI",
+    "X-Original-URL",
+    "X-Forwarded-Method",
+    "X-Forwarded-Uri",
+    "X-Forwarded-Host",
+    "X-Forwarded-For",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Prefix",
+    "X-HTTP-Method-Override",
+    "X-HTTP-Method",
+    "X-Method-Override",
+    "X-Rewrite-URL",
+    "X-Envoy-Original-Path",
+    "Forwarded",
+    "Proxy",
+    "True-Client-IP",
+    "CF-Connecting-IP",
+    "X-Client-IP",
+    "X-Real-IP",
+    "X-Forwarded-Content-Length",
+];
 
 /// The names of the identity headers.
 const IDENTITY: [&str; 8] =
@@ -79,19 +116,6 @@ fn check(start: impl Fn(&Path, &Guarded, &Upstream) -> Front) {
         let request = front.client.get(path);
         key.iter().fold(request, |request, key| request.bearer(key)).send()
     };
-    what_reaches_the_application(front.client, &house);
-    let good = Some(house.secret());
-    let unnamed = get("/d/n1.js", None).expect(401);
-    assert!(unnamed.joined("www-authenticate").contains("Bearer"), "{}", unnamed.joined("www-authenticate"));
-    get("/d/n1.js", Some("sk_0000000000000000000000000000000000000")).expect(401);
-    get("/d/n1.js", Some("short")).expect(400);
-    get("/d/n1.js", Some(secret(&house.new_key(json!({"scopes": []}))))).expect(403);
-    // What is hidden and what does not exist are the same.
-    let told = |answer: Answer| {
-        let names =
-            |headers: Vec<(String, String)>| headers.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
-        (answer.status, names(answer.headers), answer.body)
-    };
     let other = json!({"external_id": "bob"});
     let other = house.serve.api.post("/v1/accounts", &other).bearer(OPERATOR).send().expect(201).json();
     let hidden = json!({
@@ -106,15 +130,38 @@ fn check(start: impl Fn(&Path, &Guarded, &Upstream) -> Front) {
         .bearer(OPERATOR)
         .send()
         .expect(201);
+    what_reaches_the_application(front.client, &house);
+    what_a_client_forges(front.client, &house);
+    what_a_browser_sees(front.client, &house);
+    what_is_read_in_two_ways(front.client, &house);
+    a_websocket_is_passed_on(front.client, &house);
+    let good = Some(house.secret());
+    let unnamed = get("/d/n1.js", None).expect(401);
+    assert!(unnamed.joined("www-authenticate").contains("Bearer"), "{}", unnamed.joined("www-authenticate"));
+    get("/d/n1.js", Some("sk_0000000000000000000000000000000000000")).expect(401);
+    get("/d/n1.js", Some("short")).expect(400);
+    get("/d/n1.js", Some(secret(&house.new_key(json!({"scopes": []}))))).expect(403);
+    // What is hidden and what does not exist are the same.
+    let told = |answer: Answer| {
+        let names =
+            |headers: Vec<(String, String)>| headers.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        (answer.status, names(answer.headers), answer.body)
+    };
     assert_eq!(told(get("/d/hidden.js", good).expect(404)), told(get("/d/nobody.js", good).expect(404)));
     get("/elsewhere", good).expect(404);
-    front.client.request("DELETE", "/d/n1.js").bearer(house.secret()).send().expect(404);
+    let deleted = front.client.request("DELETE", "/d/n1.js").bearer(house.secret()).send().expect(405);
+    assert_eq!((deleted.header("allow"), deleted.code().as_str()), (Some("GET, HEAD"), "method_not_allowed"));
     // The query slot is off: a key there is none.
     get(&format!("/d/n1.js?api_key={}", house.secret()), None).expect(401);
     let rated = house.new_key(json!({"restrictions": {"rate": {"limit": 1, "period_seconds": 3600}}}));
     get("/d/n1.js", Some(secret(&rated))).expect(200);
     let over = get("/d/n1.js", Some(secret(&rated))).expect(429);
     assert!(over.header("retry-after").unwrap().parse::<u32>().unwrap() > 0);
+    assert!(over.joined("ratelimit").starts_with("\"key\";r=0;"), "{over:?}");
+    assert_eq!(
+        (over.code().as_str(), over.header("content-type")),
+        ("rate_limited", Some("application/problem+json"))
+    );
 
     house.set_status("disabled");
     get("/d/n1.js", good).expect(401);
@@ -145,15 +192,168 @@ fn what_reaches_the_application(front: Client, house: &Guarded) {
     assert_eq!(seen["headers"].get("authorization"), None::<&Value>);
 }
 
+/// Whatever a client says in a header, however spelled: the request that it makes is decided about, and nothing of
+/// it reaches the application.
+fn what_a_client_forges(front: Client, house: &Guarded) {
+    for name in OVERRIDES {
+        let value = match name {
+            name if name.ends_with("Method") || name.ends_with("Override") => "GET",
+            name if name.ends_with("Length") => "0",
+            _ => "/d/n1.js",
+        };
+        for spelled in
+            [name.to_owned(), name.to_ascii_uppercase(), name.replace('-', "_"), name.replace('-', ".")]
+        {
+            for (doubled, connection) in [(false, false), (true, false), (false, true)] {
+                let forge = |mut request: claviger_testkit::client::Request| {
+                    request = request.bearer(house.secret()).header(&spelled, value);
+                    if doubled {
+                        request = request.header(&spelled, value);
+                    }
+                    if connection { request.header("Connection", &spelled) } else { request }
+                };
+                // Another's notebook stays another's, and what is one's own is served as what it is.
+                let hidden = forge(front.get("/d/hidden.js")).send();
+                assert_ne!(hidden.status, 200, "{spelled}: {}", hidden.text());
+                let admin = forge(front.get("/api/admin/x")).send();
+                assert_ne!(admin.status, 200, "{spelled}: {}", admin.text());
+                let posted = forge(front.request("DELETE", "/api/x")).send();
+                assert_ne!(posted.status, 200, "{spelled}: {}", posted.text());
+                let mine = forge(front.get("/d/n1.js?mine")).send().expect(200).json();
+                assert_eq!(mine["url"], "/d/n1.js?mine", "{spelled}");
+                for (seen, value) in mine["headers"].as_object().unwrap() {
+                    let ours =
+                        ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"].contains(&seen.as_str());
+                    let same = seen.replace(['_', '.'], "-").eq_ignore_ascii_case(name);
+                    assert!(
+                        !same || ours || value == "0",
+                        "{spelled} reached the application: {seen}: {value}"
+                    );
+                    assert!(!ours || value.as_str().unwrap() != "/d/n1.js", "{spelled}: {value}");
+                }
+            }
+        }
+    }
+}
+
+/// The route's origins, its rate and the request id, on what passes and on what does not.
+fn what_a_browser_sees(front: Client, house: &Guarded) {
+    let ours = ("Origin", "https://app.example");
+    let preflight = front.request("OPTIONS", "/api/x").header(ours.0, ours.1);
+    let preflight = preflight.header("Access-Control-Request-Method", "POST");
+    let preflight = preflight.header("Access-Control-Request-Headers", "x-api-key").send().expect(204);
+    assert_eq!(preflight.joined("access-control-allow-origin"), ours.1);
+    assert_eq!(preflight.joined("access-control-allow-methods"), "POST");
+    assert_eq!(preflight.joined("access-control-allow-headers"), "x-api-key");
+    assert!(preflight.joined("vary").contains("origin"), "{preflight:?}");
+    let rate = json!({"rate": {"limit": 9, "period_seconds": 3600}, "quota": {"limit": 90, "period": "day"}});
+    let rated = house.new_key(json!({"restrictions": rate}));
+    let passed = front.get("/api/x").header(ours.0, ours.1).bearer(secret(&rated)).send().expect(200);
+    assert_eq!(passed.joined("access-control-allow-origin"), ours.1, "the application says something else");
+    assert_eq!(passed.joined("access-control-allow-credentials"), "", "{passed:?}");
+    assert!(passed.joined("access-control-expose-headers").contains("x-request-id"), "{passed:?}");
+    assert!(passed.joined("vary").contains("origin"), "{passed:?}");
+    assert_eq!(passed.joined("cache-control"), "no-store");
+    assert!(passed.joined("ratelimit").starts_with("\"key\";r=8;"), "{passed:?}");
+    assert!(passed.joined("ratelimit").contains("\"quota\";r=89;"), "{passed:?}");
+    assert!(passed.joined("ratelimit-policy").starts_with("\"key\";q=9;w=3600"), "{passed:?}");
+    let told = passed.json()["headers"]["x-claviger-request-id"].as_str().unwrap().to_owned();
+    assert_eq!(passed.joined("x-request-id"), told);
+    let refused = front.get("/api/x").header(ours.0, ours.1).send().expect(401);
+    assert_eq!(refused.joined("access-control-allow-origin"), ours.1);
+    assert_eq!(
+        (refused.code().as_str(), refused.joined("cache-control").as_str()),
+        ("credentials_required", "no-store")
+    );
+    assert_eq!(
+        refused.headers.iter().filter(|(name, _)| name == "www-authenticate").count(),
+        1,
+        "{refused:?}"
+    );
+    let other = front
+        .get("/api/x")
+        .header("Origin", "https://evil.example")
+        .bearer(house.secret())
+        .send()
+        .expect(200);
+    assert_eq!(other.joined("access-control-allow-origin"), "");
+    // A route that says nothing about origins leaves it to the application.
+    let free = front.get("/free/x").header(ours.0, ours.1).send().expect(200);
+    assert_eq!(free.joined("access-control-allow-origin"), "https://upstream.example");
+    assert_eq!(free.json()["headers"]["x-claviger-authority"], "anonymous");
+}
+
+/// Targets that the proxy or the application could read differently from what was decided on, and bodies.
+fn what_is_read_in_two_ways(front: Client, house: &Guarded) {
+    for target in [
+        "/d/n1.js#/../hidden.js",
+        "/api/x#y",
+        "/api/%61dmin/x",
+        "/api/%2561dmin/x",
+        "/api//admin/x",
+        "/api/x/../admin/x",
+        "/api/x%2f..%2fadmin/x",
+        "/api/..;/admin/x",
+        "/api/ADMIN/x",
+        "/api/admin;x/y",
+    ] {
+        let answer = front.get(target).bearer(house.secret()).send();
+        // Caddy encodes a `#`, and then no route has such a path.
+        let cut = target.starts_with("/d/") && answer.status == 404;
+        assert!(cut || answer.status == 400, "{target}: {} {}", answer.status, answer.text());
+    }
+    let plain = front.get("/api/a%20b/%C3%A9~+").bearer(house.secret()).send().expect(200).json();
+    assert_eq!(plain["url"], "/api/a%20b/%C3%A9~+");
+    let host = front.address();
+    let next = "GET /evil HTTP/1.1\r\nHost: a\r\n\r\n";
+    let length = next.len();
+    let (exact, chunked) = (
+        format!("Content-Length: {length}\r\n\r\n{next}"),
+        format!("Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n{next}\r\n0\r\n\r\n"),
+    );
+    for framed in [exact, chunked] {
+        let key = house.secret();
+        let request = format!(
+            "GET /api/x HTTP/1.1\r\nHost: {host}\r\nX-API-Key: {key}\r\nConnection: close\r\n{framed}"
+        );
+        let answer = front.raw(request.as_bytes()).unwrap();
+        assert!(matches!(answer.status, 400 | 413), "{framed}: {answer:?}");
+    }
+    let posted =
+        front.request("POST", "/api/x").bearer(house.secret()).json(&json!({"a": 1})).send().expect(200);
+    assert_eq!(posted.json()["bytes"], 7);
+}
+
+fn a_websocket_is_passed_on(front: Client, house: &Guarded) {
+    use std::io::{Read as _, Write as _};
+    let mut stream = std::net::TcpStream::connect(front.address()).unwrap();
+    let request = format!(
+        "GET /api/ws HTTP/1.1\r\nHost: {}\r\nX-API-Key: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        front.address(),
+        house.secret()
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    // The application greets with the authority that it was told of, and answers a masked closing frame.
+    stream.write_all(&[0x88, 0x80, 0, 0, 0, 0]).unwrap();
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received).unwrap();
+    let received = String::from_utf8_lossy(&received);
+    assert!(received.starts_with("HTTP/1.1 101"), "{received}");
+    assert!(received.contains(&house.account), "{received}");
+}
+
 /// nginx keeps its connection to us only where an allowed request has no body, and no cache may keep the answer.
 #[test]
 fn an_allowed_request_is_an_empty_204() {
     let data = folder();
     let house = Guarded::start(data.path(), CONFIG);
-    for [method, uri] in [["X-Original-Method", "X-Original-URI"], ["X-Forwarded-Method", "X-Forwarded-Uri"]]
+    for [proxy, method, uri] in
+        [["nginx", "X-Original-Method", "X-Original-URI"], ["caddy", "X-Forwarded-Method", "X-Forwarded-Uri"]]
     {
         let ask = |path: &str| {
-            let asked = house.serve.gateway.get("/forward-auth").header(method, "GET").header(uri, path);
+            let asked = house.serve.gateway.get(&format!("/forward-auth/{proxy}"));
+            let asked = asked.header(method, "GET").header(uri, path).header("X-Forwarded-Proto", "https");
             asked.bearer(house.secret()).send()
         };
         let answer = ask("/d/n1.js").expect(204);
@@ -168,12 +368,35 @@ fn an_allowed_request_is_an_empty_204() {
     }
 }
 
-/// Asked by somebody who is no trusted proxy, there is nothing there.
+/// What keeps a set-up from working is said once in the log, with the setting, and in each answer.
 #[test]
-fn only_trusted_proxies_may_ask() {
+fn a_set_up_that_cannot_work_is_logged_once() {
     let data = folder();
     let serve = Serve::start(PROGRAM, data.path(), &[("CLAVIGER_OPERATOR_KEY", OPERATOR)]);
-    let asked =
-        serve.gateway.get("/forward-auth").header("X-Original-Method", "GET").header("X-Original-URI", "/");
-    asked.send().expect(404);
+    let ask = |serve: &Serve, proxy: &str, proto: &str| {
+        let asked = serve.gateway.get(&format!("/forward-auth/{proxy}")).header("X-Original-Method", "GET");
+        asked.header("X-Original-URI", "/d/n1.js").header("X-Forwarded-Proto", proto).bearer(OPERATOR).send()
+    };
+    let warnings = |serve: &mut Serve, text: &str, count: usize| {
+        serve.process.wait_for(|process| (process.err().matches(text).count() >= count).then_some(()));
+        assert_eq!(serve.process.err().matches("forward-auth for").count(), count, "{}", serve.process.err());
+    };
+    let mut serve = serve;
+    for _ in 0..3 {
+        let answer = ask(&serve, "nginx", "https").expect(403);
+        assert_eq!(answer.code(), "proxy_not_trusted");
+        assert!(answer.text().contains("trusted_proxies"), "{}", answer.text());
+        serve.gateway.get("/forward-auth").header("X-Original-Method", "GET").send().expect(404);
+    }
+    warnings(&mut serve, "the address of the proxy is not in `trusted_proxies`", 1);
+    let data = folder();
+    let mut house = Guarded::start(data.path(), CONFIG);
+    for _ in 0..3 {
+        assert_eq!(ask(&house.serve, "nginx", "http").expect(403).code(), "insecure_transport");
+        assert_eq!(ask(&house.serve, "caddy", "https").expect(400).code(), "proxy_headers_missing");
+    }
+    house.serve.process.wait_for(|process| process.err().contains("does not send").then_some(()));
+    warnings(&mut house.serve, "forward-auth for", 2);
+    let log = house.serve.process.err();
+    assert!(log.contains("X-Forwarded-Proto: https") && log.contains("`X-Forwarded-Uri`"), "{log}");
 }

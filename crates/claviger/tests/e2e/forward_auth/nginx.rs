@@ -31,7 +31,9 @@ fn start(data: &Path, house: &Guarded, application: &Upstream) -> Front {
     let guide = from_guide("nginx", house, application);
     let guide = replace(&guide, "server {\n", &format!("server {{\n    listen 127.0.0.1:{port};\n"));
     // The proxy ends TLS, but for this test.
-    let guide = replace(&guide, "X-Forwarded-Proto $scheme", "X-Forwarded-Proto https");
+    let (before, asking) = guide.split_once("location = /_claviger").unwrap();
+    let asking = replace(asking, "X-Forwarded-Proto $scheme", "X-Forwarded-Proto https");
+    let guide = format!("{before}location = /_claviger{asking}");
     let config = AROUND.replace("GUIDE", &guide).replace("FOLDER", data.to_str().unwrap());
     std::fs::write(data.join("nginx.conf"), config).unwrap();
     let mut command = Command::new("nginx");

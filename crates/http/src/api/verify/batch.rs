@@ -49,10 +49,9 @@ pub(super) async fn batch(
     By(caller): By,
     body: JsonText,
 ) -> Result<Response, Problem> {
-    {
-        let view = state.authority.index().view();
-        state.authority.may_verify(&view, caller.credential(&view), caller.place())?;
-    }
+    state
+        .authority
+        .read(|view| state.authority.may_verify(view, caller.credential(view), caller.place()))??;
     let asked: VerifyBatch<'_> = body.read()?;
     if asked.requests.len() > BATCH_REQUESTS_MAX {
         return Err(invalid("requests", format_args!("at most {BATCH_REQUESTS_MAX} in one batch")));
@@ -63,18 +62,18 @@ pub(super) async fn batch(
         request.read().map_err(place)
     });
     let questions = questions.collect::<Result<Vec<_>, _>>()?;
-    let view = state.authority.index().view();
     // All are hashed first and then looked up together, so that memory is waited for once and not for each.
     let identified = questions.iter().map(|question| question.identify(&state)).collect::<Vec<_>>();
     let digests = identified.iter().filter_map(CallerCredential::digest).copied().collect::<Vec<_>>();
-    let mut keys = Vec::with_capacity(digests.len());
-    view.keys(&digests, &mut keys);
-    let mut keys = keys.into_iter();
-    let results = questions.iter().zip(&identified).map(|(question, identified)| {
-        let key = identified.digest().and_then(|_| keys.next().flatten());
-        question.answer(&state, &view, key.map_or(Credential::Unknown, Credential::Key))
-    });
-    let results = results.collect::<Vec<_>>();
-    Ok(([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], text::of_batch(&results))
-        .into_response())
+    let text = state.authority.read(|view| {
+        let mut keys = Vec::with_capacity(digests.len());
+        view.keys(&digests, &mut keys);
+        let mut keys = keys.into_iter();
+        let results = questions.iter().zip(&identified).map(|(question, identified)| {
+            let key = identified.digest().and_then(|_| keys.next().flatten());
+            question.answer(&state, view, key.map_or(Credential::Unknown, Credential::Key))
+        });
+        text::of_batch(&results.collect::<Vec<_>>())
+    })?;
+    Ok(([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response())
 }

@@ -39,16 +39,19 @@ where
     let arrival = Arrival::read(state, peer, &request)?;
     {
         let place = arrival.place(request.headers());
-        let view = state.authority.index().view();
-        let credential = arrival.credential.look_up(&view);
-        *rate = accept(state, &view, credential, place)?;
-        state.authority.may_verify(&view, credential, place)?;
+        state.authority.read(|view| {
+            let credential = arrival.credential.look_up(view);
+            *rate = accept(state, view, credential, place)?;
+            state.authority.may_verify(view, credential, place).map_err(Problem::from)
+        })??;
     }
     let (parts, body) = request.into_parts();
     let body = JsonText::whole(&parts.headers, body, BODY_BYTES_MAX).await?;
     let asked: VerifyRequest<'_> = body.read()?;
     let question = asked.read()?;
-    let view = state.authority.index().view();
-    let credential = question.identify(state).look_up(&view);
-    Ok(text::of(&question.answer(state, &view, credential)).into())
+    let text = state.authority.read(|view| {
+        let credential = question.identify(state).look_up(view);
+        text::of(&question.answer(state, view, credential))
+    })?;
+    Ok(text.into())
 }

@@ -55,15 +55,16 @@ pub(super) fn read<B>(
 ) -> Result<Bytes, Problem> {
     let arrival = Arrival::read(state, peer, request)?;
     let place = arrival.place(request.headers());
-    let view = state.authority.index().view();
-    let credential = arrival.credential.look_up(&view);
-    *rate = accept(state, &view, credential, place)?;
-    let uri = arrival.uri_without(request.uri())?;
-    let uri = uri.as_ref().unwrap_or(request.uri());
-    let query = if uri.query().is_some() { query_of(uri)? } else { VerifySelf::default() };
-    let asked = VerifyRequest::about_itself(&query);
-    let question = asked.read()?.asked_from(place);
-    Ok(text::of(&question.answer_for(state, &view, credential)).into())
+    state.authority.read(|view| {
+        let credential = arrival.credential.look_up(view);
+        *rate = accept(state, view, credential, place)?;
+        let uri = arrival.uri_without(request.uri())?;
+        let uri = uri.as_ref().unwrap_or(request.uri());
+        let query = if uri.query().is_some() { query_of(uri)? } else { VerifySelf::default() };
+        let asked = VerifyRequest::about_itself(&query);
+        let question = asked.read()?.asked_from(place);
+        Ok(text::of(&question.answer_for(state, view, credential)).into())
+    })?
 }
 
 impl<'q> VerifyRequest<'q> {

@@ -1,10 +1,10 @@
 //! What a verification is asked, and what it says. Both borrow: from the body, and from the index.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 
 use claviger_authority::CallerCredential;
 use claviger_authority::index::View;
+use claviger_core::address;
 use claviger_core::authority::{AuthorityView, Reference};
 use claviger_core::decide::{Context, Credential, Permit, Place, Reason, Reasons, Refusal, Request, Target};
 use claviger_core::key::{KeyView, PresentedKey};
@@ -191,8 +191,8 @@ impl<'b> VerifyRequest<'b> {
             Some(Some(context)) => context,
             Some(None) => return Err(invalid("context", "it is `api` or `embed`")),
         };
-        let address = Text::of(&self.ip).map(str::parse::<IpAddr>).transpose();
-        let address = address.map_err(|_| invalid("ip", "it is an address, such as `192.0.2.7`"))?;
+        let address = Text::of(&self.ip).map(address::parse).transpose();
+        let address = address.map_err(|error| invalid("ip", error))?;
         let place = Place { address, origin: Text::of(&self.origin) };
         Ok(Question {
             key: PresentedKey::parse(&self.key).ok(),

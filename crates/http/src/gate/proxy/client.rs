@@ -52,6 +52,8 @@ pub(super) struct Connection {
     /// One timer for all the waits of all requests: to move it on is cheaper than to make one.
     pub(super) timer: Pin<Box<Sleep>>,
     pub(super) reused: bool,
+    /// Whether another request may be sent on it once this one has been answered.
+    pub(super) reusable: bool,
     idle_since: Instant,
 }
 
@@ -134,6 +136,7 @@ impl Slot {
             driver: Some(Box::pin(driver.with_upgrades())),
             timer: Box::pin(tokio::time::sleep(times.response_header)),
             reused: false,
+            reusable: true,
             idle_since: Instant::now(),
         })
     }
@@ -144,6 +147,9 @@ impl Lease {
     /// is good for another request: kept alive by both sides, the request sent, and not a byte too many.
     pub(super) fn release(self) {
         let Self { mut connection, slot } = self;
+        if !connection.reusable {
+            return;
+        }
         let Some(driver) = &mut connection.driver else { return };
         // Nobody waits for an idle connection, and whoever takes it polls it again.
         let mut cx = Context::from_waker(Waker::noop());

@@ -142,7 +142,7 @@ fn check_host(parts: &Parts) -> Result<(), BadRequest> {
 
 /// A name or an address and perhaps a port. What may stand in a name is left to the resolver; what could be
 /// read as a user, a path, a list or a second header is refused.
-fn is_host(host: &[u8]) -> bool {
+pub fn is_host(host: &[u8]) -> bool {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+;=".contains(byte);
     !host.is_empty() && !host.starts_with(b":") && host.iter().all(plain)
 }
@@ -170,6 +170,12 @@ fn check_body_framing(headers: &HeaderMap) -> Result<(), BadRequest> {
         return Err(BadRequest::ContentLength);
     }
     Ok(())
+}
+
+/// Whether a head announces a body: a length other than 0, or an encoding.
+pub fn states_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING)
+        || headers.get_all(CONTENT_LENGTH).iter().any(|length| parse_length(length.as_bytes()) != Some(0))
 }
 
 /// Whether the encoding is `chunked`, once, and nothing else.

@@ -5,8 +5,8 @@
 //! can neither set identity nor take it away.
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, FORWARDED,
-    HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -53,7 +53,7 @@ pub(super) fn to_upstream(
     let doomed = |name: &HeaderName| {
         is_hop_by_hop(name)
             || is_reserved(name.as_str())
-            || is_forwarding(name)
+            || is_override(name.as_str())
             || *name == EXPECT
             || forward.strip.contains(name)
     };
@@ -92,7 +92,7 @@ pub(super) fn filter_trailers(trailers: &mut HeaderMap, strip: &[HeaderName]) {
     remove(trailers, |name| {
         is_hop_by_hop(name)
             || is_reserved(name.as_str())
-            || is_forwarding(name)
+            || is_override(name.as_str())
             || is_end_to_end(name)
             || *name == EXPECT
             || strip.contains(name)
@@ -150,23 +150,138 @@ fn is_end_to_end(name: &HeaderName) -> bool {
         || *name == TRAILER
 }
 
-/// What clients and proxies say about where a request comes from, in every spelling that an upstream could
-/// believe. We say it ourselves.
-fn is_forwarding(name: &HeaderName) -> bool {
-    *name == FORWARDED
-        || begins_folded(name.as_str(), b"x-forwarded-")
-        || (name.as_str().len() == b"x-real-ip".len() && begins_folded(name.as_str(), b"x-real-ip"))
+/// Whether a field names another method, path, scheme, host or client address than the request has, in any spelling
+/// that an upstream could read. Applications and frameworks that believe one would serve something else than what was
+/// decided on, or to somebody else. The truth is said by us.
+pub fn is_override(name: &str) -> bool {
+    // Most names begin with another letter than any of these.
+    let first = name.as_bytes().first().map(u8::to_ascii_lowercase);
+    if !first.is_some_and(|first| OVERRIDES_BEGIN.contains(&first)) {
+        return false;
+    }
+    begins_folded(name, b"x-forwarded-")
+        || begins_folded(name, b"x-envoy-")
+        || OVERRIDES.binary_search_by(|known| known.bytes().cmp(name.bytes().map(fold))).is_ok()
 }
 
+/// The first letters of [`OVERRIDES`].
+const OVERRIDES_BEGIN: &[u8] = b"bcdfhpqrstuvwx";
+
+/// The names themselves, beside everything that begins with `X-Forwarded-` or `X-Envoy-`. In order, so that one is
+/// found quickly.
+const OVERRIDES: [&str; 90] = [
+    "base-url",
+    "cdn-real-ip",
+    "cf-connecting-ip",
+    "cf-connecting-ipv6",
+    "cf-pseudo-ipv4",
+    "cf-visitor",
+    "client-ip",
+    "cloudfront-forwarded-proto",
+    "cloudfront-viewer-address",
+    "do-connecting-ip",
+    "fastly-client-ip",
+    "fastly-ssl",
+    "fly-client-ip",
+    "fly-forwarded-proto",
+    "forwarded",
+    "forwarded-for",
+    "forwarded-for-ip",
+    "forwarded-host",
+    "forwarded-proto",
+    "front-end-https",
+    "host-override",
+    "http-client-ip",
+    "http-host",
+    "http-method",
+    "http-method-override",
+    "http-x-forwarded-for",
+    "path-info",
+    "proxy",
+    "proxy-client-ip",
+    "proxy-host",
+    "proxy-url",
+    "query-string",
+    "real-ip",
+    "remote-addr",
+    "remote-host",
+    "request-method",
+    "request-uri",
+    "script-name",
+    "true-client-ip",
+    "url-scheme",
+    "via-client-ip",
+    "wl-proxy-client-ip",
+    "x-accel-mapping",
+    "x-appengine-user-ip",
+    "x-arr-ssl",
+    "x-azure-clientip",
+    "x-azure-socketip",
+    "x-client-ip",
+    "x-client-scheme",
+    "x-cluster-client-ip",
+    "x-connecting-ip",
+    "x-forwarded",
+    "x-forwarder-for",
+    "x-host",
+    "x-host-override",
+    "x-http-host-override",
+    "x-http-method",
+    "x-http-method-override",
+    "x-http-path-override",
+    "x-https",
+    "x-invoke-path",
+    "x-matched-path",
+    "x-method",
+    "x-method-override",
+    "x-nf-client-connection-ip",
+    "x-original-forwarded-for",
+    "x-original-host",
+    "x-original-method",
+    "x-original-path",
+    "x-original-proto",
+    "x-original-remote-addr",
+    "x-original-scheme",
+    "x-original-uri",
+    "x-original-url",
+    "x-originally-forwarded-for",
+    "x-originating-ip",
+    "x-override-url",
+    "x-path-info",
+    "x-proxy-url",
+    "x-proxyuser-ip",
+    "x-real-host",
+    "x-real-ip",
+    "x-remote-addr",
+    "x-remote-ip",
+    "x-rewrite-uri",
+    "x-rewrite-url",
+    "x-scheme",
+    "x-script-name",
+    "x-sendfile-type",
+    "x-waws-unencoded-url",
+];
+
 fn begins_folded(name: &str, prefix: &[u8]) -> bool {
-    let fold = |byte: u8| if byte == b'_' || byte == b'.' { b'-' } else { byte.to_ascii_lowercase() };
     let name = name.as_bytes();
     name.len() >= prefix.len() && name.iter().zip(prefix).all(|(byte, expect)| fold(*byte) == *expect)
 }
 
-/// An address as `X-Forwarded-For` has it.
-pub fn forwarded_for(address: std::net::IpAddr) -> HeaderValue {
+/// A byte of a name as CGI and its heirs see it.
+fn fold(byte: u8) -> u8 {
+    if byte == b'_' || byte == b'.' { b'-' } else { byte.to_ascii_lowercase() }
+}
+
+/// Whether two names are one and the same to CGI and its heirs.
+pub fn same_folded(one: &str, other: &str) -> bool {
+    one.bytes().map(fold).eq(other.bytes().map(fold))
+}
+
+/// An address as `X-Forwarded-For` has it; `unknown` where it is not known, so that an application cannot take the
+/// gateway's own for it.
+pub fn forwarded_for(address: Option<std::net::IpAddr>) -> HeaderValue {
     use std::io::Write as _;
+    let Some(address) = address else { return HeaderValue::from_static("unknown") };
     // The longest is an IPv6 address that ends in an IPv4 one, at 45 bytes.
     let mut text = [0; 48];
     let mut left = &mut text[..];

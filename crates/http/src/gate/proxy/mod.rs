@@ -24,8 +24,8 @@ mod upgrade;
 
 pub use body::{ProxyBody, ProxyBodyError};
 pub use error::{Phase, ProxyError};
-pub use framing::{BadRequest, HEADERS_MAX, check_request};
-pub use headers::{forwarded_for, is_reserved};
+pub use framing::{BadRequest, HEADERS_MAX, check_request, is_host, states_body};
+pub use headers::{forwarded_for, is_override, is_reserved, same_folded};
 pub use upgrade::Tunnels;
 
 use body::{Download, Upload, UploadState};
@@ -109,13 +109,17 @@ pub struct Upstream {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UpstreamError {
     /// It is not an absolute URL.
-    #[error("an upstream is written as http://host:port")]
+    #[error("not an address of an application; write http://host:port, such as http://127.0.0.1:3000")]
     NotAnUrl,
     /// It has another scheme than `http`.
-    #[error("upstreams are reached by http only")]
+    #[error(
+        "applications are reached by plain http only; write http://host:port, such as http://127.0.0.1:3000"
+    )]
     Scheme,
     /// It has a path, which would have to be put before the paths of requests, or a user.
-    #[error("an upstream has neither a path nor a user; paths are forwarded as they came")]
+    #[error(
+        "an upstream has neither a path nor a user, since paths are passed on as they came; write http://host:port, such as http://127.0.0.1:3000"
+    )]
     Surplus,
 }
 
@@ -132,6 +136,12 @@ impl Upstream {
         }
         if uri.path_and_query().is_some_and(|path| path != "/") || authority.as_str().contains('@') {
             return Err(UpstreamError::Surplus);
+        }
+        // Not even a port can stand there that is none: `a:0`, `a:99999`.
+        let has_port = authority.as_str().rsplit_once(':').is_some_and(|(_, rest)| !rest.ends_with(']'));
+        let port = authority.port_u16().filter(|port| *port > 0);
+        if authority.host().is_empty() || (has_port && port.is_none()) {
+            return Err(UpstreamError::NotAnUrl);
         }
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_| UpstreamError::NotAnUrl)?;
         let authority = match authority.port() {
@@ -221,7 +231,10 @@ impl Proxy {
         let times = &upstream.timeouts;
         let slot = self.pool.slot(upstream.authority.as_str(), times).await?;
         let request = Request::from_parts(head, body);
-        let (mut response, connection) = send(&slot, request, upload.as_deref(), times).await?;
+        let usual = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
+        let (mut response, mut connection) = send(&slot, request, upload.as_deref(), times).await?;
+        // Where a body is unusual, an application may have left it unread, to take it for the next request.
+        connection.reusable = empty || usual;
         framing::check_response(&mut response, switch_asked).map_err(ProxyError::UpstreamProtocol)?;
         let lease = Lease { connection, slot };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -288,8 +301,8 @@ fn outgoing(
 /// Sends a request on a connection of the pool or a new one.
 ///
 /// A connection of the pool may have been closed just when we began to use it. The request is sent again
-/// then, once and on a new connection, if sending it twice does no harm: its method is idempotent (RFC 9110
-/// section 9.2.2) and it has no body, of which we keep no copy.
+/// then, once and on a new connection, if it is a GET without a body. Nobody knows whether the application carried out
+/// the first one, and a second DELETE or PUT of the same may meet what others have made in the meantime.
 async fn send(
     slot: &Slot,
     request: Request<Upload>,
@@ -300,7 +313,7 @@ async fn send(
         Some(connection) => connection,
         None => slot.connect(times).await?,
     };
-    let repeatable = connection.reused && upload.is_none() && request.method().is_idempotent();
+    let repeatable = connection.reused && upload.is_none() && *request.method() == Method::GET;
     let kept = repeatable.then(|| Kept::new(&request));
     let error = match connection.exchange(request, upload, times).await {
         Ok(response) => return Ok((response, connection)),

@@ -175,10 +175,12 @@ pub(crate) fn encode_restrictions(restrictions: &Restrictions) -> Result<Option<
 
 pub(crate) fn decode_restrictions(text: &str) -> std::result::Result<Restrictions, ColumnError> {
     let column = serde_json::from_str::<RestrictionsColumn<'_>>(text)?;
+    // Earlier versions took some that nobody can come from, such as `https://[::1`. Without them the list admits
+    // exactly what it admitted before; an empty list still admits nothing.
     let addresses =
-        column.addresses.map(|all| all.iter().map(|text| parse_block(text)).collect()).transpose()?;
+        column.addresses.map(|all| all.iter().filter_map(|text| parse_block(text).ok()).collect());
     let origins =
-        column.origins.map(|all| all.iter().map(|text| WebOrigin::parse(text)).collect()).transpose()?;
+        column.origins.map(|all| all.iter().filter_map(|text| WebOrigin::parse(text).ok()).collect());
     let rate = column.rate.map(|rate| Rate { limit: rate.limit, period_seconds: rate.period_seconds });
     let quota = |column: QuotaColumn<'_>| {
         let period = QuotaPeriod::from_word(column.period).ok_or(RestrictionError::Quota)?;

@@ -4,6 +4,7 @@ mod commit;
 mod create;
 mod delete;
 mod read;
+mod read_row;
 mod rows;
 mod short;
 mod wire;

@@ -6,11 +6,11 @@ use claviger_authority::imports::ImportId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::wire::{ImportedKey, RowOutcome, rows_of};
+use super::read_row::{RawRow, read_rows};
+use super::wire::{ImportedKey, RowOutcome};
 use crate::extract::{By, JsonBody, Named};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
-use crate::wire::Object;
 
 /// Rows to stage.
 #[derive(Deserialize, ToSchema)]
@@ -21,7 +21,7 @@ use crate::wire::Object;
 pub struct StageRows {
     /// At most 5,000.
     #[schema(value_type = Vec<ImportedKey>, max_items = 5000)]
-    rows: Vec<Object<ImportedKey>>,
+    rows: Vec<RawRow>,
 }
 
 /// What becomes of them.
@@ -48,6 +48,6 @@ pub(super) async fn stage(
     Named(id): Named<ImportId>,
     JsonBody(body): JsonBody<StageRows>,
 ) -> Result<Json<StagedRows>, Problem> {
-    let outcomes = state.authority.stage_rows(&caller, id, rows_of(body.rows)?).await?;
+    let outcomes = state.authority.stage_read_rows(&caller, id, read_rows(body.rows)).await?;
     Ok(Json(StagedRows { outcomes: outcomes.into_iter().map(RowOutcome::of).collect() }))
 }

@@ -8,11 +8,12 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::wire::{ImportAnswer, ImportedKey, RowOutcome, rows_of};
+use super::read_row::{RawRow, read_rows};
+use super::wire::{ImportAnswer, ImportedKey, RowOutcome};
 use crate::extract::{By, JsonBody};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
-use crate::wire::{Object, invalid};
+use crate::wire::invalid;
 
 /// Rows of one request at most: it is answered when all of them are valid, and who has more wants to see how
 /// far it is.
@@ -27,7 +28,7 @@ const ROWS_MAX: usize = 1_000;
 pub struct ImportKeys {
     /// At most 1,000; for more there is `/v1/keys/imports`.
     #[schema(value_type = Vec<ImportedKey>, max_items = 1000)]
-    rows: Vec<Object<ImportedKey>>,
+    rows: Vec<RawRow>,
     /// Only say what would become of each row.
     #[serde(default)]
     dry_run: bool,
@@ -65,7 +66,7 @@ pub(super) async fn import(
         return Err(invalid("rows", detail));
     }
     let options = ImportOptions { dry_run: body.dry_run, digests_are_strong: body.digests_are_strong };
-    let (authority, rows) = (state.authority.clone(), rows_of(body.rows)?);
+    let (authority, rows) = (state.authority.clone(), read_rows(body.rows));
     // In a task of its own, so that a client that goes away leaves nothing half done.
     let task = tokio::spawn(async move { all_of(&authority, &caller, options, rows).await });
     let (id, outcomes, progress) = task.await.map_err(|_| {
@@ -80,11 +81,11 @@ async fn all_of(
     authority: &Authority,
     caller: &Caller,
     options: ImportOptions,
-    rows: Vec<ImportRow>,
+    rows: Vec<Result<ImportRow, String>>,
 ) -> Result<(ImportId, Vec<ImportOutcome>, ImportProgress), Error> {
     let id = authority.begin_import(caller, options).await?;
     let done = async {
-        let outcomes = authority.stage_rows(caller, id, rows).await?;
+        let outcomes = authority.stage_read_rows(caller, id, rows).await?;
         let committed = authority.commit_import(caller, id).await?;
         Ok((id, outcomes, committed.value))
     };

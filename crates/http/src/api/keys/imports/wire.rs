@@ -1,16 +1,11 @@
 //! How imports look on the wire.
 
-use claviger_authority::imports::{
-    ImportId, ImportKey, ImportOptions, ImportOutcome, ImportProgress, ImportRow,
-};
-use claviger_core::restriction::Restrictions;
+use claviger_authority::imports::{ImportId, ImportOptions, ImportOutcome, ImportProgress};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use zeroize::Zeroizing;
 
-use crate::api::keys::wire::{RestrictionsWire, status_of};
-use crate::problem::Problem;
-use crate::wire::{Object, Texts, invalid, optional_object, parse_second, parse_time};
+use crate::api::keys::wire::RestrictionsWire;
+use crate::wire::Texts;
 
 /// Bytes of a request with rows at most: 5,000 of them, with long names and some metadata.
 pub(super) const ROWS_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -35,14 +30,17 @@ impl BeginImport {
     }
 }
 
-/// A key that was made elsewhere.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+/// A key that was made elsewhere. An empty text is read as if it were absent.
+#[derive(ToSchema)]
+#[expect(
+    dead_code,
+    reason = "it describes the rows; `read` reads them, so that each has an outcome of its own"
+)]
 pub struct ImportedKey {
     /// Its whole text; only its digest is stored. Either this or `sha256`.
     #[schema(write_only)]
     key: Option<String>,
-    /// SHA-256 of its whole text, in 64 hexadecimal digits.
+    /// SHA-256 of its whole text: hexadecimal, base64 or base64url, with or without `sha256:` before it.
     sha256: Option<String>,
     /// What people call it: 1 to 128 characters.
     name: String,
@@ -54,10 +52,11 @@ pub struct ImportedKey {
     grants: Option<Vec<String>>,
     /// What it may do; absent: the default of its kind.
     scopes: Option<Vec<String>>,
-    /// The second from which it is refused, which may have come already; absent or null: never.
+    /// The second from which it is refused, which may have come already; absent or null: never. Besides RFC 3339,
+    /// `2027-01-31` and `2027-01-31 12:00:00` are read, in UTC.
     #[schema(format = DateTime)]
     expires_at: Option<String>,
-    /// When it was made; absent: now.
+    /// When it was made; absent: now. Read as `expires_at`.
     #[schema(format = DateTime)]
     created_at: Option<String>,
     /// What is shown of it, such as `sk_...Zq3x`.
@@ -66,49 +65,9 @@ pub struct ImportedKey {
     #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
     metadata: Option<Texts>,
     /// From where and how often it may be used.
-    #[serde(default, deserialize_with = "optional_object")]
     restrictions: Option<RestrictionsWire>,
-    /// `active` (if absent) or `disabled`.
+    /// `active` (if absent) or `disabled`, in any case.
     status: Option<String>,
-}
-
-impl ImportedKey {
-    fn read(self) -> Result<ImportRow, Problem> {
-        let key = match (self.key, self.sha256) {
-            (Some(text), None) => ImportKey::Text(Zeroizing::new(text)),
-            (None, Some(digits)) => ImportKey::Sha256(digits),
-            _ => return Err(invalid("key", "give either `key` or `sha256`")),
-        };
-        let restrictions = self.restrictions.map(|wire| wire.read()).transpose()?;
-        Ok(ImportRow {
-            key,
-            name: self.name,
-            authority: self.authority,
-            versions: self.versions,
-            grants: self.grants,
-            scopes: self.scopes,
-            expires_at: self
-                .expires_at
-                .as_deref()
-                .map(|text| parse_second("expires_at", text))
-                .transpose()?,
-            created_at: self.created_at.as_deref().map(|text| parse_time("created_at", text)).transpose()?,
-            preview: self.preview,
-            metadata: self.metadata.unwrap_or_default().0.into_iter().collect(),
-            restrictions: restrictions.unwrap_or_else(Restrictions::default),
-            status: self.status.as_deref().map(status_of).transpose()?,
-        })
-    }
-}
-
-/// Reads rows. One that is not of the form refuses all of them; what else is wrong with a row is its outcome.
-pub(super) fn rows_of(rows: Vec<Object<ImportedKey>>) -> Result<Vec<ImportRow>, Problem> {
-    let place = |n: usize, problem: Problem| Problem {
-        detail: format!("`rows[{n}]`: {}", problem.detail),
-        ..problem
-    };
-    let rows = rows.into_iter().enumerate();
-    rows.map(|(n, Object(row))| row.read().map_err(|problem| place(n, problem))).collect()
 }
 
 /// What becomes of a row.
@@ -120,7 +79,7 @@ pub struct RowOutcome {
     /// The key, valid once the import is committed.
     #[serde(skip_serializing_if = "Option::is_none")]
     key_id: Option<String>,
-    /// If it is refused: the code of the refusal.
+    /// If it is refused: the code of the refusal. `digests_not_vouched` where only `digests_are_strong` is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
     /// What is wrong or missing.
@@ -135,6 +94,10 @@ impl RowOutcome {
             ImportOutcome::Imported(id) => (Some(id.to_string()), None, None),
             ImportOutcome::WouldImport | ImportOutcome::Duplicate => (None, None, None),
             ImportOutcome::Invalid(detail) => (None, None, Some(detail)),
+            ImportOutcome::Unvouched => {
+                let detail = "sha256: state that every digest is of a text with at least 128 random bits, with `digests_are_strong`: it cannot be seen from here";
+                (None, Some("digests_not_vouched"), Some(detail.to_owned()))
+            }
             ImportOutcome::Refused { code, detail } => (None, Some(code), Some(detail)),
         };
         Self { outcome: word, key_id, code, detail }

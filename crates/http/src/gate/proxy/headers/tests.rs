@@ -105,6 +105,57 @@ fn where_a_request_comes_from_is_said_by_us() {
 }
 
 #[test]
+fn the_names_of_overrides_are_in_order() {
+    assert!(OVERRIDES.is_sorted());
+    for name in OVERRIDES {
+        assert!(OVERRIDES_BEGIN.contains(&name.as_bytes()[0]), "{name}");
+        assert!(
+            name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn no_header_names_another_method_path_host_or_client() {
+    let more = [
+        "x-forwarded-prefix",
+        "x-forwarded-uri",
+        "x-forwarded-method",
+        "x-forwarded-client-cert",
+        "x-envoy-original-path",
+    ];
+    for name in OVERRIDES.into_iter().chain(more) {
+        let shouted = name.to_ascii_uppercase();
+        for spelled in [
+            name.to_owned(),
+            shouted,
+            name.replace('-', "_"),
+            name.replace('-', "."),
+            name.replacen('-', "_", 1),
+        ] {
+            check(&[(&spelled, "evil"), (&spelled, "evil")], &[]);
+            check(&[("connection", &spelled), (&spelled, "evil")], &[]);
+            let mut trailers = map(&[(&spelled, "evil"), ("x-sum", "1")]);
+            filter_trailers(&mut trailers, &[]);
+            assert_eq!(list(&trailers), [("x-sum", "1")], "{spelled}");
+        }
+    }
+    for name in [
+        "x-http-methods",
+        "proxys",
+        "x-original-filename",
+        "x-requested-with",
+        "user-agent",
+        "via",
+        "x-request-id",
+        "range",
+    ] {
+        check(&[(name, "kept")], &[(name, "kept")]);
+    }
+}
+
+#[test]
 fn answers_keep_hops_and_identity_back() {
     let mut headers = map(&[
         ("connection", "x-hop, content-length, set-cookie"),
@@ -160,6 +211,7 @@ fn addresses() {
         "1111:2222:3333:4444:5555:6666:7777:8888",
         "::ffff:255.255.255.255",
     ] {
-        assert_eq!(forwarded_for(text.parse().unwrap()), text);
+        assert_eq!(forwarded_for(text.parse().ok()), text);
     }
+    assert_eq!(forwarded_for(None), "unknown");
 }

@@ -1,0 +1,244 @@
+//! What a write rests on: a decision about named records, or a task of Claviger's own.
+//!
+//! Between a decision and the write that follows from it, a revocation may be committed. So a write needs a
+//! [`WritePermit`], which carries the sequence of the state that was decided on and every record that the
+//! decision looked at. The store refuses it if a later change took authority away from one of these records;
+//! then nothing is written, and the use case decides again.
+//!
+//! Nobody lists these records by hand: a [`Recorder`] stands in for the snapshot while the decision is made,
+//! and notes what is looked up.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::change::Sequence;
+use crate::decide::{ManagePermit, Snapshot};
+use crate::id::{AccountId, KeyId, ProjectId, TeamId};
+use crate::resource::{Resource, ResourceName, ResourceRef};
+use crate::subject::{Account, Project, Team};
+
+/// A record that a decision can rest on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RecordRef {
+    /// A key.
+    Key(KeyId),
+    /// An account.
+    Account(AccountId),
+    /// A team with its members.
+    Team(TeamId),
+    /// A project with its members.
+    Project(ProjectId),
+    /// A resource.
+    Resource(ResourceRef),
+}
+
+impl fmt::Display for RecordRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(id) => write!(f, "key:{id}"),
+            Self::Account(id) => write!(f, "account:{id}"),
+            Self::Team(id) => write!(f, "team:{id}"),
+            Self::Project(id) => write!(f, "project:{id}"),
+            Self::Resource(reference) => write!(f, "resource:{reference}"),
+        }
+    }
+}
+
+/// The text does not name a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a record is named by its type and its identifier, such as `team:team_…` or `resource:notebook:a`")]
+pub struct RecordRefError;
+
+impl FromStr for RecordRef {
+    type Err = RecordRefError;
+
+    /// Reads the text that Display writes.
+    fn from_str(text: &str) -> Result<Self, RecordRefError> {
+        let (kind, name) = text.split_once(':').ok_or(RecordRefError)?;
+        let record = match kind {
+            "key" => name.parse().ok().map(Self::Key),
+            "account" => name.parse().ok().map(Self::Account),
+            "team" => name.parse().ok().map(Self::Team),
+            "project" => name.parse().ok().map(Self::Project),
+            "resource" => ResourceRef::parse(name).ok().map(Self::Resource),
+            _ => None,
+        };
+        record.ok_or(RecordRefError)
+    }
+}
+
+/// What Claviger writes on its own account. There is no other way to a permit without a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SystemTask {
+    /// The first operator key of an installation.
+    FirstStart,
+    /// Another operator key after the loss of the first, on a stopped store.
+    OperatorReset,
+    /// A backup takes the place of the database.
+    Restore,
+    /// Keys that expired long ago are deleted.
+    Purge,
+    /// Old change rows, history rows, counters and request names are deleted.
+    Pruning,
+    /// A report of a leaked key: the possession of the key is all that it needs.
+    LeakIntake,
+    /// Counters and last uses are written.
+    UsageFlush,
+    /// Traffic rows of the history are written.
+    HistoryFlush,
+    /// The key formats of the configuration are remembered.
+    FormatRegistration,
+    /// The journal of revocations drops what is too old.
+    JournalCompaction,
+    /// Rows of an import that nobody commits are deleted.
+    ImportCleanup,
+}
+
+/// The right to write. The store asks for one with every mutation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WritePermit(Basis);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Basis {
+    /// Made on the state at this sequence or later, from these records.
+    Decided(Sequence, BTreeSet<RecordRef>),
+    System(SystemTask),
+}
+
+impl WritePermit {
+    /// The permit of a task of Claviger's own. It never gets stale.
+    #[must_use]
+    pub const fn system(task: SystemTask) -> Self {
+        Self(Basis::System(task))
+    }
+
+    /// The permit of a use case that needs both: the earlier state, and the records of both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self.0, other.0) {
+            (Basis::Decided(mine, mut records), Basis::Decided(theirs, others)) => {
+                records.extend(others);
+                Self(Basis::Decided(mine.min(theirs), records))
+            }
+            // A decision is the narrower of the two.
+            (decided @ Basis::Decided(..), Basis::System(_)) | (Basis::System(_), decided) => Self(decided),
+        }
+    }
+
+    fn decided(sequence: Sequence, records: impl IntoIterator<Item = RecordRef>) -> Self {
+        Self(Basis::Decided(sequence, records.into_iter().collect()))
+    }
+
+    /// The state that it was made on and the records it rests on; none for a task of Claviger's own.
+    #[must_use]
+    pub fn rests_on(&self) -> Option<(Sequence, &BTreeSet<RecordRef>)> {
+        match &self.0 {
+            Basis::Decided(sequence, records) => Some((*sequence, records)),
+            Basis::System(_) => None,
+        }
+    }
+
+    /// The task of Claviger's own that it is for; none for a decision.
+    #[must_use]
+    pub const fn task(&self) -> Option<SystemTask> {
+        match &self.0 {
+            Basis::Decided(..) => None,
+            Basis::System(task) => Some(*task),
+        }
+    }
+}
+
+/// A snapshot that notes every record that a decision looks up, found or not.
+#[derive(Debug)]
+pub struct Recorder<'s, S> {
+    snapshot: &'s S,
+    sequence: Sequence,
+    records: RefCell<Vec<RecordRef>>,
+}
+
+impl<'s, S: Snapshot> Recorder<'s, S> {
+    /// Records look-ups in a snapshot. `sequence` is the latest change that the snapshot was known to have
+    /// *before* anything was looked up in it.
+    #[must_use]
+    pub fn new(snapshot: &'s S, sequence: Sequence) -> Self {
+        Self { snapshot, sequence, records: RefCell::default() }
+    }
+
+    /// The permit that follows from a decision made through this recorder.
+    #[must_use]
+    pub fn permit(&self, _proof: &ManagePermit) -> WritePermit {
+        WritePermit::decided(self.sequence, self.records.borrow().clone())
+    }
+
+    fn note(&self, record: RecordRef) {
+        let mut records = self.records.borrow_mut();
+        // A decision looks at few records, and often at the same one in a row.
+        if !records.contains(&record) {
+            records.push(record);
+        }
+    }
+}
+
+impl<S: Snapshot> Snapshot for Recorder<'_, S> {
+    fn account(&self, id: AccountId) -> Option<&Account> {
+        self.note(RecordRef::Account(id));
+        self.snapshot.account(id)
+    }
+
+    fn team(&self, id: TeamId) -> Option<&Team> {
+        self.note(RecordRef::Team(id));
+        self.snapshot.team(id)
+    }
+
+    fn project(&self, id: ProjectId) -> Option<&Project> {
+        self.note(RecordRef::Project(id));
+        self.snapshot.project(id)
+    }
+
+    fn resource(&self, name: ResourceName<'_>) -> Option<&Resource> {
+        self.note(RecordRef::Resource(name.to_ref()));
+        self.snapshot.resource(name)
+    }
+
+    fn rests_on_key(&self, id: KeyId) {
+        self.note(RecordRef::Key(id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decided(sequence: u64, keys: &[u128]) -> WritePermit {
+        let records = keys.iter().map(|key| RecordRef::Key(KeyId::from_bits(*key)));
+        WritePermit::decided(Sequence(sequence), records)
+    }
+
+    #[test]
+    fn two_permits_are_as_old_as_the_older_and_rest_on_the_records_of_both() {
+        assert_eq!(decided(7, &[2, 1]).and(decided(5, &[3, 1])), decided(5, &[1, 2, 3]));
+        assert_eq!(decided(5, &[2, 1]).and(decided(7, &[1])), decided(5, &[1, 2]));
+        let system = WritePermit::system(SystemTask::Purge);
+        assert_eq!(system.clone().and(decided(1, &[1])), decided(1, &[1]));
+        assert_eq!(decided(1, &[1]).and(system.clone()), decided(1, &[1]));
+        assert_eq!(system.clone().and(system).task(), Some(SystemTask::Purge));
+    }
+
+    #[test]
+    fn names_of_records_are_read_back() {
+        for record in [
+            RecordRef::Key(KeyId::from_bits(1)),
+            RecordRef::Account(AccountId::from_bits(1)),
+            RecordRef::Team(TeamId::from_bits(1)),
+            RecordRef::Project(ProjectId::from_bits(1)),
+            RecordRef::Resource(ResourceRef::parse("notebook:a").unwrap()),
+        ] {
+            assert_eq!(record.to_string().parse(), Ok(record));
+        }
+        for wrong in ["", "key", "key:1", "else:1", "resource:a"] {
+            assert_eq!(wrong.parse::<RecordRef>(), Err(RecordRefError), "{wrong:?}");
+        }
+    }
+}
