@@ -161,7 +161,7 @@ pub(super) fn routes(tables: Vec<Node>, gateway: SocketAddr, mistakes: &mut Mist
                 places.push((number, places_of));
             }
             Err(_) => {
-                let complaint = "a route needs path and upstream, such as path = \"/api/{rest..}\" and upstream = \"http://127.0.0.1:3000\"";
+                let complaint = "a route needs a path, such as path = \"/api/{rest..}\"";
                 mistakes.add(places_of.table.of(&format!("routes[{number}]")), complaint);
             }
         }

@@ -380,6 +380,13 @@ pub(super) const ROUTES: Section = Section {
         },
         ROUTE_METHODS,
         Setting {
+            name: "host",
+            default: "any",
+            meaning: "The host that a request must name, with its port if it has one.",
+            example: "\"api.example.org\"",
+            ..Setting::BLANK
+        },
+        Setting {
             name: "target",
             default: "nothing in particular",
             meaning: "What a request is about: `type:{capture}`, `account:{capture}`, `team:{capture}` or `project:{capture}`.",
@@ -454,8 +461,17 @@ pub(super) const ROUTES: Section = Section {
         },
         Setting {
             name: "upstream",
+            default: "none; the route is for forward-auth alone",
             meaning: "Where requests go: `http://host:port`, without a path.",
             example: "\"http://127.0.0.1:3000\"",
+            ..Setting::BLANK
+        },
+        Setting {
+            name: "get_body",
+            form: Form::YesNo,
+            default: "false",
+            meaning: "Whether a GET or HEAD may carry a body. Only for applications that read it.",
+            example: "true",
             ..Setting::BLANK
         },
         Setting {

@@ -130,7 +130,11 @@ fn mistakes_are_named_with_their_line_and_what_to_write() {
         "[[routes]]\npath = \"x\"\nupstream = \"http://a\"",
         "c.toml:2: routes[1].path: a path begins with a slash",
     );
-    check("[[routes]]\npath = \"/x\"", "c.toml:1: routes[1]: a route needs path and upstream");
+    check("[[routes]]\nupstream = \"http://a\"", "c.toml:1: routes[1]: a route needs a path");
+    check(
+        "[[routes]]\npath = \"/x\"\nhost = \"https://a\"",
+        "c.toml:3: routes[1].host: write a name, such as api.example.org",
+    );
     check(&format!("{route}slots = 1"), "c.toml:4: routes[1].slots: unknown setting");
     check(
         &format!("{route}method = [\"GET\"]"),

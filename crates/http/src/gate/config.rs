@@ -92,11 +92,11 @@ pub enum RouteMistake {
     #[error("{0}")]
     Path(#[from] PatternError),
     /// The host.
-    #[error("write a name, such as `api.example.org`, perhaps with a port, and without `https://` before it")]
+    #[error("write a name, such as api.example.org, perhaps with a port, and without https:// before it")]
     Host,
     /// A path that the gateway answers itself.
     #[error(
-        "paths below /forward-auth are answered by Claviger, so this route can never be reached; choose another path, or leave upstream out"
+        "what is below /forward-auth is for proxies, so this route can never be reached; choose another path, or leave upstream out"
     )]
     Reserved,
     /// The upstream.
@@ -152,7 +152,7 @@ pub enum RouteMistake {
     AnonymousWrite,
     /// The same methods on the same path.
     #[error(
-        "route {0} has the same path, method and host, so this one can never be reached; GET covers HEAD"
+        "route {0} has the same path, method and host, so this one can never be reached; GET covers HEAD, and letter case is no difference"
     )]
     Twice(usize),
     /// A path that the gateway refuses.
@@ -168,6 +168,7 @@ impl RouteMistake {
     pub fn field(&self) -> &'static str {
         match self {
             Self::Path(_) | Self::Twice(_) | Self::Reserved | Self::Ambiguous => "path",
+            Self::Host => "host",
             Self::Upstream(_) => "upstream",
             Self::Method(_) | Self::NoMethod => "methods",
             Self::Target | Self::NoCapture(_) => "target",
@@ -179,7 +180,6 @@ impl RouteMistake {
             Self::Paths => "paths",
             Self::History => "history",
             Self::Origin(_) => "origins",
-            Self::Host => "host",
             Self::AnonymousWrite => "anonymous",
         }
     }
@@ -192,6 +192,7 @@ impl RouteMistake {
                 // Its captures are unknown, so nothing more can be said of what names them.
                 (route.path, route.target, route.version) = ("/".to_owned(), None, None);
             }
+            Self::Host => route.host = None,
             Self::Upstream(_) => route.upstream = None,
             Self::Method(method) if route.methods.len() > 1 => without(&mut route.methods, method),
             Self::Method(_) | Self::NoMethod => route.methods = get(),
@@ -216,7 +217,6 @@ impl RouteMistake {
                 }
             }
             Self::NoSlot => route.credentials = None,
-            Self::Host => route.host = None,
             Self::Context => route.context = api(),
             Self::Resources => route.resources = mirrored(),
             Self::Paths => route.paths = plain(),

@@ -6,7 +6,6 @@
 //! that the decision and the upstream see the same target. What an upstream could nevertheless read
 //! differently is found by [`super::spelling`].
 
-use super::spelling::is_dot_segment;
 use std::cmp::Reverse;
 use std::ops::Range;
 
@@ -148,6 +147,18 @@ impl Pattern {
         Specificity { literal_bytes, whole: !self.rest, captures: Reverse(self.names.len()) }
     }
 
+    /// Whether both match the very same paths, however their captures are called. Two other patterns never do
+    /// unless one is narrower, and then the narrower is tried first.
+    pub fn same_paths(&self, other: &Self) -> bool {
+        self.segments == other.segments
+    }
+
+    /// Whether a segment is one that some servers take for `.` or `..`.
+    pub fn has_dot_segment(&self) -> bool {
+        let dots = |segment: &Segment| matches!(segment, Segment::Literal(literal) if super::spelling::ambiguous_path(literal));
+        self.segments.iter().any(dots)
+    }
+
     /// The same pattern with its literals in lower case, for paths that [`super::spelling`] has folded.
     pub(super) fn folded(&self) -> Self {
         let fold = |text: &str| Box::from(text.to_ascii_lowercase());
@@ -180,19 +191,6 @@ impl Pattern {
         }
         bare.rest = false;
         Some(bare)
-    }
-
-    /// Whether both match the very same paths, however their captures are called. Two other patterns never do
-    /// unless one is narrower, and then the narrower is tried first.
-    pub fn same_paths(&self, other: &Self) -> bool {
-        self.segments == other.segments
-    }
-
-    /// Whether a segment is one that some servers take for `.` or `..`.
-    pub fn has_dot_segment(&self) -> bool {
-        let dots =
-            |segment: &Segment| matches!(segment, Segment::Literal(literal) if is_dot_segment(literal));
-        self.segments.iter().any(dots)
     }
 
     /// The names of the captures, in the order in which they stand.

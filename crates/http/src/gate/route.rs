@@ -171,8 +171,12 @@ impl Route {
         let meet = |other: &Self| {
             self.methods.iter().any(|m| other.takes(m)) || other.methods.iter().any(|m| self.takes(m))
         };
-        let same =
-            |other: &Self| other.pattern.same_paths(&self.pattern) && other.host == self.host && meet(other);
+        // A path that another route has in other letters is refused as ambiguous.
+        let same_path = |other: &Self| {
+            other.pattern.same_paths(&self.pattern)
+                || (!self.any_path && other.folded.same_paths(&self.folded))
+        };
+        let same = |other: &Self| other.host == self.host && same_path(other) && meet(other);
         if let Some(at) = earlier.iter().position(same) {
             return Err(RouteMistake::Twice(at + 1));
         }
@@ -483,7 +487,7 @@ mod tests {
         check(&|r| r.target = None, "write `{capture}` or a number");
         check(&|r| r.target = Some("project:{notebook}".into()), "write `{capture}` or a number");
         check(&|r| r.version = Some("zero".into()), "write `{capture}` or a number");
-        check(&|r| r.action = Some("*:read".into()), "such as notebook:read");
+        check(&|r| r.action = Some("*:read".into()), "such as `notebook:read`");
         check(&|r| r.credentials = Some(vec!["cookie".into()]), "\"cookie\" is no place");
         check(&|r| r.credentials = Some(vec![]), "must read keys somewhere");
         check(&|r| r.context = "page".into(), "use api or embed");
@@ -496,9 +500,9 @@ mod tests {
             &|r| {
                 r.path = "/forward-auth/{notebook}.{version}".into();
             },
-            "answered by Claviger",
+            "for proxies",
         );
-        check(&|r| r.host = Some("https://example.org".into()), "write a name");
+        check(&|r| r.host = Some("https://example.org".into()), "such as api.example.org");
         check(&|r| r.host = Some("example.org".into()), "");
         check(
             &|r| {
@@ -552,6 +556,7 @@ mod tests {
         check(("GET", "/d/{a}"), ("GET", "/d/{a}/"), None);
         check(("GET", "/d"), ("GET", "/forward-auth/nginx"), Some(RouteMistake::Reserved));
         check(("GET", "/d"), ("GET", "/forward-authority"), None);
+        check(("GET", "/d/x"), ("GET", "/D/x"), twice());
         check(("GET", "/d"), ("GET", "/{rest..}"), None);
         check(("GET", "/d"), ("GET", "/a/..;x/b"), Some(RouteMistake::Ambiguous));
     }

