@@ -231,7 +231,7 @@ impl Authority {
                 }
             }
             if counting == Counting::Count {
-                self.shared.usage.record(key.id, place.address, now, outcome.is_ok());
+                self.count_use(key.id, place.address, now, outcome.is_ok(), metered.as_ref());
             }
         }
         Answer { credential, outcome, metered, reasons }

@@ -107,6 +107,7 @@ impl From<StoreError> for Error {
             StoreError::OutcomeUnknown { change, .. } => Self::OutcomeUnknown { change, source: error },
             StoreError::Missing(_) => Self::refused(Refusal::NotFound, ""),
             StoreError::Stale { current } => Self::Stale { current },
+            StoreError::Replaced { .. } => Self::Conflict { code: "key_replaced", detail: public },
             StoreError::PermitStale { records } => Self::Overtaken { records },
             StoreError::Replayed { .. } => Self::Conflict { code: "idempotency_replayed", detail: public },
             StoreError::NameReused => Self::Conflict { code: "idempotency_mismatch", detail: public },

@@ -122,8 +122,13 @@ impl Authority {
         };
         deciding.key(KeyAction::Create, None, &rights)?;
         deciding.exists(action, &rights.authority)?;
+        // Before anything that time changes: what was good then may have passed by now.
+        self.refuse_repeat(deciding.caller(), action, idempotency).await?;
         if is_expired(rights.expires_at, since) {
-            return Err(Error::invalid("expires_at", "it has to lie in the future"));
+            return Err(Error::invalid(
+                "expires_at",
+                "must be in the future, such as \"2027-01-31T12:00:00Z\"",
+            ));
         }
         let (format_name, secret, preview) = self.mint(kind, new.format.as_deref())?;
         let record = KeyRecord {
@@ -179,10 +184,7 @@ impl Authority {
         let formats = self.formats();
         let Some(format) = formats.get(&name) else {
             let known = formats.names().collect::<Vec<_>>().join("`, `");
-            return Err(Error::invalid(
-                "format",
-                format_args!("there is no format `{name}`; there are `{known}`"),
-            ));
+            return Err(Error::invalid("format", format_args!("unknown format; use one of `{known}`")));
         };
         let secret = format.mint(|buffer| self.shared.ports.random.fill(buffer));
         let preview = format.preview(&secret);
@@ -285,8 +287,7 @@ impl Authority {
             tracing::debug!(seen, current = before.revision, "stale change of a key");
             return Err(Error::Stale { current: before.revision });
         }
-        let (next, effect) =
-            before.patched(patch.clone(), since).map_err(|e| Error::invalid(patch_field(e), e))?;
+        let (next, effect) = before.patched(patch.clone(), since).map_err(unpatched)?;
         if effect.widens {
             deciding.key(KeyAction::Widen, Some(id), &next.entry.rights)?;
         }
@@ -294,13 +295,18 @@ impl Authority {
         if !effect.changes {
             return deciding.unchanged(stored, since, patch.status == Some(Status::Disabled)).await;
         }
-        let quota = next.entry.rights.restrictions.quota;
-        if let Some(quota) = quota.filter(|_| quota != before.entry.rights.restrictions.quota) {
-            self.flush_usage().await?;
-            self.seed_quotas(&[(id, quota)]).await?;
-        }
+        // One of the same period goes on with what it has counted.
+        let (had, quota) = (before.entry.rights.restrictions.quota, next.entry.rights.restrictions.quota);
+        let quota = quota.filter(|quota| had.is_none_or(|had| had.period != quota.period));
+        let begun = match quota {
+            Some(quota) => Some(self.begin_quota(id, quota).await?),
+            None => None,
+        };
         let audit = deciding.audit(action, on_key(id, &next.entry.rights), describe(&before, &next))?;
         let committed = self.shared.store.update_key(next, before.revision, audit).await?;
+        if let Some(begun) = begun {
+            begun.end();
+        }
         Ok(self.with(committed, stored, since, effect))
     }
 
@@ -390,13 +396,18 @@ fn forbidden_unless_refused(error: Error, action: Action<'_>) -> Error {
     }
 }
 
-fn patch_field(error: claviger_core::key::PatchError) -> &'static str {
+fn unpatched(error: claviger_core::key::PatchError) -> Error {
     use claviger_core::key::PatchError;
-    match error {
+    let field = match error {
         PatchError::NotAResourceKey => "versions",
         PatchError::PastExpiry => "expires_at",
-        PatchError::Expired => "status",
-    }
+        PatchError::Expired | PatchError::Retires => "status",
+        PatchError::Retired => {
+            let detail = "This key was replaced and stays retired; only its `name` and `metadata` can be changed. Use the key that replaces it, or create a new one.";
+            return Error::Conflict { code: "key_replaced", detail: detail.to_owned() };
+        }
+    };
+    Error::invalid(field, error)
 }
 
 /// What changed, in words without secrets.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use claviger_core::key::KeyView;
 use claviger_core::quota::{Metered, QuotaState};
 use claviger_core::rate::RateState;
-use claviger_core::restriction::Quota;
+use claviger_core::restriction::{Quota, QuotaPeriod};
 use claviger_core::{KeyId, Timestamp};
 use claviger_store::StoreError;
 use papaya::HashMap;
@@ -70,14 +70,43 @@ impl States {
     }
 }
 
-/// The states of all rates and quotas.
+/// The states of all rates and quotas. Those of days and of months are apart, so that a quota of the one period can
+/// be prepared while that of the other is in force.
 #[derive(Default)]
 pub(crate) struct Limiter {
     rates: States,
-    quotas: States,
+    days: States,
+    months: States,
 }
 
 impl Limiter {
+    fn quotas(&self, period: QuotaPeriod) -> &States {
+        match period {
+            QuotaPeriod::Day => &self.days,
+            QuotaPeriod::Month => &self.months,
+        }
+    }
+
+    /// Says how often a key was used in the period under way.
+    pub(crate) fn set_quota(&self, key: KeyId, quota: Quota, used: u64, now: Timestamp) {
+        self.quotas(quota.period).set(key, quota.after(used, now).0);
+    }
+
+    /// Counts uses of a key that its quota did not see.
+    pub(crate) fn add_to_quota(&self, key: KeyId, period: QuotaPeriod, uses: u64, now: Timestamp) {
+        self.quotas(period).admit(key, |state| (period.plus(QuotaState(state), uses, now).0, ()));
+    }
+
+    /// Lets a key go on with what another one has used up.
+    pub(crate) fn carry(&self, from: KeyId, to: KeyId) {
+        for states in [&self.rates, &self.days, &self.months] {
+            let state = states.get(from);
+            if state != 0 {
+                states.set(to, state);
+            }
+        }
+    }
+
     /// Counts one use of a key against what it has of both. A use that is refused costs nothing: a quota
     /// that is used up is seen before the rate is asked, and one that is not is counted after.
     pub(crate) fn admit(&self, key: KeyView<'_>, now: Timestamp) -> Option<Metered> {
@@ -86,7 +115,7 @@ impl Limiter {
         if rate.is_none() && quota.is_none() {
             return None;
         }
-        let spent = quota.map(|quota| quota.admit(QuotaState(self.quotas.get(key.id)), now).1);
+        let spent = quota.map(|quota| quota.admit(QuotaState(self.quotas(quota.period).get(key.id)), now).1);
         if let Some(spent) = spent.filter(|spent| !spent.allowed) {
             return Some(Metered { rate: None, quota: Some(spent) });
         }
@@ -105,7 +134,7 @@ impl Limiter {
             return Some(Metered { rate, quota: left });
         }
         let quota = quota.map(|quota| {
-            self.quotas.admit(key.id, |state| {
+            self.quotas(quota.period).admit(key.id, |state| {
                 let (next, decision) = quota.admit(QuotaState(state), now);
                 (next.0, decision)
             })
@@ -122,7 +151,7 @@ impl Limiter {
             decision
         });
         let quota = restrictions.quota.map(|quota| {
-            let mut decision = quota.admit(QuotaState(self.quotas.get(key.id)), now).1;
+            let mut decision = quota.admit(QuotaState(self.quotas(quota.period).get(key.id)), now).1;
             decision.remaining = decision.remaining.saturating_add(u32::from(decision.allowed));
             decision
         });
@@ -132,12 +161,13 @@ impl Limiter {
     /// Drops what says no more than nothing would, and returns how many.
     pub(crate) fn sweep(&self, now: Timestamp) -> usize {
         let rates = self.rates.sweep(|state| RateState(state).is_idle(now));
-        rates + self.quotas.sweep(|state| QuotaState(state).is_over(now))
+        let is_over = |state| QuotaState(state).is_over(now);
+        rates + self.days.sweep(is_over) + self.months.sweep(is_over)
     }
 
     /// How many are held.
     pub(crate) fn len(&self) -> usize {
-        self.rates.0.len() + self.quotas.0.len()
+        self.rates.0.len() + self.days.0.len() + self.months.0.len()
     }
 }
 
@@ -155,8 +185,8 @@ impl Authority {
         self.shared.limiter.len()
     }
 
-    /// Takes the uses of these keys in the period under way from the counters that were written, at a start,
-    /// and when a key is given a quota that it had not.
+    /// Takes the uses of these keys in the period under way from the counters that were written, at a start. See
+    /// [`Authority::begin_quota`] for a key that is in use.
     ///
     /// # Errors
     /// What the store says.
@@ -166,7 +196,7 @@ impl Authority {
             let asked = some.iter().map(|(key, quota)| (*key, quota.period.bounds(now).0)).collect();
             let totals = self.shared.store.usage_totals(asked).await?;
             for ((key, quota), used) in some.iter().zip(totals) {
-                self.shared.limiter.quotas.set(*key, quota.after(used, now).0);
+                self.shared.limiter.set_quota(*key, *quota, used, now);
             }
         }
         Ok(())
@@ -180,7 +210,7 @@ mod tests {
 
     use claviger_core::key::{KeyEntry, Rights};
     use claviger_core::lifecycle::Status;
-    use claviger_core::restriction::{QuotaPeriod, Rate, Restrictions};
+    use claviger_core::restriction::{Rate, Restrictions};
     use claviger_core::scope::ScopeSet;
 
     use super::*;

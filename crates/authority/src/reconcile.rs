@@ -112,7 +112,7 @@ impl Authority {
     async fn reconciled(
         &self,
         mut deciding: Deciding<'_>,
-        list: &Arc<WholeList>,
+        list: &Arc<Ordered>,
         since: Timestamp,
     ) -> Result<Changed<Reconciled>> {
         // Again each time: the right may be lost while one waits.
@@ -147,7 +147,7 @@ impl Authority {
     async fn find_differences(
         &self,
         deciding: &Deciding<'_>,
-        list: &Arc<WholeList>,
+        list: &Arc<Ordered>,
     ) -> Result<(Found, Permitted)> {
         let known = self.shared.store.resources_of(list.kind.clone()).await?;
         let (authority, caller, list) = (self.clone(), deciding.caller().clone(), Arc::clone(list));
@@ -162,7 +162,7 @@ impl Authority {
     }
 }
 
-fn compare(deciding: &mut Deciding<'_>, list: &WholeList, known: Vec<ResourceRecord>) -> Result<Found> {
+fn compare(deciding: &mut Deciding<'_>, list: &Ordered, known: Vec<ResourceRecord>) -> Result<Found> {
     let state = |known: &ResourceRecord| (known.resource.reference.clone(), known.created_at, known.revision);
     let seen = known.iter().map(state).collect();
     let differences = Differences { kind: list.kind.clone(), seen, put: Vec::new(), delete: Vec::new() };
@@ -176,12 +176,12 @@ fn compare(deciding: &mut Deciding<'_>, list: &WholeList, known: Vec<ResourceRec
     };
     // Both are in the order of their names.
     let mut known = known.into_iter().peekable();
-    for described in &list.resources {
+    for (place, described) in &list.resources {
         while let Some(gone) = known.next_if(|known| known.resource.reference < described.reference) {
             goes(deciding, &mut found, gone)?;
         }
         let before = known.next_if(|known| known.resource.reference == described.reference);
-        let next = wanted(deciding, described, before.as_ref())?;
+        let next = wanted(deciding, described, before.as_ref()).map_err(|error| placed(error, *place))?;
         if before.as_ref().is_some_and(|before| before.resource == next.resource) {
             found.told.unchanged += 1;
             continue;
@@ -197,26 +197,21 @@ fn compare(deciding: &mut Deciding<'_>, list: &WholeList, known: Vec<ResourceRec
     Ok(found)
 }
 
-/// The record that a description asks for. What is wrong with it is told with its name, as the list is long.
+/// The record that a description asks for.
 fn wanted(
     deciding: &mut Deciding<'_>,
     description: &ResourceDescription,
     before: Option<&ResourceRecord>,
 ) -> Result<ResourceRecord> {
-    let of =
-        |detail: String| Error::invalid("resources", format_args!("{}: {detail}", description.reference));
     let held = deciding.look(action("create"), |snapshot, _| match description.holder {
         Holder::Account(id) => snapshot.account(id).is_some(),
         Holder::Team(id) => snapshot.team(id).is_some(),
         Holder::Project(id) => snapshot.project(id).is_some(),
     })?;
     if !held {
-        return Err(of("there is no such holder".to_owned()));
+        return Err(Error::invalid("holder", "there is no such account, team or project"));
     }
-    described(deciding, description, before).map_err(|error| match error {
-        Error::Invalid { field, detail } => of(format!("`{field}`: {detail}")),
-        error => error,
-    })
+    described(deciding, description, before)
 }
 
 fn may_reconcile(deciding: &mut Deciding<'_>) -> Result<()> {
@@ -245,25 +240,41 @@ impl Reconciled {
     }
 }
 
-/// The list in the order of its names.
-fn checked(mut list: WholeList) -> Result<WholeList> {
+/// The list in the order of its names, each with its place in the list as it was sent.
+struct Ordered {
+    kind: String,
+    resources: Vec<(usize, ResourceDescription)>,
+    dry_run: bool,
+}
+
+/// What is wrong with a description, with its place, as the list is long.
+fn placed(error: Error, place: usize) -> Error {
+    match error {
+        Error::Invalid { field, detail } => {
+            Error::invalid("resources", format_args!("`resources[{place}].{field}`: {detail}"))
+        }
+        error => error,
+    }
+}
+
+fn checked(list: WholeList) -> Result<Ordered> {
     if list.resources.is_empty() && !list.allow_empty {
-        let detail = "the list is empty, so everything of this type would go with its keys; say `allow_empty=true` if that is meant";
+        let detail = "the list is empty, so everything of this type would be deleted with its keys; write `allow_empty=true` if you mean that";
         return Err(Error::invalid("resources", detail));
     }
     if list.resources.len() > RECONCILE_RESOURCES_MAX {
-        let detail = format!("at most {RECONCILE_RESOURCES_MAX} in one list");
+        let detail = format!("must have at most {RECONCILE_RESOURCES_MAX} members");
         return Err(Error::invalid("resources", detail));
     }
-    let other = list.resources.iter().find(|of| of.reference.name().kind() != list.kind);
-    if let Some(ResourceDescription { reference, .. }) = other {
-        let detail = format!("{reference} is of another type than this list, `{}`", list.kind);
-        return Err(Error::invalid("resources", detail));
+    let WholeList { kind, resources, dry_run, .. } = list;
+    let reference = |detail| Error::invalid("reference", detail);
+    if let Some(other) = resources.iter().position(|of| of.reference.name().kind() != kind) {
+        return Err(placed(reference("is of another type than the list"), other));
     }
-    list.resources.sort_unstable_by(|a, b| a.reference.cmp(&b.reference));
-    let twice = list.resources.windows(2).find(|pair| pair[0].reference == pair[1].reference);
-    match twice {
-        Some(pair) => Err(Error::invalid("resources", format_args!("{} is named twice", pair[0].reference))),
-        None => Ok(list),
+    let mut resources = resources.into_iter().enumerate().collect::<Vec<_>>();
+    resources.sort_by(|(_, a), (_, b)| a.reference.cmp(&b.reference));
+    match resources.windows(2).find(|pair| pair[0].1.reference == pair[1].1.reference) {
+        Some(pair) => Err(placed(reference("names a resource a second time"), pair[1].0)),
+        None => Ok(Ordered { kind, resources, dry_run }),
     }
 }

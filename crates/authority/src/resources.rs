@@ -79,7 +79,8 @@ fn target_of(holder: Holder) -> Target<'static> {
 
 impl Authority {
     /// Makes a resource known, or tells what it is like by now. Only operators make one known; handing one
-    /// over needs the right to administer both who holds it and who shall.
+    /// over needs the right to administer both who holds it and who shall. With a revision, only if the resource is
+    /// at it; 0 is one that does not exist yet.
     ///
     /// # Errors
     /// Not found for those who do not administer its holder; invalid if the description contradicts itself.
@@ -102,8 +103,9 @@ impl Authority {
     ) -> Result<Changed<ResourceRecord>> {
         let since = self.now();
         let before = self.may_put(&mut deciding, description).await?;
-        if revision.is_some_and(|seen| before.as_ref().is_none_or(|before| before.revision != seen)) {
-            return Err(Error::Stale { current: before.map_or(0, |before| before.revision) });
+        let current = before.as_ref().map_or(0, |before| before.revision);
+        if revision.is_some_and(|seen| seen != current) {
+            return Err(Error::Stale { current });
         }
         let mut next = described(&mut deciding, description, before.as_ref())?;
         if let Some(before) = before.as_ref()
@@ -275,7 +277,10 @@ fn keeps_to_its_own(
         reached_references(snapshot, policy, credential, resource)
     })?;
     if checked_references(description)? != reached {
-        return Err(Error::invalid("versions", "only operators say what versions reference"));
+        return Err(Error::invalid(
+            "versions",
+            "only operators can change what versions reference; leave it as it is",
+        ));
     }
     let creator = description.creator;
     if creator.is_some() && creator != before.resource.creator {
@@ -321,7 +326,7 @@ pub(crate) fn described(
         return Err(Error::invalid("creator", "there is no such account"));
     }
     if description.audience == Audience::Shared && !matches!(description.holder, Holder::Team(_)) {
-        return Err(Error::invalid("visibility", "only what a team holds can be `shared`"));
+        return Err(Error::invalid("visibility", "only a resource that a team holds can be `shared`"));
     }
     let was_shared = match before.map(|before| before.resource.visibility) {
         Some(Visibility::Shared) => true,
@@ -363,15 +368,12 @@ fn checked_references(description: &ResourceDescription) -> Result<Box<[Referenc
     if references.len() > VERSIONS_MAX || twice {
         return Err(Error::invalid(
             "versions",
-            format_args!("name each version once, and at most {VERSIONS_MAX}"),
+            format_args!("must name each version once, and at most {VERSIONS_MAX} of them"),
         ));
     }
     for entry in &mut references {
         if entry.version > description.latest {
-            return Err(Error::invalid(
-                "versions",
-                format_args!("version {} is later than the latest", entry.version),
-            ));
+            return Err(Error::invalid("versions", "a version must not be later than `latest_version`"));
         }
         for names in [&mut entry.secrets, &mut entry.databases] {
             let mut sorted = std::mem::take(names).into_vec();

@@ -8,12 +8,15 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, TryLockError};
 
 use claviger_core::decide::KeyAction;
 use claviger_core::limit::USAGE_ROWS_MAX;
 use claviger_core::permit::{SystemTask, WritePermit};
+use claviger_core::quota::Metered;
+use claviger_core::restriction::{Quota, QuotaPeriod};
 use claviger_core::{KeyId, Timestamp, UnixSeconds};
 use claviger_store::{StoreError, UsageBucket, UsageCount, UsageStep};
 
@@ -43,14 +46,38 @@ struct Slot {
 struct Count {
     allowed: u64,
     refused: u64,
+    /// Uses let through that a quota of the day has counted, and those that one of the month has.
+    by_day: u64,
+    by_month: u64,
     /// Of the latest use that was let through.
     address: Option<IpAddr>,
 }
 
 impl Count {
+    fn of(allowed: bool, address: Option<IpAddr>, counted: Option<QuotaPeriod>) -> Self {
+        Self {
+            allowed: u64::from(allowed),
+            refused: u64::from(!allowed),
+            by_day: u64::from(allowed && counted == Some(QuotaPeriod::Day)),
+            by_month: u64::from(allowed && counted == Some(QuotaPeriod::Month)),
+            address: address.filter(|_| allowed),
+        }
+    }
+
+    /// Uses let through that no quota of this period has counted.
+    fn uncounted_by(&self, period: QuotaPeriod) -> u64 {
+        let counted = match period {
+            QuotaPeriod::Day => self.by_day,
+            QuotaPeriod::Month => self.by_month,
+        };
+        self.allowed.saturating_sub(counted)
+    }
+
     fn add(&mut self, other: &Self) {
         self.allowed += other.allowed;
         self.refused += other.refused;
+        self.by_day += other.by_day;
+        self.by_month += other.by_month;
         self.address = other.address.or(self.address);
     }
 }
@@ -60,7 +87,26 @@ type Counts = HashMap<Slot, Count, BuildHasherDefault<SlotHasher>>;
 /// One map, on cache lines of its own.
 #[derive(Default)]
 #[repr(align(128))]
-struct Shard(Mutex<Counts>);
+struct Shard(Mutex<Held>);
+
+#[derive(Default)]
+struct Held {
+    counts: Counts,
+    /// Keys that were just given a quota: a use that began before and is counted here after is added to the quota.
+    late: Vec<Late>,
+}
+
+#[derive(Clone, Copy)]
+struct Late {
+    key: KeyId,
+    period: QuotaPeriod,
+    /// Flushes until everything that began before is over.
+    flushes: u8,
+}
+
+/// Flushes for which late uses of a quota are looked for. The first may follow at once, the second comes a second
+/// later.
+const LATE_FLUSHES: u8 = 2;
 
 /// What was counted and not written yet.
 pub(crate) struct Usage {
@@ -91,45 +137,60 @@ thread_local! {
 }
 
 impl Usage {
-    /// Counts a use of a key: whether it was let through, when and from where. It never waits, and where a key
-    /// was used within the last second it allocates nothing. Only a use that was let through moves `last_used`.
-    pub(crate) fn record(&self, key: KeyId, address: Option<IpAddr>, now: Timestamp, allowed: bool) {
+    /// Counts a use, and returns the quota that has to be told of it, if it came late for one.
+    fn record(&self, key: KeyId, now: Timestamp, count: &Count) -> Option<QuotaPeriod> {
         let slot = Slot { key, minute: now.millis().div_euclid(MINUTE_MILLIS) };
-        let count = Count {
-            allowed: u64::from(allowed),
-            refused: u64::from(!allowed),
-            address: address.filter(|_| allowed),
-        };
         let home = HOME.with(|home| *home);
         for attempt in 0..SHARD_ATTEMPTS {
             let shard = &self.shards[(home + attempt) % SHARDS];
             // Taken by the flush, for as long as two pointers are swapped: never waited for.
-            let mut counts = match shard.0.try_lock() {
-                Ok(counts) => counts,
+            let mut held = match shard.0.try_lock() {
+                Ok(held) => held,
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
                 Err(TryLockError::WouldBlock) => continue,
             };
+            let Held { counts, late } = &mut *held;
             if let Some(known) = counts.get_mut(&slot) {
-                known.add(&count);
-                return;
+                known.add(count);
+            } else if counts.len() < SHARD_ENTRIES_MAX {
+                counts.insert(slot, *count);
+            } else {
+                continue;
             }
-            if counts.len() < SHARD_ENTRIES_MAX {
-                counts.insert(slot, count);
-                return;
-            }
+            // Empty but for seconds after a change of a quota.
+            let came_late = |late: &&Late| late.key == key && count.uncounted_by(late.period) > 0;
+            return late.iter().find(came_late).map(|late| late.period);
         }
         self.uncounted.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+
+    /// Uses of a key since the maps were emptied that no quota of this period has counted. From here on those that
+    /// come late are found by [`Usage::record`], in each map from the moment that it was looked at.
+    fn uncounted_by(&self, key: KeyId, period: QuotaPeriod, minutes: RangeInclusive<i64>) -> u64 {
+        let mut uses = 0;
+        for shard in &self.shards {
+            let mut held = shard.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let found = minutes.clone().filter_map(|minute| held.counts.get(&Slot { key, minute }));
+            uses += found.map(|count| count.uncounted_by(period)).sum::<u64>();
+            held.late.push(Late { key, period, flushes: LATE_FLUSHES });
+        }
+        uses
     }
 
     /// Takes everything out of the maps.
     fn drain(&self, flush: &mut Flush) {
         for shard in &self.shards {
             {
-                let mut counts = shard.0.lock().unwrap_or_else(PoisonError::into_inner);
-                if counts.is_empty() {
+                let mut held = shard.0.lock().unwrap_or_else(PoisonError::into_inner);
+                held.late.retain_mut(|late| {
+                    late.flushes = late.flushes.saturating_sub(1);
+                    late.flushes > 0
+                });
+                if held.counts.is_empty() {
                     continue;
                 }
-                std::mem::swap(&mut *counts, &mut flush.spare);
+                std::mem::swap(&mut held.counts, &mut flush.spare);
             }
             for (slot, count) in flush.spare.drain() {
                 flush.pending.entry(slot).or_default().add(&count);
@@ -139,10 +200,36 @@ impl Usage {
 }
 
 impl Authority {
-    /// Counts a use of a key, by itself.
+    /// Counts a use of a key, by itself, as [`Authority::admit`] does.
     #[cfg(feature = "measure")]
-    pub fn record_use(&self, key: KeyId, address: Option<IpAddr>, now: Timestamp, allowed: bool) {
-        self.shared.usage.record(key, address, now, allowed);
+    pub fn record_use(
+        &self,
+        key: KeyId,
+        address: Option<IpAddr>,
+        now: Timestamp,
+        allowed: bool,
+        metered: Option<&Metered>,
+    ) {
+        self.count_use(key, address, now, allowed, metered);
+    }
+
+    /// Counts a use of a key: whether it was let through, when and from where. To be called once for each
+    /// request that a known key was presented with, whatever came of it. It never waits, and where a key was
+    /// used within the last second it allocates nothing. Only a use that was let through moves `last_used`.
+    /// `metered` is what the limiter returned for this use, if it was asked.
+    pub(crate) fn count_use(
+        &self,
+        key: KeyId,
+        address: Option<IpAddr>,
+        now: Timestamp,
+        allowed: bool,
+        metered: Option<&Metered>,
+    ) {
+        let quota = metered.and_then(|metered| metered.quota).filter(|quota| quota.allowed);
+        let count = Count::of(allowed, address, quota.map(|quota| quota.quota.period));
+        if let Some(period) = self.shared.usage.record(key, now, &count) {
+            self.shared.limiter.add_to_quota(key, period, 1, now);
+        }
     }
 
     /// Uses that were not counted since the start, because too many keys were used at the same time; or that may not
@@ -158,7 +245,11 @@ impl Authority {
     /// What the store says; what it did not take is kept for the next time.
     pub async fn flush_usage(&self) -> Result<u64, StoreError> {
         let mut flush = self.shared.usage.flush.lock().await;
-        self.shared.usage.drain(&mut flush);
+        self.write_usage(&mut flush).await
+    }
+
+    async fn write_usage(&self, flush: &mut Flush) -> Result<u64, StoreError> {
+        self.shared.usage.drain(flush);
         let mut written = 0;
         while !flush.pending.is_empty() {
             let batch = flush.pending.iter().take(BATCH_COUNTS_MAX);
@@ -194,6 +285,21 @@ impl Authority {
         Ok(written)
     }
 
+    /// Prepares a quota for a key that is in use: from what was written, with everything that was counted so far
+    /// written first. To be called before the quota is in force; what is used until then is added by
+    /// [`QuotaBegun::end`]. No counter is written in between, so that each use is found in one place.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(crate) async fn begin_quota(&self, key: KeyId, quota: Quota) -> Result<QuotaBegun<'_>, StoreError> {
+        let mut flush = self.shared.usage.flush.lock().await;
+        self.write_usage(&mut flush).await?;
+        let began = self.now();
+        let used = self.shared.store.usage_totals(vec![(key, quota.period.bounds(began).0)]).await?;
+        self.shared.limiter.set_quota(key, quota, used.first().copied().unwrap_or_default(), began);
+        Ok(QuotaBegun { authority: self, _flush: flush, key, period: quota.period, began })
+    }
+
     /// How often a key was used, in steps from the one that `from` lies in to the one before `until`; steps
     /// without a use are left out. For those who may read the key (`key:read`), and for the key itself.
     /// Minutes are kept for a day, hours for as long as the settings say; what was counted in the last
@@ -214,11 +320,38 @@ impl Authority {
         let start = UnixSeconds::new(from.get() - from.get() % step.seconds()).unwrap_or(from);
         let steps = until.get().saturating_sub(start.get()).div_ceil(step.seconds());
         if steps == 0 || steps > USAGE_ROWS_MAX {
-            let detail = format!("between `from` and `to` lie 1 to {USAGE_ROWS_MAX} steps");
+            let detail = format!(
+                "must be after `from`, and at most {USAGE_ROWS_MAX} steps after it; ask for a longer `step` or a shorter time"
+            );
             return Err(Error::invalid("to", detail));
         }
         let max = u32::try_from(USAGE_ROWS_MAX).unwrap_or(u32::MAX);
         Ok(self.shared.store.usage(id, start, until, step, max).await?)
+    }
+}
+
+/// A quota that is being given to a key in use.
+pub(crate) struct QuotaBegun<'a> {
+    authority: &'a Authority,
+    _flush: tokio::sync::MutexGuard<'a, Flush>,
+    key: KeyId,
+    period: QuotaPeriod,
+    began: Timestamp,
+}
+
+impl QuotaBegun<'_> {
+    /// Adds what the quota did not count, now that it is in force.
+    pub(crate) fn end(self) {
+        let shared = &self.authority.shared;
+        let now = self.authority.now();
+        let minute = |at: Timestamp| at.millis().div_euclid(MINUTE_MILLIS);
+        // A use is counted in the minute that it began in, which may be the one before; never one of an earlier
+        // period.
+        let start = minute(self.period.bounds(now).0.start()).max(minute(self.began) - 1);
+        let uses = shared.usage.uncounted_by(self.key, self.period, start..=minute(now));
+        if uses > 0 {
+            shared.limiter.add_to_quota(self.key, self.period, uses, now);
+        }
     }
 }
 
@@ -269,7 +402,8 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for n in 0..50_000_u32 {
-                        usage.record(KeyId::from_bits(u128::from(n % 10)), None, NOW, n % 2 == 0);
+                        let count = Count::of(n % 2 == 0, None, None);
+                        usage.record(KeyId::from_bits(u128::from(n % 10)), NOW, &count);
                     }
                 });
             }
@@ -288,7 +422,7 @@ mod tests {
         let usage = Usage::default();
         let flood = (SHARD_ENTRIES_MAX * SHARD_ATTEMPTS + 5) as u128;
         for n in 0..flood {
-            usage.record(KeyId::from_bits(n), None, NOW, true);
+            usage.record(KeyId::from_bits(n), NOW, &Count::of(true, None, None));
         }
         assert_eq!(usage.uncounted.load(Ordering::Relaxed), 5);
     }
@@ -310,7 +444,7 @@ mod tests {
         for count in [1, 100, 10_000] {
             let start = processor_nanos();
             for round in 0..1_000_000 {
-                usage.record(keys[round % count], address, NOW, true);
+                usage.record(keys[round % count], NOW, &Count::of(true, address, None));
             }
             eprintln!("{count} keys: {} ns", (processor_nanos() - start) / 1_000_000);
         }

@@ -148,7 +148,7 @@ fn of_problem(problem: &Problem) -> (Code, String, Option<String>) {
         _ => Code::Failure,
     };
     let hint = match (problem.code.as_str(), code) {
-        ("credentials_required" | "invalid_key" | "key_disabled" | "key_expired", _) => Some(
+        ("credentials_required" | "invalid_key" | "key_disabled" | "key_expired" | "key_retired", _) => Some(
             "This is about the key that you call with: look at CLAVIGER_KEY, --key-file or --data."
                 .to_owned(),
         ),

@@ -19,7 +19,7 @@ use claviger_http::api::ApiService;
 use claviger_http::gate::proxy::{Proxy, Tunnels};
 use claviger_http::gate::{Gate, GatewayService, RouteConfig, Routes};
 use claviger_http::metrics::Metrics;
-use claviger_http::serve::{serve, serve_with};
+use claviger_http::serve::{ServeLimits, serve, serve_with};
 use claviger_http::state::AppState;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
@@ -116,14 +116,14 @@ impl Server {
         let service = ApiService::new(state.clone());
         server.tasks.spawn(serve_with(
             api_listener,
-            Shares::listener(shares.api),
+            limits(&state, shares.api),
             move |peer| service.at(peer),
             stop.clone(),
             config.drain,
         ));
         server.tasks.spawn(serve(
             admin_listener,
-            Shares::listener(shares.admin),
+            limits(&state, shares.admin),
             AdminService::new(state),
             stop,
             config.drain,
@@ -146,7 +146,7 @@ impl Server {
         let gate = Gate::new(self.state.clone(), routes);
         self.gate = Some(gate.clone());
         let make = move |peer| GatewayService::new(gate.clone(), proxy.clone(), peer);
-        let limits = Shares::listener(self.shares.gateway);
+        let limits = limits(&self.state, self.shares.gateway);
         self.tasks.spawn(serve_with(listener, limits, make, self.stop.clone(), self.drain));
         Ok(())
     }
@@ -211,6 +211,12 @@ pub async fn stop_signal() -> anyhow::Result<()> {
         _ = terminate.recv() => Ok(()),
         outcome = tokio::signal::ctrl_c() => Ok(outcome?),
     }
+}
+
+/// What each listener allows.
+fn limits(state: &AppState, connections_max: usize) -> ServeLimits {
+    let public_url = state.edge.public_url.as_str().into();
+    ServeLimits { public_url, ..Shares::listener(connections_max) }
 }
 
 /// The operator key that the environment supplies; an empty variable counts as unset.

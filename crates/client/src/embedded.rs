@@ -105,7 +105,7 @@ fn told(answer: &Answer<'_, Permit<'_>>, explain: bool) -> Verdict {
         scopes: rights.map(|rights| rights.scopes.iter().map(ToString::to_string).collect()),
         expires_at: rights
             .and_then(|rights| rights.expires_at)
-            .and_then(|at| Timestamp::from_millisecond(at.start().millis()).ok()),
+            .map(|at| Timestamp::from_millisecond(at.start().millis()).unwrap_or(Timestamp::MAX)),
         grants: permit.map_or_else(Grants::default, |permit| Grants {
             secrets: names(permit.secrets().collect()),
             databases: names(permit.databases().collect()),

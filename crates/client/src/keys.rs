@@ -41,6 +41,8 @@ pub enum Status {
     Active,
     /// It is refused until it is set back to active.
     Disabled,
+    /// It was replaced without an overlap, and nothing brings it back.
+    Retired,
     /// Its date has come.
     Expired,
     /// A status that this version of the client does not know.
@@ -68,7 +70,9 @@ pub struct Key {
     pub grants: Option<Vec<String>>,
     /// Its status at the time of the answer.
     pub status: Status,
-    /// The second from which it is refused.
+    /// The second from which it is refused. What lies beyond [`Timestamp::MAX`] (a day before the year 10000) is
+    /// read as that.
+    #[serde(default, deserialize_with = "crate::expiry::read")]
     pub expires_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
@@ -343,16 +347,17 @@ impl Keys<'_> {
     /// Sets a disabled key back to active.
     ///
     /// # Errors
-    /// Those of every call.
+    /// Those of every call; 409 `key_replaced` for a retired key.
     pub async fn enable(&self, id: &str) -> Result<Changed<Key>> {
         self.update(id, &KeyPatch { status: Some(Status::Active), ..KeyPatch::default() }, None).await
     }
 
     /// Replaces a key by a new one with the same rights. The old one goes on for `overlap_seconds`, but not
-    /// beyond its own date; with 0 it is refused at once.
+    /// beyond its own date; with 0 it is retired at once.
     ///
     /// # Errors
-    /// Those of every call.
+    /// Those of every call; 409 `key_replaced`, which names the key that replaced this one already, or
+    /// `key_not_active`.
     pub async fn rotate(&self, id: &str, overlap_seconds: u64) -> Result<CreatedKey> {
         self.rotate_as(id, &Rotation { overlap_seconds, ..Rotation::default() }).await
     }

@@ -65,6 +65,7 @@ mod credential;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod error;
+mod expiry;
 mod groups;
 mod history;
 mod import;

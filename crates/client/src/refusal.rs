@@ -95,6 +95,11 @@ impl Refused {
                 "Key expired",
                 "This key has expired. Create a new one, or ask whoever manages it for a later date.",
             ),
+            "key_retired" => (
+                StatusCode::UNAUTHORIZED,
+                "Key retired",
+                "This key was replaced by another one. Use the key that replaces it, or ask a manager of the key for a new one.",
+            ),
             "restricted" => (StatusCode::FORBIDDEN, "Restricted", outside(verdict)),
             "not_found" => return Self::not_found(),
             "target_required" => (

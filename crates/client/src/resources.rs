@@ -162,6 +162,14 @@ impl Resources<'_> {
         self.0.ask(Call::put(path(reference), resource)?.if_match(tag)).await
     }
 
+    /// Makes a resource known, only if it is not known yet.
+    ///
+    /// # Errors
+    /// Those of every call; 412 `stale` if it is known.
+    pub async fn create(&self, reference: &str, resource: &ResourceDescription) -> Result<Changed<Resource>> {
+        self.0.ask(Call::put(path(reference), resource)?.creating()).await
+    }
+
     /// A resource.
     ///
     /// # Errors

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_MATCH, RETRY_AFTER, USER_AGENT,
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, RETRY_AFTER,
+    USER_AGENT,
 };
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -84,6 +85,8 @@ pub(crate) struct Call {
     target: String,
     body: Option<Bytes>,
     if_match: Option<String>,
+    /// Only if it does not exist yet.
+    creates: bool,
     idempotency_key: Option<String>,
     /// Whether asking twice does the same as asking once, as far as the method says.
     idempotent: bool,
@@ -273,6 +276,9 @@ impl Client {
         if call.body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
+        if call.creates {
+            headers.insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
+        }
         for (name, value) in [(IF_MATCH, &call.if_match), (IDEMPOTENCY_KEY, &call.idempotency_key)] {
             let value = value.as_deref().map(HeaderValue::from_str).transpose();
             let value = value.map_err(|_| Error::Request {
@@ -299,7 +305,7 @@ impl Call {
 
     fn new(method: Method, target: impl Into<String>, idempotent: bool) -> Self {
         let target = target.into();
-        Self { method, target, body: None, if_match: None, idempotency_key: None, idempotent }
+        Self { method, target, body: None, if_match: None, creates: false, idempotency_key: None, idempotent }
     }
 
     pub(crate) fn get(target: impl Into<String>) -> Self {
@@ -330,6 +336,13 @@ impl Call {
     /// A PUT says how things are, so it may be repeated, unless it carries `If-Match`.
     pub(crate) fn put(target: impl Into<String>, body: &impl Serialize) -> Result<Self> {
         Self::new(Method::PUT, target, true).with(body)
+    }
+
+    /// Only if it does not exist yet. Not repeated: the first time may have made it.
+    pub(crate) fn creating(mut self) -> Self {
+        self.creates = true;
+        self.idempotent = false;
+        self
     }
 
     pub(crate) fn if_match(mut self, tag: Option<String>) -> Self {

@@ -117,6 +117,7 @@ pub struct Verdict {
     /// What it may do.
     pub scopes: Option<Vec<String>>,
     /// The second from which it is refused.
+    #[serde(default, deserialize_with = "crate::expiry::read")]
     pub expires_at: Option<Timestamp>,
     /// What may be used: in embeds, and if it is valid.
     #[serde(default)]

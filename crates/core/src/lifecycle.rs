@@ -2,23 +2,36 @@
 
 use crate::time::{Timestamp, UnixSeconds};
 
-/// What was last set by hand. A key past its date is shown as expired whatever this says.
+/// What was last set. A key past its date is shown as expired whatever this says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {
     /// The key may be used.
     Active,
     /// The key is refused until it is set back to active.
     Disabled,
+    /// The key was replaced without an overlap. No clock and no change brings it back: only rotation sets this
+    /// status, and nothing clears it.
+    Retired,
 }
 
 impl Status {
+    /// Every status.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Disabled, Self::Retired];
+
     /// The word used in the API and in the store.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
             Self::Disabled => "disabled",
+            Self::Retired => "retired",
         }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
     }
 }
 
@@ -29,16 +42,22 @@ pub enum Standing {
     Active,
     /// The key was disabled.
     Disabled,
-    /// The key's date has come.
+    /// The key was replaced without an overlap.
+    Retired,
+    /// The key has expired.
     Expired,
 }
 
 impl Standing {
-    /// The standing of a key at an instant. Expiry outweighs disabling: it cannot be undone by enabling.
+    /// Every standing.
+    pub const ALL: [Self; 4] = [Self::Active, Self::Disabled, Self::Retired, Self::Expired];
+
+    /// The standing of a key at an instant. Expiry outweighs the status: enabling cannot undo it.
     #[must_use]
     pub fn of(status: Status, expires_at: Option<UnixSeconds>, now: Timestamp) -> Self {
         match status {
             _ if is_expired(expires_at, now) => Self::Expired,
+            Status::Retired => Self::Retired,
             Status::Disabled => Self::Disabled,
             Status::Active => Self::Active,
         }
@@ -50,12 +69,19 @@ impl Standing {
         match self {
             Self::Active => "active",
             Self::Disabled => "disabled",
+            Self::Retired => "retired",
             Self::Expired => "expired",
         }
     }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|standing| standing.as_str() == word)
+    }
 }
 
-/// Whether the date has come: from the very instant `now >= expires_at`. The only such predicate.
+/// Whether the key has expired: from the very instant `now >= expires_at`. The only such predicate.
 #[must_use]
 pub fn is_expired(expires_at: Option<UnixSeconds>, now: Timestamp) -> bool {
     expires_at.is_some_and(|at| now >= at.start())
@@ -77,11 +103,21 @@ mod tests {
     }
 
     #[test]
-    fn expiry_outweighs_disabling() {
-        let now = Timestamp::from_millis(5_000);
+    fn expiry_outweighs_the_status() {
         let at = UnixSeconds::new(5);
-        assert_eq!(Standing::of(Status::Disabled, at, now), Standing::Expired);
-        assert_eq!(Standing::of(Status::Disabled, None, now), Standing::Disabled);
-        assert_eq!(Standing::of(Status::Active, None, now), Standing::Active);
+        for status in Status::ALL {
+            assert_eq!(Standing::of(status, at, Timestamp::from_millis(5_000)), Standing::Expired);
+            assert_eq!(Standing::of(status, at, Timestamp::from_millis(4_999)).as_str(), status.as_str());
+            assert_eq!(
+                Standing::of(status, None, Timestamp::from_millis(i64::MAX)).as_str(),
+                status.as_str()
+            );
+            assert_eq!(Status::from_word(status.as_str()), Some(status));
+        }
+        assert!(
+            Standing::ALL
+                .into_iter()
+                .all(|standing| Standing::from_word(standing.as_str()) == Some(standing))
+        );
     }
 }

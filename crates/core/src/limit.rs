@@ -8,8 +8,8 @@ pub const SCOPES_MAX: usize = 64;
 pub const SCOPE_WORD_BYTES_MAX: usize = 32;
 /// Bytes of a resource id.
 pub const RESOURCE_ID_BYTES_MAX: usize = 128;
-/// Bytes of a host's own identifier.
-pub const EXTERNAL_ID_BYTES_MAX: usize = 256;
+/// Characters of the identifier that an application has of its own: a UUID, an e-mail address or a URN fits.
+pub const EXTERNAL_ID_CHARACTERS_MAX: usize = 128;
 /// Shortest text that is looked up as a key: 22 characters of base 62 carry 128 bits, and no format may have less.
 pub const KEY_TEXT_BYTES_MIN: usize = 16;
 /// Longest text that is looked up as a key: what is longer is somebody's JWT or a mistake.

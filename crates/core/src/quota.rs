@@ -7,15 +7,11 @@ use std::time::Duration;
 
 use crate::rate::RateDecision;
 use crate::restriction::{Quota, QuotaPeriod};
-use crate::time::{Timestamp, UnixSeconds};
+use crate::time::{Timestamp, UnixSeconds, civil_from_days, days_from_civil};
 
 const SECONDS_PER_DAY: i64 = 86_400;
 /// Set in the numbers of months, so that a day is never taken for one.
 const MONTHS: u32 = 1 << 31;
-/// The 400 years after which the calendar repeats itself, in days.
-const DAYS_PER_ERA: i64 = 146_097;
-/// From 0000-03-01 to 1970-01-01.
-const DAYS_TO_1970: i64 = 719_468;
 
 /// What is kept of a quota between two uses: the number of a period in the upper half, the uses in it in the
 /// lower. 0 is a quota that was never used.
@@ -85,6 +81,14 @@ impl Quota {
 }
 
 impl QuotaPeriod {
+    /// The state after so many more uses in the period of this instant.
+    #[must_use]
+    pub fn plus(self, state: QuotaState, uses: u64, now: Timestamp) -> QuotaState {
+        let period = self.number(now);
+        let used = u64::from(state.used_in(period)).saturating_add(uses);
+        QuotaState::new(period, u32::try_from(used).unwrap_or(u32::MAX))
+    }
+
     /// The first second of the period that an instant lies in, and that of the next one.
     #[must_use]
     pub fn bounds(self, now: Timestamp) -> (UnixSeconds, UnixSeconds) {
@@ -122,24 +126,15 @@ fn day_of(now: Timestamp) -> i64 {
     now.millis().max(0) / (SECONDS_PER_DAY * 1_000)
 }
 
-/// The year and the month (from 1) of a day since 1970, in the Gregorian calendar (`civil_from_days` of Howard
-/// Hinnant's "chrono-Compatible Low-Level Date Algorithms"). Its years begin in March, so that a leap day ends one.
+/// The year and the month (from 1) of a day since 1970.
 fn month_of(day: i64) -> (i64, i64) {
-    let shifted = day + DAYS_TO_1970;
-    let (era, of_era) = (shifted.div_euclid(DAYS_PER_ERA), shifted.rem_euclid(DAYS_PER_ERA));
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * of_year + 2) / 153;
-    let year = era * 400 + year_of_era;
-    if month < 10 { (year, month + 3) } else { (year + 1, month - 9) }
+    let (year, month, _) = civil_from_days(day);
+    (year, month)
 }
 
-/// The first day of a month, since 1970 (`days_from_civil`, from the same source).
+/// The first day of a month, since 1970.
 fn first_day(year: i64, month: i64) -> i64 {
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let of_year = (153 * month + 2) / 5;
-    era * DAYS_PER_ERA + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + of_year - DAYS_TO_1970
+    days_from_civil(year, month, 1)
 }
 
 /// What a use counts against: the rate of a key, its quota, or both.

@@ -28,15 +28,19 @@ pub enum ResourceNameError {
     #[error("this type belongs to Claviger itself; no resource can be of it")]
     ReservedType,
     /// The part after the colon.
-    #[error("the id of a resource is 1 to 128 of A-Z, a-z, 0-9, `_` and `-`")]
+    #[error(
+        "the id of a resource is 1 to 128 of A-Z, a-z, 0-9, `.`, `_`, `~` and `-`, and neither `.` nor `..`; write, for example, `notebook:5e1f`"
+    )]
     Id,
 }
 
-/// Whether this may be the id of a resource: `[A-Za-z0-9_-]{1,128}`.
+/// Whether this may be the id of a resource: `[A-Za-z0-9._~-]{1,128}`, the unreserved characters of RFC 3986, and
+/// not a dot segment. So an id is one segment of a path, and has one spelling there.
 #[must_use]
 pub fn is_resource_id(text: &str) -> bool {
     (1..=RESOURCE_ID_BYTES_MAX).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'~' | b'-'))
+        && !matches!(text, "." | "..")
 }
 
 impl<'a> ResourceName<'a> {
@@ -270,7 +274,10 @@ mod tests {
         assert_eq!(ResourceName::parse("notebook"), Err(ResourceNameError::Type));
         assert_eq!(ResourceName::parse("Notebook:1"), Err(ResourceNameError::Type));
         assert_eq!(ResourceName::parse("team:1"), Err(ResourceNameError::ReservedType));
-        for id in ["", "a b", "a/b", "a%2f", "a:b", "é", &"x".repeat(129)] {
+        for id in ["v1.2", ".hidden", "...", "~ada", "a..b", &"x".repeat(128)] {
+            assert!(ResourceName::parse(&format!("notebook:{id}")).is_ok(), "{id:?}");
+        }
+        for id in ["", ".", "..", "a b", "a+b", "a@1", "a/b", "a%2f", "a:b", "é", &"x".repeat(129)] {
             assert_eq!(ResourceName::parse(&format!("notebook:{id}")), Err(ResourceNameError::Id), "{id:?}");
         }
     }

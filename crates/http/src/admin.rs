@@ -7,8 +7,8 @@ use std::pin::Pin;
 use axum::body::Body;
 use axum::response::Response;
 use claviger_authority::ClockState;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use http::{Method, Request, StatusCode};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::{Method, Request};
 use hyper::body::Incoming;
 use serde::Serialize;
 
@@ -32,9 +32,9 @@ impl AdminService {
     /// Answers one request.
     pub async fn answer(&self, method: &Method, path: &str) -> Response {
         let outcome = match path {
-            "/livez" | "/readyz" | "/metrics" if !matches!(*method, Method::GET | Method::HEAD) => Err(
-                Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "There is only GET here."),
-            ),
+            "/livez" | "/readyz" | "/metrics" if !matches!(*method, Method::GET | Method::HEAD) => {
+                Err(Problem::method_not_allowed().with(ALLOW, HeaderValue::from_static("GET, HEAD")))
+            }
             "/livez" => Ok(text("ok\n")),
             "/readyz" => self.readiness().await,
             "/metrics" => Ok(self.metrics().await),

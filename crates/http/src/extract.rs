@@ -5,12 +5,12 @@ use std::error::Error;
 
 use axum::BoxError;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
-use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use claviger_authority::Caller;
 use claviger_authority::idempotency::Idempotency;
+use claviger_core::resource::{ResourceNameError, ResourceRef};
 use claviger_core::scope::Action;
-use http::header::{CONTENT_TYPE, ETAG, HeaderValue, IF_MATCH};
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -163,7 +163,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 pub(crate) fn from_slice<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Problem> {
     let malformed = |detail: String| Problem::bad_request("malformed_json", detail);
     if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
-        return Err(malformed("The body has to be a JSON object: `{…}`.".to_owned()));
+        return Err(malformed("The body must be a JSON object, such as `{}`.".to_owned()));
     }
     serde_json::from_slice(body).map_err(|error| {
         // What serde says of a field names it, and may quote its value: a key in the wrong field must not
@@ -173,40 +173,73 @@ pub(crate) fn from_slice<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Pr
             serde_json::error::Category::Data => {
                 malformed(format!("{} (at {place}).", without_values(&error.to_string())))
             }
-            _ => malformed(format!("The body is not JSON: there is a mistake at {place}.")),
+            _ => malformed(format!("The body is not valid JSON, at {place}.")),
         }
     })
 }
 
-/// What the standard library says of a value in a query, and what to do about it.
-const PLAINLY: [(&str, &str); 4] = [
-    ("invalid digit found in string", "write a whole number"),
-    ("cannot parse integer from empty string", "write a whole number"),
-    ("number too large to fit in target type", "the number is too large"),
-    ("provided string was not `true` or `false`", "write `true` or `false`"),
+/// What serde and the standard library say of a value, and what to write instead. The longest first.
+const PLAINLY: &[(&str, &str)] = &[
+    ("invalid digit found in string", "must be a whole number"),
+    ("cannot parse integer from empty string", "must be a whole number"),
+    ("number too large to fit in target type", "is too large"),
+    ("provided string was not `true` or `false`", "must be `true` or `false`"),
 ];
 
-/// What serde says of a body, without the values that it quotes: those stand in double quotes, the names
-/// of fields in backticks. An unknown field is a value, too: its name came from outside.
+/// What is expected, in the words that serde uses for it.
+const EXPECTED: &[(&str, &str)] = &[
+    ("a string", "a text"),
+    ("a borrowed string", "a text"),
+    ("a boolean", "`true` or `false`"),
+    ("a sequence", "a list"),
+    ("a map", "an object"),
+    ("an object of texts", "an object whose values are texts"),
+    ("an object", "an object"),
+    ("u8", "a whole number from 0 to 255"),
+    ("u16", "a whole number from 0 to 65535"),
+    ("u32", "a whole number from 0 to 4294967295"),
+    ("u64", "a whole number, not negative"),
+    ("i64", "a whole number"),
+    ("f64", "a number"),
+];
+
+/// What serde says of a body, in plain words and without the values that it quotes: those stand in double quotes and,
+/// if they are numbers, in backticks like the names of fields. An unknown field is a value, too: its name came from
+/// outside.
 fn without_values(message: &str) -> String {
     let message = message.split(" at line ").next().unwrap_or_default();
     let message = message.strip_prefix("Failed to deserialize query string: ").unwrap_or(message);
     for (unknown, what) in [("unknown field ", "field"), ("unknown variant ", "word")] {
         if let Some((_, expected)) = message.split_once(unknown) {
-            let known = expected.split_once("expected ").map_or("", |(_, known)| known);
+            let known = expected.rsplit_once("expected ").map_or("", |(_, known)| known);
             let known = known.trim_start_matches("one of ");
-            return format!("There is a {what} that is not known here; known are {known}");
+            if known.is_empty() || expected.ends_with("there are no fields") {
+                return format!("Unknown {what}; there are none here");
+            }
+            return format!("Unknown {what}. Known {what}s: {known}");
         }
     }
     let plainly = PLAINLY.iter().find_map(|(said, meant)| Some((message.strip_suffix(said)?, meant)));
     if let Some((field, meant)) = plainly {
-        return format!("{field}{meant}");
+        let field = field.trim_end_matches([':', ' ']);
+        return if field.is_empty() { format!("A value {meant}") } else { format!("`{field}` {meant}") };
     }
-    let mut text = String::new();
-    for (n, part) in message.split('"').enumerate() {
-        text.push_str(if n % 2 == 0 { part } else { "…" });
+    for named in ["missing field `", "duplicate field `"] {
+        // These names are ours: a field that is not known is refused before it can be missing or there twice.
+        if let Some(name) = message.strip_prefix(named).and_then(|rest| rest.strip_suffix('`')) {
+            let what = if named.starts_with("missing") { "is missing" } else { "is there twice" };
+            return format!("`{name}` {what}");
+        }
     }
-    text
+    if message.starts_with("a name is given twice") {
+        return "A name in an object is there twice".to_owned();
+    }
+    if let Some((_, expected)) = message.rsplit_once(", expected ") {
+        let known = EXPECTED.iter().find(|(said, _)| *said == expected);
+        let meant = known.map_or("a value of another type", |(_, meant)| meant);
+        return format!("A value must be {meant}");
+    }
+    "A value is not of the form that this address takes".to_owned()
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -238,8 +271,23 @@ pub(crate) fn query_of<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
     })
 }
 
-/// An identifier in the path. What cannot be one names nothing, so the answer is 404.
+/// An identifier in the path. What cannot be one names nothing, so the answer is 404; but the names of resources are
+/// made by your application, and one that breaks the rules for them is a mistake that is better told.
 pub struct Named<T>(pub T);
+
+/// A resource in the path: `type:id`.
+pub struct NamedResource(pub ResourceRef);
+
+impl FromRequestParts<AppState> for NamedResource {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let invalid = |error| crate::wire::invalid("reference", error);
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        let Path(text) = path.map_err(|_| invalid(ResourceNameError::Id))?;
+        text.parse().map(Self).map_err(invalid)
+    }
+}
 
 impl<T: std::str::FromStr + Send> FromRequestParts<AppState> for Named<T> {
     type Rejection = Problem;
@@ -273,49 +321,6 @@ pub(crate) fn not_found() -> Problem {
     Problem::refused(claviger_core::decide::Refusal::NotFound, "")
 }
 
-/// The revision that the caller saw, from `If-Match`.
-pub struct Revision(pub Option<u64>);
-
-impl FromRequestParts<AppState> for Revision {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self, Problem> {
-        let mut values = parts.headers.get_all(IF_MATCH).iter();
-        let (first, more) = (values.next(), values.next().is_some());
-        let Some(value) = first else { return Ok(Self(None)) };
-        match value.to_str() {
-            Ok("*") if !more => Ok(Self(None)),
-            Ok(text) if !more => {
-                let tag = text.strip_prefix("\"r").and_then(|rest| rest.strip_suffix('"'));
-                let revision = tag.and_then(|tag| tag.parse().ok());
-                // A tag that we never made matches nothing: the condition fails, it is not a mistake.
-                Ok(Self(Some(revision.unwrap_or(0))))
-            }
-            _ => Err(Problem::bad_request(
-                "invalid_request",
-                "`If-Match` takes one `ETag`, as an earlier answer gave it.",
-            )),
-        }
-    }
-}
-
-/// The `ETag` of a record at a revision (RFC 9110, section 8.8.3).
-#[must_use]
-pub fn etag(revision: u64) -> HeaderValue {
-    HeaderValue::from_str(&format!("\"r{revision}\"")).unwrap_or(HeaderValue::from_static("\"\""))
-}
-
-/// An answer with the `ETag` of what it shows.
-pub struct Tagged<T>(pub u64, pub T);
-
-impl<T: IntoResponse> IntoResponse for Tagged<T> {
-    fn into_response(self) -> Response {
-        let mut response = self.1.into_response();
-        response.headers_mut().insert(ETAG, etag(self.0));
-        response
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -336,9 +341,11 @@ mod tests {
             assert_eq!(told.err().unwrap_or_default(), expect, "{query}");
         };
         check("count=1", "");
-        check("count=x", "The query: count: write a whole number.");
-        check("count=", "The query: count: write a whole number.");
-        check("count=99999999999", "The query: count: the number is too large.");
+        check("count=x", "The query: `count` must be a whole number.");
+        check("count=", "The query: `count` must be a whole number.");
+        check("count=99999999999", "The query: `count` is too large.");
+        check("sk_secret=1", "The query: Unknown field. Known fields: `name` or `count`.");
+        check("name=y", "The query: `name` is there twice.");
     }
 
     #[test]
@@ -351,17 +358,25 @@ mod tests {
             assert_eq!(told, expect, "{body}");
         };
         check(r#" {"name": "x", "count": 1}"#, "x 1");
-        check(r#"["x", 1]"#, "The body has to be a JSON object: `{…}`.");
-        check("", "The body has to be a JSON object: `{…}`.");
-        check("{", "The body is not JSON: there is a mistake at line 1, column 1.");
+        check(r#"["x", 1]"#, "The body must be a JSON object, such as `{}`.");
+        check("", "The body must be a JSON object, such as `{}`.");
+        check("{", "The body is not valid JSON, at line 1, column 1.");
         check(
             r#"{"name": "x", "count": "sk_secret"}"#,
-            "invalid type: string …, expected u32 (at line 1, column 34).",
+            "A value must be a whole number from 0 to 4294967295 (at line 1, column 34).",
         );
-        check(r#"{"name": "x", "name": "y"}"#, "duplicate field `name` (at line 1, column 20).");
+        for number in ["-1", "4294967296", "1.5", "1e3", "18446744073709551616", "1e400"] {
+            let text = format!(r#"{{"name": "x", "count": {number}}}"#);
+            let told =
+                from_slice::<Body>(text.as_bytes()).err().map(|problem| problem.detail).unwrap_or_default();
+            assert!(!told.is_empty() && !told.contains(number), "{number}: {told}");
+        }
+        check(r#"{"name": 4711}"#, "A value must be a text (at line 1, column 13).");
+        check(r#"{"name": "x", "name": "y"}"#, "`name` is there twice (at line 1, column 20).");
+        check(r#"{"count": 1}"#, "`name` is missing (at line 1, column 12).");
         check(
             r#"{"sk_secret": 1}"#,
-            "There is a field that is not known here; known are `name` or `count` (at line 1, column 12).",
+            "Unknown field. Known fields: `name` or `count` (at line 1, column 12).",
         );
     }
 }

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod api;
 pub mod client;
+pub mod condition;
 pub mod credential;
 pub mod extract;
 pub mod gate;

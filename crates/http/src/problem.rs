@@ -108,6 +108,11 @@ impl Problem {
         Self::bad_request("bad_request", "The address cannot be read.")
     }
 
+    /// A record that is not in the state that the caller saw.
+    pub(crate) fn stale(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, "stale", detail)
+    }
+
     /// Adds a header.
     #[must_use]
     pub fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -136,7 +141,8 @@ impl Problem {
             Refusal::CredentialsRequired
             | Refusal::InvalidKey
             | Refusal::KeyDisabled
-            | Refusal::KeyExpired => StatusCode::UNAUTHORIZED,
+            | Refusal::KeyExpired
+            | Refusal::KeyRetired => StatusCode::UNAUTHORIZED,
             Refusal::Restricted(_) | Refusal::Forbidden(_) | Refusal::TargetRequired => StatusCode::FORBIDDEN,
             Refusal::NotFound => StatusCode::NOT_FOUND,
         };
@@ -210,11 +216,12 @@ impl From<Error> for Problem {
             Error::Invalid { field, detail } => {
                 Self::bad_request("invalid_request", format!("`{field}`: {detail}."))
             }
-            Error::Stale { current } => Self::new(
-                StatusCode::PRECONDITION_FAILED,
-                "stale",
-                format!("The record is at revision {current} by now. Read it again, then repeat the change."),
-            ),
+            Error::Stale { current: 0 } => {
+                Self::stale("There is no such record yet, so it has no state to match.")
+            }
+            Error::Stale { current } => Self::stale(format!(
+                "The record is at revision {current} by now, and its `ETag` is `\"r{current}\"`. Read it again, then repeat the change."
+            )),
             Error::Conflict { code, detail } => Self::new(StatusCode::CONFLICT, code, detail),
             Error::OutcomeUnknown { change, source } => {
                 tracing::error!(error = %source, "a change may have happened or not");
@@ -259,7 +266,12 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         "key_expired",
         "Key expired",
-        "The key's date has come. Create a new key and replace the old one wherever it is used.",
+        "The key has expired. Create a new key and replace the old one wherever it is used.",
+    ),
+    (
+        "key_retired",
+        "Key retired",
+        "The key was replaced by another one, and nothing brings it back. Use the key that replaces it; if that one is lost, a manager can rotate it or create a new one.",
     ),
     (
         "restricted",
@@ -323,9 +335,19 @@ pub const CODES: &[(&str, &str, &str)] = &[
     ),
     ("too_large", "Too large", "The body is larger than this address takes."),
     (
+        "headers_too_large",
+        "Headers too large",
+        "The head of the request is larger than this server reads, or has too many header fields. Send fewer or shorter ones; cookies are the usual cause.",
+    ),
+    (
+        "address_too_long",
+        "Address too long",
+        "The address of the request is longer than this server reads. Send long values in a body.",
+    ),
+    (
         "stale",
         "Changed in the meantime",
-        "`If-Match` names an older state of the record. Read it again, then repeat the change.",
+        "`If-Match` names an older state of the record, or a record that does not exist; or `If-None-Match: *` asked for one that does not exist yet, and it does. Read it again, then repeat the change.",
     ),
     (
         "key_limit_reached",
@@ -350,7 +372,12 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         "key_not_active",
         "Key not active",
-        "Only an active key can be rotated. Enable it first, or create a new one.",
+        "The key is disabled or has expired. A manager who is signed in and an operator can replace it, without an overlap; a key cannot.",
+    ),
+    (
+        "key_replaced",
+        "Key replaced",
+        "Another key took over from this one: the detail names it, if it lives. Use or rotate that one, or create a new key. A retired key keeps its status; only its name and metadata can be changed.",
     ),
     (
         "idempotency_replayed",
@@ -511,6 +538,7 @@ mod tests {
         check(Refusal::InvalidKey, 401);
         check(Refusal::KeyDisabled, 401);
         check(Refusal::KeyExpired, 401);
+        check(Refusal::KeyRetired, 401);
         check(Refusal::Forbidden(Missing::Scope), 403);
         check(Refusal::Forbidden(Missing::Access(Access::Write)), 403);
         check(Refusal::TargetRequired, 403);

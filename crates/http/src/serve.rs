@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 mod activity;
 mod connection;
 mod io_guard;
+mod refusal;
 mod stage;
 
 use connection::Protocols;
@@ -71,6 +72,9 @@ pub struct ServeLimits {
     pub h2_ping_interval: Duration,
     /// How long an HTTP/2 client may take to give it.
     pub h2_ping_timeout: Duration,
+    /// The address of the API, where the pages about problems are: for requests that are refused before any service
+    /// sees them.
+    pub public_url: Arc<str>,
 }
 
 impl Default for ServeLimits {
@@ -91,6 +95,7 @@ impl Default for ServeLimits {
             h2_connection_window_bytes: 1024 * 1024,
             h2_ping_interval: Duration::from_secs(20),
             h2_ping_timeout: Duration::from_secs(20),
+            public_url: Arc::from(""),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! How values look on the wire: times, pages, revocations. Wire types live at the edge and are converted there.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -21,8 +22,7 @@ pub const PAGE_MAX: u32 = 200;
 /// An instant as RFC 3339 in UTC, to the millisecond where there is a fraction.
 #[must_use]
 pub fn time(at: Timestamp) -> String {
-    jiff::Timestamp::from_millisecond(at.millis())
-        .map_or_else(|_| at.millis().to_string(), |at| at.to_string())
+    at.to_string()
 }
 
 /// A whole second as RFC 3339 in UTC.
@@ -36,28 +36,45 @@ pub fn second(at: UnixSeconds) -> String {
 /// # Errors
 /// A problem that names the field.
 pub fn parse_time(field: &str, text: &str) -> Result<Timestamp, Problem> {
-    let parsed = text.parse::<jiff::Timestamp>();
-    parsed.map(|at| Timestamp::from_millis(at.as_millisecond())).map_err(|_| {
-        Problem::bad_request(
-            "invalid_request",
-            format!("`{field}`: write a time as RFC 3339, such as `2027-01-31T12:00:00Z`."),
-        )
-    })
+    Timestamp::parse(text).map_err(|error| invalid(field, error))
 }
 
-/// Reads a whole second.
+/// Reads an instant as a whole second: a fraction is cut.
 ///
 /// # Errors
 /// A problem that names the field.
 pub fn parse_second(field: &str, text: &str) -> Result<UnixSeconds, Problem> {
-    let at = parse_time(field, text)?;
-    let whole = at.millis() % 1000 == 0 && at.millis() >= 0;
-    match UnixSeconds::new(at.seconds().get()) {
-        Some(seconds) if whole => Ok(seconds),
-        _ => Err(Problem::bad_request(
-            "invalid_request",
-            format!("`{field}`: write a whole second between 1970 and 2514, such as `2027-01-31T12:00:00Z`."),
-        )),
+    Ok(parse_time(field, text)?.seconds())
+}
+
+/// Texts by name, such as `metadata`. A name that is given twice is refused, as in every other object.
+#[derive(Debug, Clone, Default)]
+pub struct Texts(pub BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        source.deserialize_map(TextsOnly)
+    }
+}
+
+struct TextsOnly;
+
+impl<'de> Visitor<'de> for TextsOnly {
+    type Value = Texts;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of texts")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Texts, A::Error> {
+        let mut texts = BTreeMap::new();
+        while let Some((name, text)) = map.next_entry()? {
+            if texts.insert(name, text).is_some() {
+                // The name came from outside, so it is not repeated.
+                return Err(serde::de::Error::custom("a name is given twice"));
+            }
+        }
+        Ok(Texts(texts))
     }
 }
 
@@ -277,9 +294,10 @@ mod tests {
         check("1970-01-01T00:00:00Z", Some(0));
         check("2027-01-15T08:00:00Z", Some(1_800_000_000));
         check("2027-01-15T09:00:00+01:00", Some(1_800_000_000));
-        check("2027-01-15T08:00:00.5Z", None);
+        check("2027-01-15T08:00:00.999Z", Some(1_800_000_000));
         check("1969-12-31T23:59:59Z", None);
-        check("2600-01-01T00:00:00Z", None);
+        check("2600-01-01T00:00:00Z", Some(19_880_899_200));
+        check("9999-12-31T23:59:59.999Z", Some(253_402_300_799));
         check("2027-01-15", None);
         check("tomorrow", None);
         assert_eq!(second(UnixSeconds::new(1_800_000_000).unwrap()), "2027-01-15T08:00:00Z");
@@ -300,6 +318,22 @@ mod tests {
             [r#"[[1, 2]]"#, r#"[{"a": 1, "a": 1, "b": 2}]"#, r#"[{"a": 1, "b": 2, "c": 3}]"#, "[null]", "[1]"]
         {
             assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_have_each_name_once() {
+        let read = |text: &str| serde_json::from_str::<Texts>(text).map(|texts| texts.0.len());
+        assert_eq!(read(r#"{"a": "1", "b": ""}"#).ok(), Some(2));
+        for text in [
+            r#"{"a": "1", "a": "1"}"#,
+            r#"{"a": "1", "\u0061": "2"}"#,
+            r#"{"a": 1}"#,
+            r#"[["a", "1"]]"#,
+            "null",
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(!error.contains("`a`"), "{text}: {error}");
         }
     }
 

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use claviger_core::change::ChangeId;
+use claviger_core::id::KeyId;
 use claviger_core::permit::RecordRef;
 
 /// Why the store did not do as it was asked. `Display` is for the log; what the public may read is
@@ -36,6 +37,12 @@ pub enum StoreError {
         what: Limited,
         /// How many there may be.
         limit: u32,
+    },
+    /// The key was replaced already, and the one that replaces it lives.
+    #[error("the key was replaced by {successor}")]
+    Replaced {
+        /// The key that replaces it.
+        successor: KeyId,
     },
     /// The request was carried out before.
     #[error("the request was carried out before and made {reference}")]
@@ -185,6 +192,9 @@ impl StoreError {
             ),
             Self::Limit { what, limit } => {
                 format!("The limit of {limit} {what} is reached; closed ones count.")
+            }
+            Self::Replaced { successor } => {
+                format!("This key was replaced already, by key:{successor}. Use or rotate that one.")
             }
             Self::Replayed { reference } => {
                 format!(

@@ -1,13 +1,13 @@
-//! Everything about a key that changes often, in one word: `state:2 | expiry:34 | decision:28`.
+//! Everything about a key that changes often, in one word: `state:3 | expiry:38 | decision:23`.
 
 use claviger_core::UnixSeconds;
 use claviger_core::lifecycle::Status;
 
-const EXPIRY_BITS: u32 = 34;
-const DECISION_BITS: u32 = 28;
+const EXPIRY_BITS: u32 = 38;
+const DECISION_BITS: u32 = 23;
 /// All ones: the key never expires. [`UnixSeconds::MAX`] lies below.
 const NEVER_EXPIRES: u64 = (1 << EXPIRY_BITS) - 1;
-/// Decisions that one shard can tell apart.
+/// Decisions that one shard can tell apart: a thousand times the keys that a shard is made for.
 pub(super) const DECISIONS_MAX: usize = 1 << DECISION_BITS;
 
 /// The word of a record. Zero means that the record was never used.
@@ -29,6 +29,7 @@ impl Word {
     const ACTIVE: u64 = 1;
     const DISABLED: u64 = 2;
     const STATE_DEAD: u64 = 3;
+    const RETIRED: u64 = 4;
 
     /// A record that was never used.
     pub(super) const UNUSED: Self = Self(0);
@@ -40,6 +41,7 @@ impl Word {
         let state = match status {
             Status::Active => Self::ACTIVE,
             Status::Disabled => Self::DISABLED,
+            Status::Retired => Self::RETIRED,
         };
         let expiry = expires_at.map_or(NEVER_EXPIRES, UnixSeconds::get);
         debug_assert!(decision < DECISIONS_MAX);
@@ -60,6 +62,7 @@ impl Word {
             0 => State::Unused,
             Self::ACTIVE => State::Living(Status::Active),
             Self::DISABLED => State::Living(Status::Disabled),
+            Self::RETIRED => State::Living(Status::Retired),
             _ => State::Dead,
         }
     }
@@ -82,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_word_tells_what_went_in() {
-        for status in [Status::Active, Status::Disabled] {
+        for status in Status::ALL {
             for expires_at in
                 [None, UnixSeconds::new(0), UnixSeconds::new(1_800_000_000), Some(UnixSeconds::MAX)]
             {

@@ -3,7 +3,7 @@
 use claviger_core::decide::KeyAction;
 use claviger_core::history::Origin;
 use claviger_core::key::{CreatedVia, KeyEntry, KeyRecord};
-use claviger_core::lifecycle::{Standing, Status};
+use claviger_core::lifecycle::{Standing, Status, is_expired};
 use claviger_core::limit::{ROTATION_OVERLAP_SECONDS_MAX, ROTATION_RESERVE};
 use claviger_core::permit::RecordRef;
 use claviger_core::{KeyId, Timestamp, UnixSeconds};
@@ -16,20 +16,27 @@ use crate::decision::Deciding;
 use crate::error::{Error, Result};
 use crate::idempotency::Idempotency;
 
+/// What a key lives that replaces one that had expired when it was made: a day, in which its manager can change that.
+const LIFETIME_OTHERWISE_SECONDS: u64 = 86_400;
+
 impl Authority {
-    /// Makes a key that replaces another: a new identifier and text, everything else copied, `replaces` set.
-    /// The old one expires at the earlier of its own date and `overlap_seconds` from now, rounded down to
-    /// the second; without an overlap it is refused from this moment on. With a revision, only if the old
-    /// key is still at it.
+    /// Makes a key that replaces another: a new identifier and text, everything else copied, also what is used up of
+    /// rate and quota, and `replaces` set. With an overlap the old one expires at the earlier of its own date and
+    /// `overlap_seconds` from now, rounded down to the second; without one it is retired at once, which no clock
+    /// undoes. With a revision, only if the old key is still at it.
     ///
     /// A key that rotates needs both `key:create` and `key:update`, since it makes one key and ends another,
     /// and its own rights have to include the target's. The change counts as a revocation if the old key
     /// ends earlier than it would have. The old key stays listed and counts towards the limit of keys; a rotation may
     /// go a tenth beyond that limit, so that a secret can still be replaced where no key can be created.
     ///
+    /// A disabled or expired key is replaced by signed-in managers and operators only, and without an overlap. The
+    /// key that replaces an expired one lives as long as that one did.
+    ///
     /// # Errors
     /// Not found for those who do not manage it; refused if the caller would win more than it has; the
-    /// conflict `key_not_active` for a disabled or expired key.
+    /// conflicts `key_replaced` for a key that has a live successor or was retired, and `key_not_active` for a
+    /// disabled or expired key.
     pub async fn rotate_key(
         &self,
         caller: &Caller,
@@ -40,7 +47,7 @@ impl Authority {
     ) -> Result<Changed<CreatedKey>> {
         self.accepts(caller, KeyAction::Create.action())?;
         if overlap_seconds > ROTATION_OVERLAP_SECONDS_MAX {
-            let detail = format!("it is at most {ROTATION_OVERLAP_SECONDS_MAX} seconds");
+            let detail = format!("must be at most {ROTATION_OVERLAP_SECONDS_MAX}, which is 92 days");
             return Err(Error::invalid("overlap_seconds", detail));
         }
         // The first request has ended the old key, which would otherwise be all that a repeat hears.
@@ -63,18 +70,27 @@ impl Authority {
         if revision.is_some_and(|seen| seen != before.revision) {
             return Err(Error::Stale { current: before.revision });
         }
-        if before.entry.standing(since) != Standing::Active {
-            let detail = "Only an active key can be rotated; enable it or create a new one.".to_owned();
-            return Err(Error::Conflict { code: "key_not_active", detail });
+        if let Err(error) = replaceable(&deciding, &before, overlap_seconds, since) {
+            // A key that took over is the more useful answer.
+            self.shared.store.check_unreplaced(id, since.seconds()).await?;
+            return Err(error);
         }
         let old = ended(&before, since, overlap_seconds);
-        let (secret, new) = self.successor(&deciding, &before, since)?;
-        let revokes = old.entry.rights.expires_at != before.entry.rights.expires_at;
+        let (secret, new) = self.successor(&mut deciding, &before, since)?;
+        if new.entry.rights.restrictions.quota.is_some() {
+            // What was counted until now is copied in the store.
+            self.flush_usage().await?;
+        }
+        let revokes = before.entry.standing(since) == Standing::Active
+            && (old.entry.status, old.entry.rights.expires_at)
+                != (before.entry.status, before.entry.rights.expires_at);
         let once = deciding.once(idempotency, new.entry.id)?;
         let on = on_key(id, &before.entry.rights);
         let audit = deciding.audit(super::ROTATE, on, describe(&old, &new))?.once(once);
         let limit = with_rotation_reserve(self.settings().keys_per_authority_max);
         let committed = self.shared.store.rotate_key(old, before.revision, new.clone(), limit, audit).await?;
+        // Nobody has the new text yet, so nothing of the new key was used.
+        self.shared.limiter.carry(id, new.entry.id);
         let Changed { change, .. } = self.made(committed, since, revokes);
         let key = StoredKey { record: new, last_used_at: None, last_used_from: None };
         Ok(Changed { value: CreatedKey { secret, key }, change })
@@ -83,7 +99,7 @@ impl Authority {
     /// The key that takes over.
     fn successor(
         &self,
-        deciding: &Deciding<'_>,
+        deciding: &mut Deciding<'_>,
         old: &KeyRecord,
         since: Timestamp,
     ) -> Result<(claviger_core::key::KeySecret, KeyRecord)> {
@@ -98,8 +114,13 @@ impl Authority {
             (_, Origin::Api | Origin::Embed) => CreatedVia::Api,
             (_, Origin::Cli) => CreatedVia::Cli,
         };
+        let mut rights = old.entry.rights.clone();
+        if is_expired(rights.expires_at, since) {
+            rights.expires_at = rights.expires_at.map(|at| since.seconds().plus(lifetime(old, at)));
+            deciding.key(KeyAction::Create, None, &rights)?;
+        }
         let record = KeyRecord {
-            entry: KeyEntry { id: self.new_id(), status: Status::Active, rights: old.entry.rights.clone() },
+            entry: KeyEntry { id: self.new_id(), status: Status::Active, rights },
             digest: secret.digest(),
             preview,
             name: old.name.clone(),
@@ -127,17 +148,56 @@ fn with_rotation_reserve(limit: u32) -> u32 {
     limit.saturating_add(limit.div_ceil(ROTATION_RESERVE))
 }
 
-/// The old key with its last date.
+/// Whether a key in this state can be replaced so.
+fn replaceable(deciding: &Deciding<'_>, key: &KeyRecord, overlap_seconds: u64, now: Timestamp) -> Result<()> {
+    let not_active =
+        |detail: &str| Err(Error::Conflict { code: "key_not_active", detail: detail.to_owned() });
+    if key.entry.status == Status::Retired {
+        let detail = "This key was replaced already and is retired. Create a new key.".to_owned();
+        return Err(Error::Conflict { code: "key_replaced", detail });
+    }
+    if key.entry.standing(now) == Standing::Active {
+        return Ok(());
+    }
+    let by_a_key = deciding.permitted()?.key.is_some() && !deciding.is_operator()?;
+    if by_a_key {
+        return not_active(
+            "This key is disabled or has expired. A manager who is signed in or an operator can replace it, or enable it first.",
+        );
+    }
+    if overlap_seconds > 0 {
+        return not_active(
+            "This key is disabled or has expired, so it cannot stay in use beside the new one: leave out `overlap_seconds`, or write 0.",
+        );
+    }
+    Ok(())
+}
+
+/// The old key as it ends: by its status, or with an overlap by its date.
 fn ended(before: &KeyRecord, now: Timestamp, overlap_seconds: u64) -> KeyRecord {
-    // The second that has begun: without an overlap the date has come already.
-    let end = now.seconds().plus(overlap_seconds);
     let mut old = before.clone();
-    old.entry.rights.expires_at = Some(before.entry.rights.expires_at.map_or(end, |own| own.min(end)));
+    if overlap_seconds == 0 {
+        old.entry.status = Status::Retired;
+    } else {
+        let end = now.seconds().plus(overlap_seconds);
+        old.entry.rights.expires_at = Some(before.entry.rights.expires_at.map_or(end, |own| own.min(end)));
+    }
     old.revision += 1;
     old
 }
 
+/// Seconds from a key's creation to its expiry; a day for one that was imported when it had expired.
+fn lifetime(key: &KeyRecord, expires_at: UnixSeconds) -> u64 {
+    match expires_at.get().saturating_sub(key.created_at.seconds().get()) {
+        0 => LIFETIME_OTHERWISE_SECONDS,
+        lifetime => lifetime,
+    }
+}
+
 fn describe(old: &KeyRecord, new: &KeyRecord) -> String {
-    let expires_at = old.entry.rights.expires_at.map_or(0, UnixSeconds::get);
-    format!("replaced by: key:{}; expires_at: {expires_at}", new.entry.id)
+    let end = match (old.entry.status, old.entry.rights.expires_at) {
+        (Status::Retired, _) => "status: retired".to_owned(),
+        (_, expires_at) => format!("expires_at: {}", expires_at.map_or(0, UnixSeconds::get)),
+    };
+    format!("replaced by: key:{}; {end}", new.entry.id)
 }

@@ -59,7 +59,7 @@ async fn four_seconds_in_2030_delete_nothing_and_are_forgotten() {
     let new = house.new_key(house.of_ada(), "a:read");
     house.authority.create_key_once(&by, new.clone(), Some(once.clone())).await.unwrap();
     let (id, text) = (created.key.record.entry.id, created.secret.expose().to_owned());
-    house.authority.record_use(id, None, house.authority.now(), true);
+    house.authority.record_use(id, None, house.authority.now(), true, None);
     house.authority.flush_usage().await.unwrap();
     let rows = house.history("key:create").await.len();
     let journal = std::fs::read_to_string(claviger_authority::journal_file(&house.path())).unwrap();

@@ -59,7 +59,7 @@ async fn usage_is_counted_once_where_the_disk_fails() {
     let id = house.key(house.of_ada(), "a:read").await.key.record.entry.id;
     let mut expect = 0;
     for broken in [&[Write][..], &[Commit], &[Committed], &[Write, Committed], &[]] {
-        house.authority.record_use(id, None, house.authority.now(), true);
+        house.authority.record_use(id, None, house.authority.now(), true, None);
         expect += 1;
         disk.breaks(broken);
         // A change in the same transaction, whose line cannot be written.

@@ -50,7 +50,27 @@ async fn a_repeated_rotation_is_told_apart_from_a_key_that_is_not_active() {
     rotate(named("k", "x")).await.unwrap();
     assert_eq!(code(rotate(named("k", "x")).await), "idempotency_replayed");
     assert_eq!(code(rotate(named("k", "y")).await), "idempotency_mismatch");
-    assert_eq!(code(rotate(named("l", "x")).await), "key_not_active");
+    assert_eq!(code(rotate(named("l", "x")).await), "key_replaced");
+}
+
+#[tokio::test]
+async fn a_repeated_creation_is_recognised_after_the_date_it_asked_for() {
+    let house = House::build().await;
+    let until = house.seconds_from_now(10);
+    let create = async |caller: &Caller| {
+        let mut new = house.new_key(house.of_ada(), "a:read");
+        new.expires_at = Some(until);
+        house.authority.create_key_once(caller, new, named("k", "x")).await
+    };
+    let made = create(&house.ada()).await.unwrap().value.key.record.entry.id.to_string();
+    house.pass(20_000);
+    match create(&house.ada()).await {
+        Err(Error::Conflict { code: "idempotency_replayed", detail }) => {
+            assert!(detail.contains(&made), "{detail}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(code(create(&house.operator()).await), "expires_at", "it never asked for it");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -34,7 +34,7 @@ async fn what_is_old_is_forgotten() {
     let settings = Settings { change_rows_kept: 2, history_retention_days: Some(400), ..Settings::default() };
     let house = House::with(settings).await;
     let id: KeyId = house.key(KeyAuthority::Account(house.ada), "a:read").await.key.record.entry.id;
-    house.authority.record_use(id, None, house.authority.now(), true);
+    house.authority.record_use(id, None, house.authority.now(), true, None);
     house.authority.flush_usage().await.unwrap();
     let done = house.authority.run_jobs_once(house.authority.now()).await.unwrap();
     assert_eq!((done.history_pruned, done.usage_pruned), (0, 0));
@@ -83,7 +83,7 @@ async fn the_background_task_writes_and_ends_when_told() {
         let usage = house.authority.usage(&by, id, from, from.plus(60), UsageStep::Hour);
         usage.await.unwrap().iter().map(|bucket| bucket.allowed).sum::<u64>()
     };
-    house.authority.record_use(id, None, house.authority.now(), true);
+    house.authority.record_use(id, None, house.authority.now(), true, None);
     for _ in 0..100 {
         if used().await == 1 {
             break;
@@ -91,7 +91,7 @@ async fn the_background_task_writes_and_ends_when_told() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(used().await, 1);
-    house.authority.record_use(id, None, house.authority.now(), true);
+    house.authority.record_use(id, None, house.authority.now(), true, None);
     cancel.cancel();
     task.await.unwrap();
     assert_eq!(used().await, 2);

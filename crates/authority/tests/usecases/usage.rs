@@ -1,9 +1,12 @@
 //! Counting uses, and rates.
 
-use claviger_authority::UsageStep;
+use claviger_authority::{CallerCredential, Counting, Question, UsageStep};
 use claviger_core::Timestamp;
-use claviger_core::key::{KeyEntry, KeyPatch};
+use claviger_core::decide::{Request, Target};
+use claviger_core::key::{Digest, KeyEntry, KeyPatch};
+use claviger_core::quota::Metered;
 use claviger_core::restriction::{Quota, QuotaPeriod, Rate, Restrictions};
+use claviger_core::scope::Action;
 
 use super::support::*;
 
@@ -13,13 +16,13 @@ async fn uses_are_counted_and_written_at_the_latest_when_closing() {
     let key = house.key(house.of_ada(), "a:read").await;
     let (id, address) = (key.key.record.entry.id, "2001:db8::1".parse().ok());
     let now = house.authority.now();
-    house.authority.record_use(id, address, now, true);
-    house.authority.record_use(id, address, now, true);
-    house.authority.record_use(id, None, now, false);
+    house.authority.record_use(id, address, now, true, None);
+    house.authority.record_use(id, address, now, true, None);
+    house.authority.record_use(id, None, now, false, None);
     assert_eq!(house.authority.flush_usage().await.unwrap(), 1);
     assert_eq!(house.authority.flush_usage().await.unwrap(), 0);
     house.pass(60_000);
-    house.authority.record_use(id, None, house.authority.now(), false);
+    house.authority.record_use(id, None, house.authority.now(), false, None);
     let house = house.reopened().await;
     let usage = async |caller: &claviger_authority::Caller, step: UsageStep| {
         let from = now.seconds();
@@ -74,8 +77,9 @@ fn of(limit: u32, period: QuotaPeriod) -> Restrictions {
 fn use_times(house: &House, key: &KeyEntry, times: usize) -> usize {
     let now = house.authority.now();
     let once = |_: &usize| {
-        let allowed = house.authority.check_rate(key, now).is_none_or(|metered| metered.allowed());
-        house.authority.record_use(key.id, None, now, allowed);
+        let metered = house.authority.check_rate(key, now);
+        let allowed = metered.is_none_or(|metered| metered.allowed());
+        house.authority.record_use(key.id, None, now, allowed, metered.as_ref());
         allowed
     };
     (0..times).filter(once).count()
@@ -103,6 +107,64 @@ async fn a_quota_outlasts_a_restart() {
     house.pass(16 * DAY_MILLIS);
     let house = house.reopened().await;
     assert_eq!((use_times(&house, &daily, 9), use_times(&house, &monthly, 9)), (5, 5));
+}
+
+/// Presents a key: whether it is let through, and what is left of its quota.
+fn presented(house: &House, digest: Digest, counting: Counting) -> (bool, Option<Metered>) {
+    let request = Request::new(Action::literal("a", "read"), Target::Nothing);
+    let credential = CallerCredential::Key(digest);
+    let question = Question { credential, request, counting, record: None };
+    house.authority.admit(&question, |answer| (answer.outcome.is_ok(), answer.metered)).unwrap()
+}
+
+/// Each use is counted once, whichever way it takes: before the quota, at the moment that it comes into force, while
+/// the counters are being written, or after.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_quota_that_is_given_under_traffic_counts_every_use_once() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+    let house = Arc::new(House::build().await);
+    let key = house.key(house.of_ada(), "a:read").await;
+    let (id, digest) = (key.key.record.entry.id, key.key.record.digest);
+    let (over, passed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    let users = (0..3).map(|_| {
+        let (house, over, passed) = (Arc::clone(&house), Arc::clone(&over), Arc::clone(&passed));
+        std::thread::spawn(move || {
+            while !over.load(Ordering::Acquire) {
+                let allowed = presented(&house, digest, Counting::Count).0;
+                passed.fetch_add(u32::from(allowed), Ordering::AcqRel);
+            }
+        })
+    });
+    let users = users.collect::<Vec<_>>();
+    let flusher = tokio::spawn({
+        let (house, over) = (Arc::clone(&house), Arc::clone(&over));
+        async move {
+            while !over.load(Ordering::Acquire) {
+                house.authority.flush_usage().await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    let limit = u32::MAX;
+    for turn in 0..60 {
+        let restrictions = match turn % 4 {
+            0 => of(limit, QuotaPeriod::Day),
+            1 => of(limit, QuotaPeriod::Month),
+            2 => of(limit - 1, QuotaPeriod::Month),
+            _ => Restrictions::default(),
+        };
+        let patch = KeyPatch { restrictions: Some(restrictions), ..KeyPatch::default() };
+        house.authority.update_key(&house.ada(), id, patch, None).await.unwrap();
+    }
+    let patch = KeyPatch { restrictions: Some(of(limit, QuotaPeriod::Day)), ..KeyPatch::default() };
+    house.authority.update_key(&house.ada(), id, patch, None).await.unwrap();
+    over.store(true, Ordering::Release);
+    users.into_iter().for_each(|user| user.join().unwrap());
+    flusher.await.unwrap();
+    let metered = presented(&house, digest, Counting::Ask).1.unwrap();
+    assert_eq!(house.authority.uses_uncounted(), 0);
+    assert_eq!(limit - metered.quota.unwrap().remaining, passed.load(Ordering::Acquire));
 }
 
 #[tokio::test]

@@ -186,7 +186,7 @@ pub(super) const EXPIRED_KEY_RETENTION_DAYS: Setting = Setting {
     name: "expired_key_retention_days",
     form: Form::Whole(0, DAYS_MAX),
     default: "30",
-    meaning: "Days for which an expired key stays listed. Then it is deleted.",
+    meaning: "Days for which an expired or retired key stays listed. Then it is deleted.",
     example: "30",
     variable: Some("CLAVIGER_EXPIRED_KEY_RETENTION_DAYS"),
     reload: true,

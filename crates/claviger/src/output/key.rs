@@ -84,6 +84,7 @@ fn status(status: &Status) -> Styled {
     match status {
         Status::Active => Styled::new("active", Colour::Green),
         Status::Disabled => Styled::new("disabled", Colour::Yellow),
+        Status::Retired => Styled::new("retired", Colour::Red),
         Status::Expired => Styled::new("expired", Colour::Red),
         Status::Other(other) => other.as_str().into(),
         other => format!("{other:?}").into(),

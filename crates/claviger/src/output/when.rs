@@ -40,7 +40,10 @@ pub fn parse_past(text: &str, now: Timestamp) -> Result<Timestamp, String> {
 /// A date (its start, in UTC) or an instant.
 fn parse_instant(text: &str) -> Option<Timestamp> {
     let date = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok().map(|at| at.timestamp());
-    text.parse::<Timestamp>().ok().or_else(|| if text.len() == 10 { date() } else { None })
+    // As the authority reads it, which knows a day more than `Timestamp`.
+    let instant = claviger_core::Timestamp::parse(text).ok();
+    let instant = instant.map(|at| Timestamp::from_millisecond(at.millis()).unwrap_or(Timestamp::MAX));
+    instant.or_else(|| if text.len() == 10 { date() } else { None })
 }
 
 /// A length of time, in seconds: `45s`, `30m`, `12h`, `90d`.

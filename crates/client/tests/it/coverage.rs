@@ -35,7 +35,7 @@ async fn record(State(seen): State<Seen>, request: Request) -> Response {
     let pairs = head.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
     let mut parameters =
         pairs.map(|pair| format!("query:{}", pair.split('=').next().unwrap())).collect::<Vec<_>>();
-    for name in ["If-Match", "Idempotency-Key"] {
+    for name in ["If-Match", "If-None-Match", "Idempotency-Key"] {
         if head.headers.contains_key(name) {
             parameters.push(format!("header:{name}"));
         }
@@ -224,6 +224,7 @@ async fn about_accounts_and_resources(client: &Client) {
         accounts.update("acct_1", &patch, some("\"1\"")),
         accounts.close("acct_1", some("\"1\"")),
         resources.put("notebook:1", &description, some("\"1\"")),
+        resources.create("notebook:1", &description),
         resources.get("notebook:1"),
         resources.get_tagged("notebook:1"),
         resources.list(&held).page_size(2).after("x").next_page(),

@@ -309,7 +309,7 @@ pub fn decide<'s>(
 /// Whether the credential is accepted at all, before anything is asked of it.
 ///
 /// # Errors
-/// [`Refusal::InvalidKey`], [`Refusal::KeyExpired`], [`Refusal::KeyDisabled`] (also when what it stands for is closed) or [`Refusal::Restricted`].
+/// [`Refusal::InvalidKey`], [`Refusal::KeyExpired`], [`Refusal::KeyRetired`], [`Refusal::KeyDisabled`] (also when what it stands for is closed) or [`Refusal::Restricted`].
 pub fn authenticate(
     snapshot: &impl Snapshot,
     credential: Credential<'_>,
@@ -334,6 +334,7 @@ pub fn authenticate(
     match key.standing(now) {
         Standing::Expired => return Err(reasons.because(Reason::KeyExpired, Refusal::KeyExpired)),
         Standing::Disabled => return Err(reasons.because(Reason::KeyDisabled, Refusal::KeyDisabled)),
+        Standing::Retired => return Err(reasons.because(Reason::KeyRetired, Refusal::KeyRetired)),
         Standing::Active => reasons.push(Reason::KeyActive),
     }
     if !reach::is_open_authority(snapshot, key.rights.authority) {

@@ -21,6 +21,8 @@ pub enum Reason {
     KeyDisabled,
     /// The key is past its date.
     KeyExpired,
+    /// The key was replaced without an overlap.
+    KeyRetired,
     /// What the key stands for was closed.
     HolderClosed,
     /// The address is outside the key's blocks.
@@ -88,6 +90,7 @@ impl Reason {
             Self::KeyActive => "key_active",
             Self::KeyDisabled => "key_disabled",
             Self::KeyExpired => "key_expired",
+            Self::KeyRetired => "key_retired",
             Self::HolderClosed => "holder_closed",
             Self::AddressOutside => "address_outside",
             Self::OriginOutside => "origin_outside",
@@ -205,6 +208,7 @@ impl fmt::Display for Reason {
             Self::KeyActive => "the key is active and not expired",
             Self::KeyDisabled => "the key is disabled",
             Self::KeyExpired => "the key has expired",
+            Self::KeyRetired => "the key was replaced by another one",
             Self::HolderClosed => "the account, team or project it stands for was closed",
             Self::AddressOutside => "the address is outside the key's restrictions, or was not stated",
             Self::OriginOutside => "the origin is outside the key's restrictions, or was not stated",

@@ -12,8 +12,10 @@ pub enum Refusal {
     InvalidKey,
     /// The key is disabled, or what it stands for was closed.
     KeyDisabled,
-    /// The key's date has come.
+    /// The key has expired.
     KeyExpired,
+    /// The key was replaced without an overlap.
+    KeyRetired,
     /// The key may not be used from there.
     Restricted(Restricted),
     /// The target is known to the caller, but something is missing.
@@ -77,6 +79,7 @@ impl Refusal {
             | Self::InvalidKey
             | Self::KeyDisabled
             | Self::KeyExpired
+            | Self::KeyRetired
             | Self::Restricted(_) => true,
             Self::Forbidden(_) | Self::TargetRequired | Self::NotFound => false,
         }
@@ -90,6 +93,7 @@ impl Refusal {
             Self::InvalidKey => "invalid_key",
             Self::KeyDisabled => "key_disabled",
             Self::KeyExpired => "key_expired",
+            Self::KeyRetired => "key_retired",
             Self::Restricted(_) => "restricted",
             Self::Forbidden(_) => "forbidden",
             Self::TargetRequired => "target_required",
@@ -107,6 +111,7 @@ impl Refusal {
                 "This key is disabled. Whoever manages it can set it back to active, unless its account, team or project was closed.".into()
             }
             Self::KeyExpired => "This key has expired. Create a new one, or ask whoever manages it for a later date.".into(),
+            Self::KeyRetired => "This key was replaced by another one. Use the key that replaces it, or ask a manager of the key for a new one.".into(),
             Self::Restricted(Restricted::Address) => "This key may not be used from this address.".into(),
             Self::Restricted(Restricted::Origin) => "This key may not be used from this origin.".into(),
             Self::TargetRequired => "A key of one resource is good for that resource only: name it as the target.".into(),

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use unicode_normalization::UnicodeNormalization as _;
+
 use super::format::FormatName;
 use super::text::{Digest, Preview};
 use super::view::RightsView;
@@ -9,7 +11,7 @@ use crate::authority::{Authority, ResourceAuthority};
 use crate::id::{AccountId, KeyId};
 use crate::lifecycle::{Standing, Status, is_expired};
 use crate::limit::{METADATA_NAME_BYTES_MAX, METADATA_PAIRS_MAX, METADATA_VALUE_BYTES_MAX};
-use crate::name::Name;
+use crate::name::{Name, is_unprintable, is_visible};
 use crate::restriction::Restrictions;
 use crate::scope::{Action, ScopeSet};
 use crate::selector::{Grants, Selector};
@@ -76,30 +78,75 @@ impl KeyEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Metadata(Box<[(Box<str>, Box<str>)]>);
 
-/// Why metadata cannot be had.
+/// Why metadata is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "metadata is at most {METADATA_PAIRS_MAX} texts; a name has 1 to {METADATA_NAME_BYTES_MAX} bytes, a value at most {METADATA_VALUE_BYTES_MAX}"
-)]
-pub struct MetadataError;
+pub enum MetadataError {
+    /// Too many pairs.
+    #[error("must have at most {METADATA_PAIRS_MAX} members")]
+    TooMany,
+    /// A name that is empty, too long or invisible.
+    #[error(
+        "each member's name must have 1 to {METADATA_NAME_BYTES_MAX} bytes, some of them visible, such as \"customer\""
+    )]
+    Name,
+    /// A value that is too long.
+    #[error("each value must have at most {METADATA_VALUE_BYTES_MAX} bytes")]
+    Value,
+    /// A control character.
+    #[error(
+        "must not contain control characters or characters that override the direction of text, in names or in values"
+    )]
+    Control,
+    /// Two names that are the same once they are normalised.
+    #[error("each member's name must be given once; names that differ in Unicode spelling only are the same")]
+    Twice,
+}
 
 impl Metadata {
-    /// These pairs, sorted by name.
+    /// These pairs, normalised (NFC) and sorted by name. A value may be empty; tabs and line breaks are control
+    /// characters like the others.
     ///
     /// # Errors
-    /// Too many, or one that is too long, or a name given twice.
+    /// [`MetadataError`] says what is wrong.
     pub fn new(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Self, MetadataError> {
+        let mut read = Vec::new();
+        for (name, value) in pairs {
+            if read.len() == METADATA_PAIRS_MAX {
+                return Err(MetadataError::TooMany);
+            }
+            // Before it is normalised, which could take long and makes a text shorter by a part only.
+            if name.len() > METADATA_NAME_BYTES_MAX * 4 {
+                return Err(MetadataError::Name);
+            }
+            if value.len() > METADATA_VALUE_BYTES_MAX * 4 {
+                return Err(MetadataError::Value);
+            }
+            let [name, value] = [name, value].map(|text| text.nfc().collect::<String>());
+            if name.chars().chain(value.chars()).any(is_unprintable) {
+                return Err(MetadataError::Control);
+            }
+            if name.len() > METADATA_NAME_BYTES_MAX || !name.chars().any(is_visible) {
+                return Err(MetadataError::Name);
+            }
+            if value.len() > METADATA_VALUE_BYTES_MAX {
+                return Err(MetadataError::Value);
+            }
+            read.push((name.into_boxed_str(), value.into_boxed_str()));
+        }
+        read.sort();
+        if read.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+            return Err(MetadataError::Twice);
+        }
+        Ok(Self(read.into()))
+    }
+
+    /// Pairs that were read before, perhaps by an earlier version with other rules: taken as they are.
+    #[must_use]
+    pub fn from_stored(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut pairs =
             pairs.into_iter().map(|(n, v)| (n.into_boxed_str(), v.into_boxed_str())).collect::<Vec<_>>();
         pairs.sort();
-        let fits = |(name, value): &(Box<str>, Box<str>)| {
-            (1..=METADATA_NAME_BYTES_MAX).contains(&name.len()) && value.len() <= METADATA_VALUE_BYTES_MAX
-        };
-        let twice = pairs.windows(2).any(|pair| pair[0].0 == pair[1].0);
-        if pairs.len() > METADATA_PAIRS_MAX || twice || !pairs.iter().all(fits) {
-            return Err(MetadataError);
-        }
-        Ok(Self(pairs.into()))
+        Self(pairs.into())
     }
 
     /// The pairs, sorted by name.
@@ -225,7 +272,7 @@ pub struct KeyRecord {
 pub struct KeyPatch {
     /// A new name.
     pub name: Option<Name>,
-    /// Disabled, or active again.
+    /// Disabled, or active again; never retired.
     pub status: Option<Status>,
     /// Another date, or none.
     pub expires_at: Option<Option<UnixSeconds>>,
@@ -248,11 +295,21 @@ pub enum PatchError {
     #[error("only keys of a resource have `versions` and `grants`")]
     NotAResourceKey,
     /// A date that has come already.
-    #[error("`expires_at` has to lie in the future; to end a key now, disable or delete it")]
+    #[error("must be in the future; to end a key now, disable or delete it")]
     PastExpiry,
     /// The key is past its date.
-    #[error("the key has expired; give it a later `expires_at` first")]
+    #[error(
+        "the key has expired; give it a later `expires_at` in the same request, such as \"2027-01-31T12:00:00Z\""
+    )]
     Expired,
+    /// The key was replaced.
+    #[error(
+        "the key was replaced and stays retired; only its `name` and `metadata` can be changed. Use the key that replaces it, or create a new one"
+    )]
+    Retired,
+    /// Only rotation retires a key.
+    #[error("only a rotation retires a key; write \"active\" or \"disabled\"")]
+    Retires,
 }
 
 /// What a change does to the rights of a key.
@@ -273,6 +330,9 @@ impl KeyRecord {
     /// [`PatchError`] says what cannot be.
     pub fn patched(&self, patch: KeyPatch, now: Timestamp) -> Result<(Self, Effect), PatchError> {
         let mut next = self.clone();
+        if patch.status == Some(Status::Retired) {
+            return Err(PatchError::Retires);
+        }
         if patch.selector.is_some() || patch.grants.is_some() {
             let Authority::Resource(resource) = &self.entry.rights.authority else {
                 return Err(PatchError::NotAResourceKey);
@@ -296,9 +356,12 @@ impl KeyRecord {
             }
             next.entry.status = status;
         }
-        next.name = patch.name.unwrap_or(next.name);
         next.entry.rights.scopes = patch.scopes.unwrap_or(next.entry.rights.scopes);
         next.entry.rights.restrictions = patch.restrictions.unwrap_or(next.entry.rights.restrictions);
+        if self.entry.status == Status::Retired && next.entry != self.entry {
+            return Err(PatchError::Retired);
+        }
+        next.name = patch.name.unwrap_or(next.name);
         next.metadata = patch.metadata.unwrap_or(next.metadata);
         let (before, after) = (&self.entry, &next.entry);
         let was_active = before.status == Status::Active;
@@ -411,6 +474,50 @@ mod tests {
         assert!(Metadata::new([(String::new(), String::new())]).is_err());
         assert!(Metadata::new([("a".repeat(65), String::new())]).is_err());
         assert!(Metadata::new([("a".into(), "v".repeat(513))]).is_err());
-        assert!(Metadata::new([("a".into(), "1".into()), ("a".into(), "2".into())]).is_err());
+        let check = |name: &str, value: &str, expect: Result<(), MetadataError>| {
+            assert_eq!(
+                Metadata::new([(name.into(), value.into())]).map(|_| ()),
+                expect,
+                "{name:?} {value:?}"
+            );
+        };
+        check("a", "", Ok(()));
+        check("a", "gold \"é\"", Ok(()));
+        check("", "", Err(MetadataError::Name));
+        check("\u{200b}", "", Err(MetadataError::Name));
+        for control in ["\u{0}", "a\nb", "\u{1b}[31m", "\u{202e}", "\u{7f}", "a\tb"] {
+            check("a", control, Err(MetadataError::Control));
+            check(control, "a", Err(MetadataError::Control));
+        }
+        let twice = |a: &str, b: &str| Metadata::new([(a.into(), "1".into()), (b.into(), "2".into())]);
+        assert_eq!(twice("a", "a"), Err(MetadataError::Twice));
+        assert_eq!(twice("é", "e\u{301}"), Err(MetadataError::Twice));
+    }
+
+    #[test]
+    fn a_retired_key_stays_retired() {
+        let key = record("a:read", Some(5_000), Status::Retired);
+        let patch = |patch| key.patched(patch, NOW).map(|(_, effect)| (effect.widens, effect.revokes));
+        for status in [Status::Active, Status::Disabled] {
+            assert_eq!(
+                patch(KeyPatch { status: Some(status), ..KeyPatch::default() }),
+                Err(PatchError::Retired)
+            );
+        }
+        let later = Some(UnixSeconds::new(9_000));
+        assert_eq!(patch(KeyPatch { expires_at: later, ..KeyPatch::default() }), Err(PatchError::Retired));
+        let both = KeyPatch { expires_at: later, status: Some(Status::Active), ..KeyPatch::default() };
+        assert_eq!(patch(both), Err(PatchError::Retired));
+        let scopes = ScopeSet::parse(["b:read"]).ok();
+        assert_eq!(patch(KeyPatch { scopes, ..KeyPatch::default() }), Err(PatchError::Retired));
+        assert_eq!(
+            patch(KeyPatch { name: Name::parse("m").ok(), ..KeyPatch::default() }),
+            Ok((false, false))
+        );
+        let metadata = Metadata::new([("a".into(), "b".into())]).ok();
+        assert_eq!(patch(KeyPatch { metadata, ..KeyPatch::default() }), Ok((false, false)));
+        let active = record("a:read", None, Status::Active);
+        let retire = KeyPatch { status: Some(Status::Retired), ..KeyPatch::default() };
+        assert_eq!(active.patched(retire, NOW).unwrap_err(), PatchError::Retires);
     }
 }

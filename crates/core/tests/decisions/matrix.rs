@@ -23,6 +23,7 @@ fn refusal(refusal: Refusal) -> String {
         Refusal::InvalidKey => "401 invalid".into(),
         Refusal::KeyDisabled => "401 disabled".into(),
         Refusal::KeyExpired => "401 expired".into(),
+        Refusal::KeyRetired => "401 retired".into(),
         Refusal::Restricted(_) => "403 restricted".into(),
         Refusal::TargetRequired => "403 target".into(),
         Refusal::NotFound => ".".into(),

@@ -170,8 +170,10 @@ fn a_good_credential_is_never_worse_than_none() {
         let none = outcome(&world, Credential::Anonymous, request);
         for (name, credential) in cast.credentials() {
             let with = outcome(&world, credential, request);
-            let unauthenticated =
-                matches!(with, Err(Refusal::InvalidKey | Refusal::KeyDisabled | Refusal::KeyExpired));
+            let unauthenticated = matches!(
+                with,
+                Err(Refusal::InvalidKey | Refusal::KeyDisabled | Refusal::KeyExpired | Refusal::KeyRetired)
+            );
             assert!(none.is_err() || with.is_ok() || unauthenticated, "{name} {request:?}: {with:?}");
         }
     }

@@ -18,6 +18,7 @@ use tokio::time::{Instant, Sleep};
 use super::ServeLimits;
 use super::activity::{Activity, Counted, CountedBody, CountedFuture};
 use super::io_guard::{IoGuard, OpenGuard, Protocol, Resets, sniff};
+use super::refusal::Refusal;
 use super::stage::{Stage, Stages};
 
 /// The header fields that hyper parses without a heap allocation, and its default.
@@ -35,6 +36,7 @@ pub(super) struct Protocols {
     sniff_timeout: Duration,
     write_stall_timeout: Duration,
     idle_look: Duration,
+    public_url: Arc<str>,
 }
 
 /// Runs the streams of HTTP/2 connections as tasks that the server knows of.
@@ -77,6 +79,7 @@ impl Protocols {
             sniff_timeout: limits.sniff_timeout,
             write_stall_timeout: limits.write_stall_timeout,
             idle_look: limits.header_read_timeout / IDLE_LOOKS,
+            public_url: Arc::clone(&limits.public_url),
         }
     }
 }
@@ -103,7 +106,8 @@ where
     let service = Counted { service, activity: Arc::clone(&activity) };
     // The pings of HTTP/2 are writes too, so there only requests count.
     let watched = (protocol == Protocol::Http1).then(|| Arc::clone(&activity));
-    let io = TokioIo::new(IoGuard::new(io, sniffed, protocols.write_stall_timeout, watched, open));
+    let refusal = (protocol == Protocol::Http1).then(|| Refusal::new(Arc::clone(&protocols.public_url)));
+    let io = TokioIo::new(IoGuard::new(io, sniffed, protocols.write_stall_timeout, watched, refusal, open));
     let ended = match protocol {
         Protocol::Http1 => {
             let connection = protocols.http1.serve_connection(io, service).with_upgrades();

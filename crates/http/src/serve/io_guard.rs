@@ -7,7 +7,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
@@ -17,6 +17,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::activity::Activity;
+use super::refusal::Refusal;
 
 /// What a client with prior knowledge of HTTP/2 sends first (RFC 9113 section 3.4).
 const H2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -82,6 +83,8 @@ pub(super) struct IoGuard<T: Resets> {
     stalled: bool,
     /// Told of every write, so that a slow download is not taken for idleness.
     activity: Option<Arc<Activity>>,
+    /// HTTP/1 only.
+    refusal: Option<Refusal>,
     _open: OpenGuard,
 }
 
@@ -91,6 +94,7 @@ impl<T: Resets> IoGuard<T> {
         sniffed: Sniffed,
         stall_timeout: Duration,
         activity: Option<Arc<Activity>>,
+        refusal: Option<Refusal>,
         open: OpenGuard,
     ) -> Self {
         Self {
@@ -101,8 +105,28 @@ impl<T: Resets> IoGuard<T> {
             stall: None,
             stalled: false,
             activity,
+            refusal,
             _open: open,
         }
+    }
+
+    /// Writes a refusal in place of the bytes that hyper answers with by itself.
+    fn poll_refuse(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Option<Poll<io::Result<usize>>>
+    where
+        T: AsyncWrite + Unpin,
+    {
+        let refusal = self.refusal.as_mut()?;
+        while let Some(left) = refusal.left(bytes) {
+            match Pin::new(&mut self.io).poll_write(cx, left) {
+                Poll::Ready(Ok(0)) => return Some(Poll::Ready(Err(io::ErrorKind::WriteZero.into()))),
+                Poll::Ready(Ok(written)) if refusal.wrote(written) => {
+                    return Some(Poll::Ready(Ok(bytes.len())));
+                }
+                Poll::Ready(Ok(_)) => {}
+                other => return Some(other),
+            }
+        }
+        None
     }
 
     /// Bounds how long writes may stay pending.
@@ -156,10 +180,13 @@ impl<T: AsyncRead + Resets + Unpin> AsyncRead for IoGuard<T> {
     }
 }
 
-impl<T: AsyncWrite + Resets + Unpin> AsyncWrite for IoGuard<T> {
+impl<T: AsyncRead + AsyncWrite + Resets + Unpin> AsyncWrite for IoGuard<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let written = Pin::new(&mut this.io).poll_write(cx, bytes);
+        let written = match this.poll_refuse(cx, bytes) {
+            Some(refused) => refused,
+            None => Pin::new(&mut this.io).poll_write(cx, bytes),
+        };
         this.watch(cx, written)
     }
 
@@ -169,7 +196,9 @@ impl<T: AsyncWrite + Resets + Unpin> AsyncWrite for IoGuard<T> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let written = Pin::new(&mut this.io).poll_write_vectored(cx, slices);
+        // hyper's own answers are one piece.
+        let refused = if let [one] = slices { this.poll_refuse(cx, one) } else { None };
+        let written = refused.unwrap_or_else(|| Pin::new(&mut this.io).poll_write_vectored(cx, slices));
         this.watch(cx, written)
     }
 
@@ -185,7 +214,11 @@ impl<T: AsyncWrite + Resets + Unpin> AsyncWrite for IoGuard<T> {
         let this = self.get_mut();
         // Only a body that came to its end is followed by this.
         this.said_all = true;
-        Pin::new(&mut this.io).poll_shutdown(cx)
+        ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
+        if let Some(refusal) = &mut this.refusal {
+            ready!(refusal.poll_linger(Pin::new(&mut this.io), cx));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

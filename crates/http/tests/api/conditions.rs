@@ -61,15 +61,20 @@ async fn every_route_that_takes_one() {
         let tag = w.app.get(OPERATOR, shown(&path)).await.header("etag").to_owned();
         assert!(tag.starts_with("\"r"), "{route}: {tag}");
         let before = w.app.sequence().await;
-        for wrong in ["\"r99\"", "\"r0\"", "\"x\"", "\"\"", "r1", &format!("W/{tag}")] {
+        for wrong in ["\"r99\"", "\"r0\"", "\"x\"", "\"\"", "W/\"r99\"", "\"r98\", W/\"r99\"", "\"r98-gzip\""]
+        {
             let answer = send(&w, method, &path, &[wrong], &body).await;
             assert_eq!(answer.status, 412, "{method} {route} {wrong}: {}", answer.text());
             assert_eq!(answer.json()["code"], "stale");
         }
-        let twice = send(&w, method, &path, &[&tag, "\"r99\""], &body).await;
-        twice.refused(400, "invalid_request");
+        for unreadable in ["r1", "1", "", "\"r1", "r1, r2", "*, \"r1\"", "\"r1\" \"r2\""] {
+            let answer = send(&w, method, &path, &[unreadable], &body).await;
+            answer.refused(400, "invalid_request");
+            assert!(answer.text().contains("\\\"r1\\\""), "an example: {}", answer.text());
+        }
         assert_eq!(w.app.sequence().await, before, "{method} {route} has written something");
-        let done = send(&w, method, &path, &[&tag], &body).await;
+        // A list in two fields, and the tag as a proxy that compresses weakens it.
+        let done = send(&w, method, &path, &["\"r98\", \"x\"", &format!("W/{tag}")], &body).await;
         assert!(done.status.is_success(), "{method} {route}: {}", done.text());
         assert!(w.app.sequence().await > before, "{method} {route}");
         // What was seen before is not what is there now.
@@ -88,6 +93,41 @@ async fn a_star_is_any_state() {
     }
     let tag = w.app.get(OPERATOR, &path).await.header("etag").to_owned();
     assert_eq!(tag, "\"r3\"");
+}
+
+#[tokio::test]
+async fn tags_that_a_compressing_proxy_has_changed_name_the_same_state() {
+    let w = World::new().await;
+    let path = format!("/v1/keys/{}", w.ada_narrow.id);
+    for (n, tag) in ["W/\"r1\"", "\"r2-gzip\"", "\"r3-br\"", "W/\"r4-zstd\""].into_iter().enumerate() {
+        send(&w, "PATCH", &path, &[tag], &json!({"name": format!("n{n}")})).await.ok(200);
+    }
+}
+
+#[tokio::test]
+async fn a_resource_is_made_or_replaced_only_as_asked() {
+    let w = World::new().await;
+    let (path, body) = (
+        "/v1/resources/notebook:brand.new",
+        json!({"holder": format!("account:{}", w.ada), "visibility": "private"}),
+    );
+    let put = async |header: &str, value: &str| {
+        let request =
+            Request::builder().method("PUT").uri(path).header("x-api-key", OPERATOR).header(header, value);
+        let request = request.header("content-type", "application/json").body(Body::from(body.to_string()));
+        w.app.send(request.unwrap()).await
+    };
+    let before = w.app.sequence().await;
+    put("if-match", "*").await.refused(412, "stale");
+    put("if-match", "\"r1\"").await.refused(412, "stale");
+    put("if-none-match", "\"r1\"").await.refused(400, "invalid_request");
+    w.app.get(OPERATOR, path).await.refused(404, "not_found");
+    assert_eq!(w.app.sequence().await, before);
+    let made = put("if-none-match", "*").await.ok(201);
+    assert_eq!((&made["latest_version"], &made["versions"]), (&json!(1), &json!([])), "the defaults");
+    put("if-none-match", "*").await.refused(412, "stale");
+    put("if-match", "*").await.ok(200);
+    put("if-match", "W/\"r1\"").await.ok(200);
 }
 
 /// The document says which routes take it; each of them has a row here.

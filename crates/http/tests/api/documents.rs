@@ -125,7 +125,7 @@ async fn the_examples_can_be_sent() {
             let target = if query.is_empty() { path.clone() } else { format!("{path}?{}", query.join("&")) };
             let answer = app.call(&method.to_uppercase(), &target, Some(OPERATOR), body).await;
             // What the examples name does not exist here, and the operator's key may not do everything.
-            let absent = answer.text().contains("there is no such holder");
+            let absent = answer.text().contains("there is no such account");
             let fine = answer.status.is_success() || [403, 404, 409].contains(&answer.status.as_u16());
             let fine = fine || absent;
             assert!(fine, "{method} {target}: {}", answer.text());

@@ -118,7 +118,13 @@ async fn health_and_metrics() {
         assert!(page.contains(line), "{line}{page}");
     }
     assert!(page.ends_with("# EOF\n"));
-    assert_eq!(ask(Method::POST, "/livez").await.0, 405);
+    for path in ["/livez", "/readyz", "/metrics"] {
+        assert_eq!(ask(Method::HEAD, path).await.0, 200);
+        let (status, headers, text) = ask(Method::POST, path).await;
+        assert_eq!((status, headers["allow"].to_str().unwrap()), (405, "GET, HEAD"), "{path}");
+        assert_eq!(headers["content-type"], "application/problem+json");
+        assert!(text.contains("\"method_not_allowed\""), "{text}");
+    }
     assert_eq!(ask(Method::GET, "/v1/keys").await.0, 404, "no keys are served here");
     app.state.authority.close().await.unwrap();
     let (status, headers, text) = ask(Method::GET, "/readyz").await;

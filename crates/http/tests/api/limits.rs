@@ -81,7 +81,7 @@ fn of_keys(w: &World) -> Vec<Limit> {
 fn of_subjects() -> Vec<Limit> {
     let of = |what, body: &dyn Fn(usize) -> Value, most| limit(what, "POST", "/v1/accounts", body, most);
     vec![
-        of("bytes of an external id", &|n| json!({"external_id": x(n)}), 256),
+        of("characters of an external id", &|n| json!({"external_id": "é".repeat(n)}), 128),
         of(
             "characters of a password",
             &|n| json!({"email": "a@example.org", "password": "é".repeat(n)}),
@@ -160,7 +160,7 @@ async fn identifiers_of_resources() {
     let body = json!({"holder": format!("account:{}", w.ada), "visibility": "private", "latest_version": 1, "versions": []});
     let put =
         async |n: usize| w.app.put(OPERATOR, &format!("/v1/resources/page:{}", x(n)), body.clone()).await;
-    put(129).await.refused(404, "not_found");
+    put(129).await.refused(400, "invalid_request");
     put(128).await.ok(201);
 }
 

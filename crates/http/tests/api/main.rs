@@ -11,6 +11,7 @@ mod denials;
 mod described;
 mod documents;
 mod doors;
+mod echoes;
 mod groups;
 mod health;
 mod hidden;

@@ -140,18 +140,21 @@ async fn nothing_is_done_by_halves_or_by_mistake() {
     };
     for (list, told) in [
         (vec![], "allow_empty=true"),
-        (with("reference", json!("sample:x")), "sample:x is of another type"),
-        (with("reference", json!("notebook:open")), "notebook:open is named twice"),
+        (with("reference", json!("sample:x")), "`resources[2].reference`: is of another type"),
+        (
+            with("reference", json!("notebook:open")),
+            "`resources[4].reference`: names a resource a second time",
+        ),
         (with("reference", json!("notebook")), "`type:id`"),
         (
             with("holder", json!("account:acct_00000000000000000000000000")),
-            "notebook:wrong: there is no such holder",
+            "`resources[2].holder`: there is no such account",
         ),
-        (with("holder", json!("operator")), "notebook:wrong: `holder`"),
-        (with("creator", json!("acct_00000000000000000000000000")), "notebook:wrong: `creator`"),
-        (with("visibility", json!("shared")), "notebook:wrong: `visibility`"),
-        (with("latest_version", json!(2)), "notebook:wrong: `versions`"),
-        (with("latest_version", json!(0)), "notebook:wrong: `latest_version`"),
+        (with("holder", json!("operator")), "`resources[2]`: `holder`"),
+        (with("creator", json!("acct_00000000000000000000000000")), "`resources[2].creator`"),
+        (with("visibility", json!("shared")), "`resources[2].visibility`"),
+        (with("latest_version", json!(2)), "`resources[2].versions`"),
+        (with("latest_version", json!(0)), "`resources[2]`: `latest_version`"),
     ] {
         for dry in ["", "&dry_run=true"] {
             let answer = put(&w, &format!("{NOTEBOOKS}{dry}"), list.clone()).await;

@@ -121,7 +121,10 @@ async fn descriptions_that_contradict_themselves() {
     for name in
         ["sample", "sample:", "Sample:x", "key:x", "team:x", "sample:a%20b", "sample:a%2Fb", "sample:%00"]
     {
-        w.app.put(OPERATOR, &format!("/v1/resources/{name}"), described(&w)).await.refused(404, "not_found");
+        w.app
+            .put(OPERATOR, &format!("/v1/resources/{name}"), described(&w))
+            .await
+            .refused(400, "invalid_request");
     }
     let nobody = with("holder", json!("account:acct_00000000000000000000000000"));
     w.app.put(OPERATOR, "/v1/resources/sample:x", nobody).await.refused(404, "not_found");

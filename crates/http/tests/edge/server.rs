@@ -48,6 +48,47 @@ async fn the_peer_is_unknown() {
     assert_eq!(wire.ask(get("/", "")).await.1, format!("{peer:?}"));
 }
 
+/// What hyper refuses before any service sees it is a problem document like everything else.
+#[tokio::test]
+async fn requests_that_cannot_be_read_get_a_problem_document() {
+    let limits = ServeLimits { public_url: "https://keys.example".into(), ..ServeLimits::default() };
+    let (address, ..) = server(limits, LONG).await;
+    let many = (0..200).map(|n| format!("x-{n}: 1\r\n")).collect::<String>();
+    let check = async |request: String, status: u16, code: &str| {
+        let mut wire = Wire::connect(address).await;
+        wire.send(request.as_bytes()).await;
+        let (rest, end) = wire.rest_and_end().await;
+        let (head, body) = rest.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{rest}"));
+        assert_eq!(head.split(' ').nth(1), Some(&*status.to_string()), "{head}");
+        assert!(head.contains("application/problem+json") && head.contains("connection: close"), "{head}");
+        let document: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!((&document["status"], &document["code"]), (&status.into(), &code.into()), "{body}");
+        assert_eq!(document["message"], document["detail"]);
+        assert_eq!(document["type"], format!("https://keys.example/problems/{code}"));
+        assert!(claviger_http::problem::CODES.iter().any(|(known, ..)| *known == code));
+        assert_eq!(end, Ok(()), "the connection ends properly, so that the client sees the answer");
+    };
+    check(
+        format!("GET / HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "x".repeat(300_000)),
+        431,
+        "headers_too_large",
+    )
+    .await;
+    check(format!("GET / HTTP/1.1\r\nhost: a\r\n{many}\r\n"), 431, "headers_too_large").await;
+    check(format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "x".repeat(70_000)), 431, "headers_too_large").await;
+    check("G\u{1}T / HTTP/1.1\r\n\r\n".to_owned(), 400, "bad_request").await;
+    check("GET / HTTP/9.9\r\n\r\n".to_owned(), 400, "bad_request").await;
+    check("GET / HTTP/1.1\r\nno colon\r\n\r\n".to_owned(), 400, "bad_request").await;
+    check("GET / HTTP/1.1\r\nhost: a\r\ncontent-length: x\r\n\r\n".to_owned(), 400, "bad_request").await;
+    check("GET http://[ HTTP/1.1\r\n\r\n".to_owned(), 400, "bad_request").await;
+    // An answer of a service stays as it is, also on the same connection before such a request.
+    let mut wire = Wire::connect(address).await;
+    assert_eq!(status(&wire.ask(get("/", "")).await.0), 200);
+    wire.send("nonsense\r\n\r\n").await;
+    let rest = wire.rest().await;
+    assert!(rest.starts_with("HTTP/1.1 400") && rest.contains("\"bad_request\""), "{rest}");
+}
+
 #[tokio::test]
 async fn a_service_per_connection_knows_its_peer() {
     let (listener, address) = listener().await;

@@ -220,3 +220,66 @@ async fn what_is_recorded_of_embeds() {
     assert_eq!(rows, [row(&id, "not_found"), row(&page, "done")]);
     assert_eq!(house.get("/v1/history?origin=api&action=notebook:read").await.body["items"], json!([]));
 }
+
+/// As on the API, no refusal quotes what was sent, wherever a key's text was put.
+#[tokio::test]
+async fn no_refusal_quotes_what_was_sent() {
+    let house = House::new().await;
+    let address = gateway(&house).await;
+    let (_, text) = house.key(json!({})).await;
+    let part = text[..text.len() - 6].to_lowercase();
+    let mut refused = 0;
+    let mut check = |answer: String, place: &str| {
+        if !answer.starts_with("http/1.1 200") {
+            refused += 1;
+            assert!(answer.contains("application/problem+json"), "{place}: {answer}");
+            assert!(!answer.contains(&part), "{place} is quoted: {answer}");
+        }
+    };
+    let paths = [
+        format!("/{text}"),
+        format!("/embed/{text}"),
+        format!("/embed/{text}+"),
+        format!("/all/{text}"),
+        format!("/all//{text}"),
+        format!("/embed/%2e{text}"),
+        format!("/all?api_key={text}x"),
+        format!("/all?api_key={text}&api_key=x{text}"),
+        format!("/{text}%2F.."),
+        format!("http://{text}/all"),
+        text.clone(),
+        format!("/embed/{text}?token={text}"),
+    ];
+    for path in paths {
+        for key in ["", &*text, &*format!("{text}x")] {
+            check(ask(&address, "GET", &path, key).await, &path);
+        }
+    }
+    for header in [
+        "authorization",
+        "x-api-key",
+        "host",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "origin",
+        "expect",
+        "upgrade",
+        "connection",
+        "transfer-encoding",
+        "content-length",
+        "te",
+        "cookie",
+        "x-original-uri",
+        "access-control-request-method",
+    ] {
+        for value in
+            [text.clone(), format!("Token {text}"), format!("Basic {text}"), format!("Bearer {text} {text}")]
+        {
+            let answer = front::ask(&address, "GET", "/all", &format!("{header}: {value}\r\n")).await;
+            check(answer.to_ascii_lowercase(), header);
+        }
+    }
+    check(ask(&address, &text.replace('_', "-"), "/all", &text).await, "the method");
+    check(ask(&address, "POST", &format!("/all?{text}"), &text).await, "a method that is not allowed");
+    assert!(refused > 60, "{refused}");
+}

@@ -17,7 +17,7 @@ async fn a_key_that_was_rotated_gives_way_to_its_successor() {
     assert_eq!(whoami(&old).await, 401);
     assert_eq!(whoami(&rotated.text("secret")).await, 200);
     let again = house.post(&path, json!({})).await;
-    assert_eq!((again.status.as_u16(), again.code()), (409, "key_not_active"));
+    assert_eq!((again.status.as_u16(), again.code()), (409, "key_replaced"));
     // With an overlap both are good for a while.
     let (id, old) = house.key(json!({})).await;
     let rotated = house.post(&format!("/v1/keys/{id}/rotate"), json!({"overlap_seconds": 600})).await;

@@ -96,10 +96,10 @@ pub(super) fn select(filter: &AccountFilter, after: Option<AccountId>) -> Select
 fn decode(cells: &Cells<'_>) -> Result<AccountRecord> {
     Ok(AccountRecord {
         account: Account { id: cells.id(0)?, closed: cells.flag(1)? },
-        name: cells.parsed_or_none(2, Name::parse)?,
+        name: cells.text_or_none(2)?.map(Name::from_stored),
         email: cells.parsed_or_none(3, Email::parse)?,
         password: cells.text_or_none(4)?.map(PasswordHash::from_phc),
-        external_id: cells.parsed_or_none(5, ExternalId::parse)?,
+        external_id: cells.text_or_none(5)?.map(ExternalId::from_stored),
         created_at: cells.timestamp(6)?,
         revision: cells.count(7)?,
     })

@@ -8,6 +8,7 @@ use claviger_core::authority::Authority;
 use claviger_core::change::ChangeItem;
 use claviger_core::id::KeyId;
 use claviger_core::key::{Digest, KeyRecord};
+use claviger_core::lifecycle::Status;
 use claviger_core::permit::RecordRef;
 use claviger_core::revocation;
 use claviger_core::time::{Timestamp, UnixSeconds};
@@ -20,7 +21,7 @@ use super::error::Place;
 use super::list::Select;
 use super::rooms::Rooms;
 use super::row::{Cells, bytes};
-use super::{Result, Write, accounts, deleted, imports, projects, resources, settings, teams};
+use super::{Result, Write, accounts, deleted, imports, projects, resources, settings, teams, usage};
 use crate::error::StoreError;
 use crate::query::{LastUsed, Staged, StoredKey, Taken};
 
@@ -28,6 +29,13 @@ use crate::query::{LastUsed, Staged, StoredKey, Taken};
 macro_rules! entry_columns {
     () => {
         "id, kind, authority, selector, grants, scopes, status, expires_at, restrictions, digest_head, digest_tail"
+    };
+}
+
+/// The same as it is read: a retired key says so.
+macro_rules! entry_values {
+    () => {
+        "id, kind, authority, selector, grants, scopes, iif(retired_at IS NULL, status, 'retired'), expires_at, restrictions, digest_head, digest_tail"
     };
 }
 
@@ -64,6 +72,17 @@ const DELETE_OF: &str =
 pub(super) const PURGE: &str = "DELETE FROM keys WHERE digest_head IN
     (SELECT digest_head FROM keys WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)
     RETURNING id, digest_head, digest_tail, import";
+const PURGE_RETIRED: &str = "DELETE FROM keys WHERE digest_head IN
+    (SELECT digest_head FROM keys WHERE retired_at < ?1 ORDER BY retired_at LIMIT ?2)
+    RETURNING id, digest_head, digest_tail, import";
+/// Once, and for good.
+const RETIRE: &str = "UPDATE keys SET retired_at = ?2 WHERE id = ?1 AND retired_at IS NULL";
+/// The key that took over from this one, perhaps over several rotations, and may still be used or enabled.
+const SUCCESSOR: &str = "WITH RECURSIVE chain (id) AS (
+        SELECT id FROM keys WHERE replaces = ?1
+        UNION SELECT keys.id FROM chain JOIN keys ON keys.replaces = chain.id)
+    SELECT keys.id FROM chain JOIN keys ON keys.id = chain.id
+    WHERE retired_at IS NULL AND (expires_at IS NULL OR expires_at > ?2) LIMIT 1";
 /// Whether a digest is taken.
 const TAKEN: &str = "SELECT 1 FROM keys WHERE digest_head = ?1";
 const REVISION: &str = "SELECT revision FROM keys WHERE id = ?1";
@@ -71,18 +90,18 @@ const REVISION: &str = "SELECT revision FROM keys WHERE id = ?1";
 pub(super) const LISTED: &str = "SELECT count(*) FROM (SELECT 1 FROM keys WHERE authority = ?1 LIMIT ?2)";
 pub(super) const SELECT_STORED: &str = concat!(
     "SELECT ",
-    entry_columns!(),
+    entry_values!(),
     ", ",
     record_columns!(),
     ", at, address FROM keys LEFT JOIN key_last_used ON key = id WHERE ",
     visible!()
 );
 pub(super) const LOAD: &str =
-    concat!("SELECT ", entry_columns!(), " FROM keys WHERE ", visible!(), " ORDER BY digest_head");
+    concat!("SELECT ", entry_values!(), " FROM keys WHERE ", visible!(), " ORDER BY digest_head");
 /// Those whose digests lie between two.
 pub(super) const LOAD_PART: &str = concat!(
     "SELECT ",
-    entry_columns!(),
+    entry_values!(),
     " FROM keys WHERE digest_head BETWEEN ?1 AND ?2 AND ",
     visible!(),
     " ORDER BY digest_head"
@@ -91,7 +110,7 @@ pub(super) const COUNT: &str = concat!("SELECT count(*) FROM keys WHERE ", visib
 /// The keys of one import, open or not. The list makes SQLite look them up in the order of the table, page by page.
 pub(super) const OF_IMPORT: &str = concat!(
     "SELECT ",
-    entry_columns!(),
+    entry_values!(),
     " FROM keys WHERE digest_head IN
     (SELECT digest_head FROM keys WHERE import = ?1 AND import > 0)"
 );
@@ -116,6 +135,9 @@ pub(super) const STATEMENTS: &[&str] = &[
     DELETE,
     DELETE_OF,
     PURGE,
+    PURGE_RETIRED,
+    RETIRE,
+    SUCCESSOR,
     REVISION,
     LISTED,
     SELECT_STORED,
@@ -210,13 +232,38 @@ pub(crate) fn update(write: &mut Write<'_>, next: KeyRecord, expected: u64) -> R
     let before = by_id(write.conn, next.entry.id)?;
     let changed = execute(write.conn, UPDATE, &next, None)?;
     place.check_one(write.conn, changed, Some(expected))?;
+    if next.entry.status == Status::Retired {
+        // The time matters to the purge alone; a rotation has set it already.
+        retire(write.conn, next.entry.id, next.created_at.seconds())?;
+    }
     let took = before.is_none_or(|before| revocation::by_key(&before.record.entry, &next.entry));
     let took = took.then_some(RecordRef::Key(next.entry.id));
     write.touch(ChangeItem::Key(next.digest, next.entry), took);
     Ok(())
 }
 
-/// Replaces a key by another. The old one stays listed, so the new one needs room of its own.
+fn retire(conn: &Connection, id: KeyId, at: UnixSeconds) -> Result<()> {
+    conn.prepare_cached(RETIRE)?.execute(params![bytes(id), at.get()])?;
+    Ok(())
+}
+
+/// The key that took over from another one and lives.
+fn successor(conn: &Connection, id: KeyId, now: UnixSeconds) -> Result<Option<KeyId>> {
+    let mut statement = conn.prepare_cached(SUCCESSOR)?;
+    let mut rows = statement.query(params![bytes(id), now.get()])?;
+    rows.next()?.map(|row| Cells { table: "keys", row }.id(0)).transpose()
+}
+
+/// Refuses a key that another one took over from.
+pub(crate) fn check_unreplaced(conn: &Connection, id: KeyId, now: UnixSeconds) -> Result<()> {
+    match successor(conn, id, now)? {
+        Some(successor) => Err(StoreError::Replaced { successor }),
+        None => Ok(()),
+    }
+}
+
+/// Replaces a key by another. One that lives in its place already is in the way: of any number of rotations at once,
+/// one takes place.
 pub(crate) fn rotate(
     write: &mut Write<'_>,
     old: KeyRecord,
@@ -224,9 +271,19 @@ pub(crate) fn rotate(
     new: KeyRecord,
     limit: u32,
 ) -> Result<()> {
+    let (old_id, now) = (old.entry.id, new.created_at.seconds());
+    check_unreplaced(write.conn, old_id, now)?;
+    if old.entry.status == Status::Retired {
+        retire(write.conn, old_id, now)?;
+    }
     update(write, old, expected)?;
     check_room(write.conn, write.rooms, &new, limit)?;
-    insert(write, new)
+    let (id, at, has_quota) = (new.entry.id, new.created_at, new.entry.rights.restrictions.quota.is_some());
+    insert(write, new)?;
+    if has_quota {
+        usage::carry(write.conn, old_id, id, at)?;
+    }
+    Ok(())
 }
 
 /// Deletes a key.
@@ -249,9 +306,11 @@ pub(crate) fn delete_of(write: &mut Write<'_>, authority: &str) -> Result<u64> {
     Ok(delete_where(write, DELETE_OF, &[&authority])? as u64)
 }
 
-/// Deletes keys whose date came long ago.
+/// Deletes keys that expired or were retired long ago.
 pub(crate) fn purge(write: &mut Write<'_>, before: UnixSeconds, max: u32) -> Result<u64> {
-    let purged = delete_where(write, PURGE, &[&before.get(), &max])?;
+    let mut purged = delete_where(write, PURGE, &[&before.get(), &max])?;
+    let rest = max.saturating_sub(u32::try_from(purged).unwrap_or(max));
+    purged += delete_where(write, PURGE_RETIRED, &[&before.get(), &rest])?;
     if purged == 0 {
         write.unchanged();
     }
@@ -332,7 +391,8 @@ fn execute(conn: &Connection, sql: &str, key: &KeyRecord, import: Option<u64>) -
         resource.and_then(|resource| resource.selector.to_text()),
         resource.map(|resource| resource.grants.words().collect::<Vec<_>>().join(" ")),
         rights.scopes.to_string(),
-        entry.status.as_str(),
+        // See the column `retired_at`.
+        if entry.status == Status::Retired { Status::Disabled } else { entry.status }.as_str(),
         rights.expires_at.map(UnixSeconds::get),
         restrictions,
         head,

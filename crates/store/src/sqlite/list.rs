@@ -103,6 +103,8 @@ fn with_standing(select: Select, standing: Standing, now: Timestamp) -> Select {
         Standing::Expired => ("expires_at <= ?", None),
         Standing::Active => ("(expires_at IS NULL OR expires_at > ?)", Some("active")),
         Standing::Disabled => ("(expires_at IS NULL OR expires_at > ?)", Some("disabled")),
+        Standing::Retired => ("(expires_at IS NULL OR expires_at > ?)", Some("retired")),
     };
-    select.and(condition, Some(second)).and("status = ?", status.map(str::to_owned))
+    let status = status.map(str::to_owned);
+    select.and(condition, Some(second)).and("iif(retired_at IS NULL, status, 'retired') = ?", status)
 }

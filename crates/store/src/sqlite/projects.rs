@@ -159,8 +159,8 @@ fn decode(cells: &Cells<'_>) -> Result<ProjectRecord> {
             holder: decode_holder(cells, 2)?,
             members: Members::default(),
         },
-        name: cells.parsed(4, Name::parse)?,
-        external_id: cells.parsed_or_none(5, ExternalId::parse)?,
+        name: Name::from_stored(cells.text(4)?),
+        external_id: cells.text_or_none(5)?.map(ExternalId::from_stored),
         created_at: cells.timestamp(6)?,
         revision: cells.count(7)?,
     })

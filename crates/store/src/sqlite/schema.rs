@@ -40,6 +40,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("time_and_turns", include_str!("../../migrations/sqlite/0005_time_and_turns.sql")),
     ("refusals", include_str!("../../migrations/sqlite/0006_refusals.sql")),
     (RIGHTS_AND_LIMITS, include_str!("../../migrations/sqlite/0007_rights_and_limits.sql")),
+    ("retired_keys", include_str!("../../migrations/sqlite/0008_retired_keys.sql")),
 ];
 
 /// Users other than the owner that may write, as bits of a mode.

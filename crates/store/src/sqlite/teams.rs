@@ -118,8 +118,8 @@ fn with_members(conn: &Connection, select: Select) -> Result<Vec<TeamRecord>> {
 fn decode(cells: &Cells<'_>) -> Result<TeamRecord> {
     Ok(TeamRecord {
         team: Team { id: cells.id(0)?, closed: cells.flag(1)?, members: Members::default() },
-        name: cells.parsed(2, Name::parse)?,
-        external_id: cells.parsed_or_none(3, ExternalId::parse)?,
+        name: Name::from_stored(cells.text(2)?),
+        external_id: cells.text_or_none(3)?.map(ExternalId::from_stored),
         created_at: cells.timestamp(4)?,
         revision: cells.count(5)?,
     })

@@ -27,6 +27,43 @@ fn database() -> Connection {
     conn
 }
 
+/// Before there was such a state, a key that was replaced without an overlap had a date in the past only.
+#[test]
+fn keys_that_were_replaced_earlier_are_retired_by_the_migration() {
+    let mut conn = Connection::open_in_memory().unwrap();
+    conn.execute_batch(concat!(
+        "CREATE TABLE schema_migrations (version INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL) STRICT;",
+        include_str!("../../migrations/sqlite/0001_initial.sql"),
+        include_str!("../../migrations/sqlite/0002_key_life.sql"),
+        include_str!("../../migrations/sqlite/0003_import_order.sql"),
+        "INSERT INTO schema_migrations VALUES (1, ''), (2, ''), (3, '');",
+    ))
+    .unwrap();
+    // Replaced at once, with an overlap, not at all though expired, and the two that replace.
+    for (n, expires_at, created_at, replaces) in [
+        (1, Some(500), 0, None),
+        (2, Some(900), 0, None),
+        (3, Some(500), 0, None),
+        (4, None, 500_250, Some(1)),
+        (5, None, 500_250, Some(2)),
+    ] {
+        let id = |n: u8| [[0; 15].as_slice(), &[n]].concat();
+        conn.execute(
+            "INSERT INTO keys (digest_head, digest_tail, id, kind, authority, scopes, status, expires_at, preview, name,
+                created_at, created_by, created_via, replaces, revision)
+            VALUES (?1, ?1, ?1, 'operator', 'operator', '', 'active', ?2, 'sk_...abcd', 'n', ?3, 'system', 'cli', ?4, 1)",
+            params![id(n), expires_at, created_at, replaces.map(id)],
+        )
+        .unwrap();
+    }
+    schema::migrate(&mut conn, false).unwrap();
+    let mut statement = conn.prepare("SELECT status, retired_at FROM keys ORDER BY id").unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?)));
+    let rows = rows.unwrap().collect::<Result<Vec<_>, _>>().unwrap();
+    let active = || ("active".to_owned(), None);
+    assert_eq!(rows, [("disabled".to_owned(), Some(500)), active(), active(), active(), active()]);
+}
+
 /// Each filter alone, and none.
 fn key_filters() -> Vec<KeyFilter> {
     let none = KeyFilter::default;
@@ -40,10 +77,7 @@ fn key_filters() -> Vec<KeyFilter> {
         KeyFilter { unused_since: Some(NOW), ..none() },
     ];
     all.extend(Kind::ALL.map(|kind| KeyFilter { kind: Some(kind), ..none() }));
-    all.extend(
-        [Standing::Active, Standing::Disabled, Standing::Expired]
-            .map(|standing| KeyFilter { standing: Some((standing, NOW)), ..none() }),
-    );
+    all.extend(Standing::ALL.map(|standing| KeyFilter { standing: Some((standing, NOW)), ..none() }));
     all
 }
 
@@ -153,11 +187,11 @@ fn what_is_asked_often_is_answered_by_an_index_in_order() {
 #[test]
 fn a_row_that_does_not_decode_is_named() {
     let conn = database();
-    let insert = "INSERT INTO accounts (id, closed, name, created_at, revision) VALUES (?1, 0, ?2, 0, 1)";
+    let insert = "INSERT INTO accounts (id, closed, email, created_at, revision) VALUES (?1, 0, ?2, 0, 1)";
     conn.execute(insert, params![[7_u8; 16], "two\nlines"]).unwrap();
     let error = accounts::by_id(&conn, AccountId::from_bits(u128::from_be_bytes([7; 16]))).unwrap_err();
     let expect = "table accounts, row x'07070707070707070707070707070707': \
-                  name: a name is one line without control characters";
+                  email: an e-mail address is `name@host`, at most 254 characters and without spaces";
     assert_eq!(error.to_string(), expect);
     assert!(!error.public().contains("accounts"));
 }

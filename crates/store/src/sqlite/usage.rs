@@ -1,6 +1,7 @@
 //! How often keys were used.
 
 use claviger_core::id::KeyId;
+use claviger_core::restriction::QuotaPeriod;
 use claviger_core::time::{Timestamp, UnixSeconds};
 use rusqlite::{Connection, params};
 
@@ -37,6 +38,7 @@ const ADD_MINUTE: &str = add!("usage_minutes");
 const ADD_HOUR: &str = add!("usage_hours");
 const PRUNE_MINUTES: &str = prune!("usage_minutes");
 const PRUNE_HOURS: &str = prune!("usage_hours");
+const PRUNE_CARRIED: &str = prune!("usage_carried");
 const MINUTES: &str = "SELECT start, allowed, refused FROM usage_minutes
     WHERE key = ?1 AND start >= ?2 AND start < ?3 ORDER BY start LIMIT ?4";
 const HOURS: &str = "SELECT start, allowed, refused FROM usage_hours
@@ -44,10 +46,19 @@ const HOURS: &str = "SELECT start, allowed, refused FROM usage_hours
 const DAYS: &str = "SELECT start - start % 86400 AS day, sum(allowed), sum(refused) FROM usage_hours
     WHERE key = ?1 AND start >= ?2 AND start < ?3 GROUP BY day ORDER BY day LIMIT ?4";
 /// Of one key by its primary key; of a thousand keys that is quicker than a pass over everybody's hours.
-const TOTAL: &str = "SELECT coalesce(sum(allowed), 0) FROM usage_hours WHERE key = ?1 AND start >= ?2";
+/// What it took over counts like its own.
+const TOTAL: &str = "SELECT
+    (SELECT coalesce(sum(allowed), 0) FROM usage_hours WHERE key = ?1 AND start >= ?2)
+    + (SELECT coalesce(sum(allowed), 0) FROM usage_carried WHERE key = ?1 AND start >= ?2)";
+/// One row for the day under way and one for the rest of its month, which is all that a quota can ask for.
+const CARRY: &str = "INSERT INTO usage_carried (key, start, allowed)
+    SELECT ?2, iif(start >= ?4, ?4, ?3) AS part, sum(allowed) FROM
+        (SELECT start, allowed FROM usage_hours WHERE key = ?1 AND start >= ?3
+        UNION ALL SELECT start, allowed FROM usage_carried WHERE key = ?1 AND start >= ?3)
+    GROUP BY part";
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] =
-    &[ADD_MINUTE, ADD_HOUR, PRUNE_MINUTES, PRUNE_HOURS, MINUTES, HOURS, DAYS, TOTAL];
+    &[ADD_MINUTE, ADD_HOUR, PRUNE_MINUTES, PRUNE_HOURS, MINUTES, HOURS, DAYS, TOTAL, CARRY, PRUNE_CARRIED];
 
 /// Adds to the counters and notes last uses.
 pub(crate) fn record(conn: &Connection, counts: &[UsageCount], uses: &[LastUsed]) -> Result<()> {
@@ -99,6 +110,15 @@ pub(crate) fn totals(conn: &Connection, keys: &[(KeyId, UnixSeconds)]) -> Result
     Ok(all)
 }
 
+/// Copies what a key has used of a quota of the day or of the month to the one that replaces it. The counters of each
+/// key stay its own.
+pub(super) fn carry(conn: &Connection, from: KeyId, to: KeyId, at: Timestamp) -> Result<()> {
+    let start = |period: QuotaPeriod| period.bounds(at).0.get();
+    let (month, day) = (start(QuotaPeriod::Month), start(QuotaPeriod::Day));
+    conn.prepare_cached(CARRY)?.execute(params![bytes(from), bytes(to), month, day])?;
+    Ok(())
+}
+
 /// Forgets up to `max` counters of each step that begin before these instants.
 pub(crate) fn prune(
     conn: &Connection,
@@ -108,5 +128,6 @@ pub(crate) fn prune(
 ) -> Result<u64> {
     let minutes = conn.prepare_cached(PRUNE_MINUTES)?.execute(params![minutes_before.get(), max])?;
     let hours = conn.prepare_cached(PRUNE_HOURS)?.execute(params![hours_before.get(), max])?;
-    Ok((minutes + hours) as u64)
+    let carried = conn.prepare_cached(PRUNE_CARRIED)?.execute(params![hours_before.get(), max])?;
+    Ok((minutes + hours + carried) as u64)
 }

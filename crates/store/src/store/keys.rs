@@ -49,10 +49,11 @@ impl Store {
     }
 
     /// Updates the old key to its last state and adds the new one: one change with both. Both count
-    /// towards `limit`.
+    /// towards `limit`. What the old key has used of a quota counts for the new one.
     ///
     /// # Errors
-    /// Those of [`Store::update_key`] and of [`Store::create_key`].
+    /// [`StoreError::Replaced`](crate::StoreError::Replaced) if a key that replaces the old one lives at the new
+    /// key's `created_at`, and those of [`Store::update_key`] and of [`Store::create_key`].
     pub async fn rotate_key(
         &self,
         old: KeyRecord,
@@ -62,6 +63,14 @@ impl Store {
         audit: Audit,
     ) -> Result<Committed<()>> {
         self.backend.write(audit, move |write| keys::rotate(write, old, expected_revision, new, limit)).await
+    }
+
+    /// Whether no key lives that took over from this one.
+    ///
+    /// # Errors
+    /// [`StoreError::Replaced`](crate::StoreError::Replaced) if one does.
+    pub async fn check_unreplaced(&self, id: KeyId, now: UnixSeconds) -> Result<()> {
+        self.backend.read(move |conn| keys::check_unreplaced(conn, id, now)).await
     }
 
     /// Deletes those of these keys that exist, and returns how many did. A change even if none did: who
@@ -82,8 +91,8 @@ impl Store {
         self.backend.write(audit, move |write| keys::delete_of(write, &authority)).await
     }
 
-    /// Deletes up to `max` keys whose date came before `before`, the longest expired first, and returns how
-    /// many. Neither change nor history if there are none.
+    /// Deletes up to `max` keys that expired or were retired before `before`, the longest expired first, and returns
+    /// how many. Neither change nor history if there are none.
     ///
     /// # Errors
     /// Only those that every method has.

@@ -45,7 +45,7 @@ async fn every_field_comes_back() {
         key.created_via = CreatedVia::App("my\"app".into());
         key.replaces = Some(KeyId::from_bits(9));
         key.metadata =
-            Metadata::new([("tier".into(), "gold\n\"é\"".into()), ("a".into(), String::new())]).unwrap();
+            Metadata::new([("tier".into(), "gold \"é\"".into()), ("a".into(), String::new())]).unwrap();
         key.format = None;
         key
     };
@@ -299,6 +299,67 @@ async fn an_operator_key_is_installed_once() {
     assert!(fresh.loaded().await.keys.is_empty());
 }
 
+/// The last state of a key that is replaced by another one, and that one.
+fn replaced(mut old: KeyRecord, n: u128) -> (KeyRecord, KeyRecord) {
+    let new = KeyRecord { replaces: Some(old.entry.id), ..key(n) };
+    old.entry.status = Status::Retired;
+    old.revision += 1;
+    (old, new)
+}
+
+#[tokio::test]
+async fn a_retired_key_is_read_as_one_and_stays_one() {
+    let fresh = furnished().await;
+    let store = &fresh.store;
+    create(store, key(1)).await;
+    let (old, new) = replaced(key(1), 2);
+    store.rotate_key(old.clone(), 1, new, 9, audit("key:rotate")).await.unwrap();
+    let stored = async || store.key(KeyId::from_bits(1)).await.unwrap().unwrap().record;
+    assert_eq!(stored().await, old);
+    assert_eq!(fresh.loaded().await.keys[&old.digest].status, Status::Retired);
+    let standing = |standing| KeyFilter { standing: Some((standing, NOW)), ..KeyFilter::default() };
+    assert_eq!(listed(store, standing(Standing::Retired)).await, [1]);
+    assert_eq!(listed(store, standing(Standing::Active)).await, [2]);
+    assert_eq!(listed(store, standing(Standing::Disabled)).await, [0; 0]);
+    // Whatever somebody writes later.
+    let mut revived = old.clone();
+    (revived.entry.status, revived.revision) = (Status::Active, 3);
+    store.update_key(revived, 2, audit("key:update")).await.unwrap();
+    assert_eq!(stored().await.entry.status, Status::Retired);
+    let purge = async |before| store.purge_expired_keys(before, 9, audit("key:purge")).await.unwrap().value;
+    assert_eq!((purge(seconds(0)).await, purge(seconds(1)).await), (0, 1));
+    assert_eq!(listed(store, KeyFilter::default()).await, [2]);
+}
+
+#[tokio::test]
+async fn one_key_lives_in_the_place_of_another() {
+    let fresh = furnished().await;
+    let store = &fresh.store;
+    create(store, key(1)).await;
+    let rotate = async |old: u128, revision: u64, n: u128| {
+        let mut next = store.key(KeyId::from_bits(old)).await.unwrap().unwrap().record;
+        next.revision = revision + 1;
+        let new = KeyRecord { replaces: Some(next.entry.id), ..key(n) };
+        store.rotate_key(next, revision, new, 99, audit("key:rotate")).await.map(|_| ())
+    };
+    rotate(1, 1, 2).await.unwrap();
+    let successor = |error| match error {
+        Err(StoreError::Replaced { successor }) => successor.bits(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(successor(rotate(1, 2, 3).await), 2);
+    rotate(2, 1, 3).await.unwrap();
+    assert_eq!(successor(rotate(2, 2, 4).await), 3);
+    store.delete_key(KeyId::from_bits(2), None, audit("key:delete")).await.unwrap();
+    rotate(1, 2, 4).await.unwrap();
+    let expire = KeyPatch { expires_at: Some(Some(seconds(1))), ..KeyPatch::default() };
+    let before = store.key(KeyId::from_bits(4)).await.unwrap().unwrap().record;
+    let (mut next, _) = before.patched(expire, NOW).unwrap();
+    next.entry.rights.expires_at = Some(seconds(0));
+    store.update_key(next, 1, audit("key:update")).await.unwrap();
+    rotate(1, 3, 5).await.expect("an expired one is not in the way");
+}
+
 #[tokio::test]
 async fn listing() {
     let fresh = furnished().await;
@@ -331,6 +392,7 @@ async fn listing() {
     check(KeyFilter { standing: Some((Standing::Disabled, NOW)), ..none() }, &[3]).await;
     check(KeyFilter { standing: Some((Standing::Expired, NOW)), ..none() }, &[2]).await;
     check(KeyFilter { standing: Some((Standing::Disabled, before)), ..none() }, &[3, 2]).await;
+    check(KeyFilter { standing: Some((Standing::Retired, NOW)), ..none() }, &[]).await;
     check(KeyFilter { created_by: Some(Actor::Account(AccountId::from_bits(1))), ..none() }, &[3]).await;
     let pages = [Page::first(3), Page::after(KeyId::from_bits(2), 3)];
     let mut paged = Vec::new();

@@ -187,6 +187,10 @@ async fn every_record_of_every_earlier_schema_reads_back() {
         check_subjects(&store).await;
         check_keys(&store, imports).await;
         check_the_rest(&store).await;
+        if migrations[..version].iter().any(|migration| migration.number == "0007") {
+            let taken = store.digests_taken(vec![Digest::of("9")]).await.unwrap();
+            assert_eq!(taken, [Some(Taken::Deleted)], "a deleted key stays deleted");
+        }
         // And it can be written.
         store.create_key(key(77), LIMIT, audit("key:create")).await.unwrap();
         assert_eq!(seen.last().sequence.0, 10);

@@ -62,7 +62,7 @@ async fn revoked_since() -> (Fresh, PathBuf) {
     patched(&fresh, 3, KeyPatch { scopes: Some(ScopeSet::default()), ..KeyPatch::default() }).await;
     let old = store.key(KeyId::from_bits(4)).await.unwrap().unwrap().record;
     let mut ended = KeyRecord { revision: 2, ..old };
-    ended.entry.rights.expires_at = Some(seconds(0));
+    ended.entry.status = Status::Retired;
     store.rotate_key(ended, 1, key(7), LIMIT, audit("key:rotate")).await.unwrap();
     store.delete_resource(ResourceRef::parse("notebook:a").unwrap(), None, audit("x:y")).await.unwrap();
     let mut hidden = resource("notebook:b");

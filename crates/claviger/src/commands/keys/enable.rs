@@ -20,7 +20,7 @@ const LIST_BYTES_MAX: u64 = 128 * 1024 * 1024;
 /// Enable keys that were disabled.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Whoever enables a key needs at least its rights. One that has expired stays expired.
+You need at least the rights of a key. One that has expired or was retired by a rotation stays so.
 
 After a restoration without a complete journal of revocations, the file `disabled-by-restore` in the data folder lists
 the keys that were active in the backup. Look through it: among them may be keys that were revoked since.

@@ -28,7 +28,7 @@ pub struct List {
     #[arg(long, value_name = "KIND", value_parser = ["account", "team", "project", "resource", "operator"])]
     kind: Option<String>,
     /// Keys of this status.
-    #[arg(long, value_name = "STATUS", value_parser = ["active", "disabled", "expired"])]
+    #[arg(long, value_name = "STATUS", value_parser = ["active", "disabled", "retired", "expired"])]
     status: Option<String>,
     /// Keys made by: `account:acct_…`, `key:key_…` or `system`.
     #[arg(long, value_name = "WHO")]

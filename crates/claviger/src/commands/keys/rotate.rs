@@ -9,11 +9,13 @@ use crate::remote::Remote;
 /// Replace a key by a new one with the same rights. The new one is shown once and never again.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Every service and configuration that uses the old key has to be given the new one.
+Give the new key to every service and configuration that uses the old one. A key can be replaced once: after that,
+rotate the key that replaces it. A disabled or expired key is replaced without an overlap, by people who are signed in
+and operators.
 
 Examples:
   claviger keys rotate key_01jd3m0q7w8r9t2v4x6y8z0a1b
-      the old key is refused at once
+      the old key is retired at once
   claviger keys rotate key_01jd3m0q7w8r9t2v4x6y8z0a1b --overlap 24h
       the old key goes on for a day, but not beyond its own date
   claviger keys rotate key_… --overlap 1h --secret-only | gh secret set API_KEY")]
@@ -40,7 +42,7 @@ impl Rotate {
             return output.line(created.secret.expose());
         }
         let what = match self.overlap {
-            0 => "The API key has been replaced. The old one is refused from now on.".to_owned(),
+            0 => "The API key has been replaced. The old one is retired and stays refused.".to_owned(),
             overlap => {
                 format!("The API key has been replaced. The old one goes on for {overlap} seconds at most.")
             }

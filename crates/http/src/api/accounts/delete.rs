@@ -6,7 +6,8 @@ use claviger_authority::accounts::AccountPatch;
 use claviger_core::AccountId;
 
 use super::wire::AccountAnswer;
-use crate::extract::{By, Named, Revision, Tagged};
+use crate::condition::{Condition, Tagged};
+use crate::extract::{By, Named};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
 use crate::wire::{AfterChange, Revocation};
@@ -18,7 +19,7 @@ use crate::wire::{AfterChange, Revocation};
     delete, path = "/v1/accounts/{id}", operation_id = "delete_account", tag = "accounts",
     params(
         ("id" = String, Path, description = "The account: `acct_…`"),
-        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state that shall be changed"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state to change, or several; `*`: any"),
     ),
     responses(
         (status = 200, description = "The account is closed", body = AfterChange<AccountAnswer>),
@@ -29,10 +30,12 @@ pub(super) async fn delete(
     State(state): State<AppState>,
     By(caller): By,
     Named(id): Named<AccountId>,
-    Revision(revision): Revision,
+    condition: Condition,
 ) -> Result<Tagged<Json<AfterChange<AccountAnswer>>>, Problem> {
     let patch = AccountPatch { closed: Some(true), ..AccountPatch::default() };
-    let changed = state.authority.update_account(&caller, id, patch, revision).await?;
+    let changed = condition
+        .met(|revision| state.authority.update_account(&caller, id, patch.clone(), revision))
+        .await?;
     let record = AccountAnswer::of(&changed.value);
     let revocation = Revocation::of(&changed.change);
     Ok(Tagged(changed.value.revision, Json(AfterChange { record, revocation })))

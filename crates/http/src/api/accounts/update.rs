@@ -8,7 +8,8 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::wire::{AccountAnswer, email_of, name_of};
-use crate::extract::{By, JsonBody, Named, Revision, Tagged};
+use crate::condition::{Condition, Tagged};
+use crate::extract::{By, JsonBody, Named};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
 use crate::wire::{AfterChange, Revocation, external_id_of, given, or_none, present};
@@ -43,7 +44,7 @@ pub struct UpdateAccount {
     patch, path = "/v1/accounts/{id}", operation_id = "update_account", tag = "accounts", request_body = UpdateAccount,
     params(
         ("id" = String, Path, description = "The account: `acct_…`"),
-        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state that shall be changed"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state to change, or several; `*`: any"),
     ),
     responses(
         (status = 200, description = "The account as it is now", body = AfterChange<AccountAnswer>),
@@ -54,7 +55,7 @@ pub(super) async fn update(
     State(state): State<AppState>,
     By(caller): By,
     Named(id): Named<AccountId>,
-    Revision(revision): Revision,
+    condition: Condition,
     JsonBody(body): JsonBody<UpdateAccount>,
 ) -> Result<Tagged<Json<AfterChange<AccountAnswer>>>, Problem> {
     let patch = AccountPatch {
@@ -63,7 +64,9 @@ pub(super) async fn update(
         external_id: or_none(body.external_id, external_id_of)?,
         closed: given("closed", body.closed)?,
     };
-    let changed = state.authority.update_account(&caller, id, patch, revision).await?;
+    let changed = condition
+        .met(|revision| state.authority.update_account(&caller, id, patch.clone(), revision))
+        .await?;
     let record = AccountAnswer::of(&changed.value);
     let revocation = Revocation::of(&changed.change);
     Ok(Tagged(changed.value.revision, Json(AfterChange { record, revocation })))

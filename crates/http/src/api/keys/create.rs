@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::wire::{KeyAnswer, RestrictionsWire, authority_of, scopes_of};
-use crate::extract::{By, OnceBody, Tagged};
+use crate::condition::Tagged;
+use crate::extract::{By, OnceBody};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
-use crate::wire::{invalid, optional_object, parse_second};
+use crate::wire::{Texts, invalid, optional_object, parse_second};
 
 /// A key to be made.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -44,7 +45,8 @@ pub struct CreateKey {
     #[serde(default, deserialize_with = "optional_object")]
     restrictions: Option<RestrictionsWire>,
     /// Up to 16 short texts for your own use.
-    metadata: Option<std::collections::BTreeMap<String, String>>,
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    metadata: Option<Texts>,
 }
 
 /// A key that was just made.
@@ -81,7 +83,7 @@ pub(super) async fn create(
         expires_at: body.expires_at.as_deref().map(|text| parse_second("expires_at", text)).transpose()?,
         format: body.format,
         restrictions: body.restrictions.unwrap_or_default().read()?,
-        metadata: Metadata::new(body.metadata.unwrap_or_default()).map_err(|e| invalid("metadata", e))?,
+        metadata: Metadata::new(body.metadata.unwrap_or_default().0).map_err(|e| invalid("metadata", e))?,
         via: CreatedVia::Api,
     };
     let created = state.authority.create_key_once(&caller, new, once).await?.value;

@@ -4,7 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use claviger_core::KeyId;
 
-use crate::extract::{By, Named, Revision};
+use crate::condition::Condition;
+use crate::extract::{By, Named};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
 use crate::wire::Deleted;
@@ -28,8 +29,8 @@ pub(super) async fn delete(
     State(state): State<AppState>,
     By(caller): By,
     Named(id): Named<KeyId>,
-    Revision(revision): Revision,
+    condition: Condition,
 ) -> Result<Json<Deleted>, Problem> {
-    let changed = state.authority.delete_key(&caller, id, revision).await?;
+    let changed = condition.met(|revision| state.authority.delete_key(&caller, id, revision)).await?;
     Ok(Json(Deleted::of(id, &changed.change)))
 }

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::wire::KeyAnswer;
-use crate::extract::{By, Named, OnceBody, Revision, Tagged};
+use crate::condition::{Condition, Tagged};
+use crate::extract::{By, Named, OnceBody};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
 use crate::wire::Revocation;
@@ -39,14 +40,17 @@ pub struct RotatedKey {
 
 /// Rotate a key
 ///
-/// Makes a key with a new identifier and text and everything else as it was. The old key expires at the
-/// earlier of its own date and `overlap_seconds` from now. Services that use the old key have to be given
-/// the new one.
+/// Makes a key with a new identifier and text and everything else as it was, also what is used up of its rate and
+/// quota. With an overlap the old key expires at the earlier of its own date and `overlap_seconds` from now; without
+/// one it is `retired` at once, and nothing brings it back. Give the new key to every service that uses the old one.
+///
+/// A key that was replaced already is the conflict `key_replaced`, which names the key that replaces it. A disabled
+/// or expired key is replaced by its managers, signed in, and by operators, without an overlap.
 #[utoipa::path(
     post, path = "/v1/keys/{id}/rotate", operation_id = "rotate_key", tag = "keys", request_body = RotateKey,
     params(
         ("id" = String, Path, description = "The key: `key_…`"),
-        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state that shall be rotated"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state to rotate, or several; `*`: any"),
         ("Idempotency-Key" = Option<String>, Header, description = "A name for this request, so that it is carried out once"),
     ),
     responses(
@@ -58,10 +62,13 @@ pub(super) async fn rotate(
     State(state): State<AppState>,
     By(caller): By,
     Named(id): Named<KeyId>,
-    Revision(revision): Revision,
+    condition: Condition,
     OnceBody(body, once): OnceBody<RotateKey>,
 ) -> Result<(StatusCode, Tagged<Json<RotatedKey>>), Problem> {
-    let rotated = state.authority.rotate_key(&caller, id, body.overlap_seconds, revision, once).await?;
+    let overlap = body.overlap_seconds;
+    let rotated = condition
+        .met(|revision| state.authority.rotate_key(&caller, id, overlap, revision, once.clone()))
+        .await?;
     let created = rotated.value;
     let revision = created.key.record.revision;
     let answer = RotatedKey {

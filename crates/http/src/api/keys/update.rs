@@ -1,7 +1,5 @@
 //! `PATCH /v1/keys/{id}`
 
-use std::collections::BTreeMap;
-
 use axum::Json;
 use axum::extract::State;
 use claviger_core::KeyId;
@@ -13,10 +11,11 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::wire::{KeyAnswer, RestrictionsWire, grants_of, scopes_of, selector_of, status_of};
-use crate::extract::{By, JsonBody, Named, Revision, Tagged};
+use crate::condition::{Condition, Tagged};
+use crate::extract::{By, JsonBody, Named};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
-use crate::wire::{AfterChange, Object, Revocation, given, invalid, parse_second, present};
+use crate::wire::{AfterChange, Object, Revocation, Texts, given, invalid, parse_second, present};
 
 /// What to change of a key. What is absent stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -27,7 +26,7 @@ pub struct UpdateKey {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = String, required = false, min_length = 1, max_length = 128)]
     name: Option<Option<String>>,
-    /// `active` or `disabled`.
+    /// `active` or `disabled`. A retired key stays retired.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = String, required = false, example = "disabled")]
     status: Option<Option<String>>,
@@ -54,7 +53,7 @@ pub struct UpdateKey {
     /// Up to 16 short texts for your own use, in place of those that are there.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = BTreeMap<String, String>, required = false)]
-    metadata: Option<Option<BTreeMap<String, String>>>,
+    metadata: Option<Option<Texts>>,
 }
 
 impl UpdateKey {
@@ -75,7 +74,7 @@ impl UpdateKey {
             grants: given("grants", self.grants)?.map(|words| grants_of(&words)).transpose()?,
             restrictions: self.restrictions.map(restrictions).transpose()?,
             metadata: given("metadata", self.metadata)?
-                .map(|pairs| Metadata::new(pairs).map_err(|e| invalid("metadata", e)))
+                .map(|pairs| Metadata::new(pairs.0).map_err(|e| invalid("metadata", e)))
                 .transpose()?,
         })
     }
@@ -89,7 +88,7 @@ impl UpdateKey {
     patch, path = "/v1/keys/{id}", operation_id = "update_key", tag = "keys", request_body = UpdateKey,
     params(
         ("id" = String, Path, description = "The key: `key_…`"),
-        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state that shall be changed"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state to change, or several; `*`: any"),
     ),
     responses(
         (status = 200, description = "The key as it is now", body = AfterChange<KeyAnswer>),
@@ -100,10 +99,12 @@ pub(super) async fn update(
     State(state): State<AppState>,
     By(caller): By,
     Named(id): Named<KeyId>,
-    Revision(revision): Revision,
+    condition: Condition,
     JsonBody(body): JsonBody<UpdateKey>,
 ) -> Result<Tagged<Json<AfterChange<KeyAnswer>>>, Problem> {
-    let changed = state.authority.update_key(&caller, id, body.read()?, revision).await?;
+    let patch = body.read()?;
+    let changed =
+        condition.met(|revision| state.authority.update_key(&caller, id, patch.clone(), revision)).await?;
     let record = KeyAnswer::of(&changed.value, state.authority.now());
     let revocation = Revocation::of(&changed.change);
     Ok(Tagged(changed.value.record.revision, Json(AfterChange { record, revocation })))

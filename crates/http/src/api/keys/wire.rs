@@ -33,7 +33,7 @@ pub struct KeyAnswer {
     versions: Option<String>,
     /// Keys of a resource: what they carry into an embed.
     grants: Option<Vec<&'static str>>,
-    /// `active`, `disabled`, or `expired` once past its date.
+    /// `active`, `disabled`, `retired` once it was replaced without an overlap, or `expired` once past its date.
     status: &'static str,
     /// The second from which it is refused; null for never.
     #[schema(format = DateTime)]
@@ -186,18 +186,15 @@ pub(super) fn status_of(word: &str) -> Result<Status, Problem> {
     match word {
         "active" => Ok(Status::Active),
         "disabled" => Ok(Status::Disabled),
-        _ => Err(invalid("status", "it is `active` or `disabled`")),
+        "retired" => Err(invalid("status", "only a rotation retires a key; write `active` or `disabled`")),
+        _ => Err(invalid("status", "must be `active` or `disabled`")),
     }
 }
 
 /// The standing that a listing asks for.
 pub(super) fn standing_of(word: &str) -> Result<Standing, Problem> {
-    match word {
-        "active" => Ok(Standing::Active),
-        "disabled" => Ok(Standing::Disabled),
-        "expired" => Ok(Standing::Expired),
-        _ => Err(invalid("status", "it is `active`, `disabled` or `expired`")),
-    }
+    Standing::from_word(word)
+        .ok_or_else(|| invalid("status", "must be `active`, `disabled`, `retired` or `expired`"))
 }
 
 /// The scopes.

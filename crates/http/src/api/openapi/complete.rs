@@ -19,7 +19,7 @@ const PROBLEMS: [(&str, &str, &str); 11] = [
     (
         "401",
         "Unauthorized",
-        "No key, or none that is accepted: `credentials_required`, `invalid_key`, `key_disabled`, `key_expired`.",
+        "No key, or none that is accepted: `credentials_required`, `invalid_key`, `key_disabled`, `key_expired`, `key_retired`.",
     ),
     (
         "403",
@@ -191,6 +191,7 @@ fn describe(path: &str, parameter: &mut Value) {
         "id" | "cursor" => identifier(),
         "limit" => Some(json!(50)),
         "version" => Some(json!(3)),
+        "If-None-Match" => Some(json!("*")),
         "explain" | "dry_run" | "allow_empty" => Some(json!(true)),
         _ => known(),
     };
@@ -202,7 +203,7 @@ fn describe(path: &str, parameter: &mut Value) {
     let schema = &mut parameter["schema"];
     match name.as_str() {
         "kind" => schema["enum"] = json!(kinds),
-        "status" => schema["enum"] = json!(["active", "disabled", "expired"]),
+        "status" => schema["enum"] = json!(["active", "disabled", "retired", "expired"]),
         "origin" => schema["enum"] = json!(origins),
         "context" => schema["enum"] = json!(["api", "embed"]),
         "step" => schema["enum"] = json!(["minute", "hour", "day"]),

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::wire::{ProjectAnswer, holder_of};
-use crate::extract::{By, OnceBody, Tagged};
+use crate::condition::Tagged;
+use crate::extract::{By, OnceBody};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
 use crate::wire::{external_id_of, invalid};

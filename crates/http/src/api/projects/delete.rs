@@ -6,7 +6,8 @@ use claviger_authority::groups::GroupPatch;
 use claviger_core::ProjectId;
 
 use super::wire::ProjectAnswer;
-use crate::extract::{By, Named, Revision, Tagged};
+use crate::condition::{Condition, Tagged};
+use crate::extract::{By, Named};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
 use crate::wire::{AfterChange, Revocation};
@@ -18,7 +19,7 @@ use crate::wire::{AfterChange, Revocation};
     delete, path = "/v1/projects/{id}", operation_id = "delete_project", tag = "projects",
     params(
         ("id" = String, Path, description = "The project: `proj_…`"),
-        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state that shall be changed"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state to change, or several; `*`: any"),
     ),
     responses(
         (status = 200, description = "The project is closed", body = AfterChange<ProjectAnswer>),
@@ -29,10 +30,11 @@ pub(super) async fn delete(
     State(state): State<AppState>,
     By(caller): By,
     Named(id): Named<ProjectId>,
-    Revision(revision): Revision,
+    condition: Condition,
 ) -> Result<Tagged<Json<AfterChange<ProjectAnswer>>>, Problem> {
     let patch = GroupPatch { closed: Some(true), ..GroupPatch::default() };
-    let changed = state.authority.update_group(&caller, id, patch, revision).await?;
+    let changed =
+        condition.met(|revision| state.authority.update_group(&caller, id, patch.clone(), revision)).await?;
     let record = ProjectAnswer::of(&changed.value);
     let revocation = Revocation::of(&changed.change);
     Ok(Tagged(changed.value.revision, Json(AfterChange { record, revocation })))

@@ -2,9 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
-use claviger_core::resource::ResourceRef;
 
-use crate::extract::{By, Named, Revision};
+use crate::condition::Condition;
+use crate::extract::{By, NamedResource};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
 use crate::wire::Deleted;
@@ -16,7 +16,7 @@ use crate::wire::Deleted;
     delete, path = "/v1/resources/{reference}", operation_id = "delete_resource", tag = "resources",
     params(
         ("reference" = String, Path, description = "The resource: `type:id`"),
-        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state that shall be changed"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state to change, or several; `*`: any"),
     ),
     responses(
         (status = 200, description = "The resource and its keys are gone", body = Deleted),
@@ -26,9 +26,11 @@ use crate::wire::Deleted;
 pub(super) async fn delete(
     State(state): State<AppState>,
     By(caller): By,
-    Named(reference): Named<ResourceRef>,
-    Revision(revision): Revision,
+    NamedResource(reference): NamedResource,
+    condition: Condition,
 ) -> Result<Json<Deleted>, Problem> {
-    let changed = state.authority.delete_resource(&caller, reference.clone(), revision).await?;
+    let changed = condition
+        .met(|revision| state.authority.delete_resource(&caller, reference.clone(), revision))
+        .await?;
     Ok(Json(Deleted::of(reference, &changed.change)))
 }

@@ -2,11 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
-use claviger_core::resource::ResourceRef;
 use http::StatusCode;
 
 use super::wire::{PutResource, ResourceAnswer};
-use crate::extract::{By, JsonBody, Named, Revision, Tagged};
+use crate::condition::{CreateCondition, Tagged};
+use crate::extract::{By, JsonBody, NamedResource};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
 use crate::wire::{AfterChange, Revocation};
@@ -20,7 +20,8 @@ use crate::wire::{AfterChange, Revocation};
     put, path = "/v1/resources/{reference}", operation_id = "put_resource", tag = "resources", request_body = PutResource,
     params(
         ("reference" = String, Path, description = "The resource: `type:id`"),
-        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state that shall be replaced"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state to replace; `*`: only if the resource exists"),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: only if the resource does not exist yet"),
     ),
     responses(
         (status = 200, description = "The resource as it is now", body = AfterChange<ResourceAnswer>),
@@ -31,11 +32,14 @@ use crate::wire::{AfterChange, Revocation};
 pub(super) async fn put(
     State(state): State<AppState>,
     By(caller): By,
-    Named(reference): Named<ResourceRef>,
-    Revision(revision): Revision,
+    NamedResource(reference): NamedResource,
+    CreateCondition(condition): CreateCondition,
     JsonBody(body): JsonBody<PutResource>,
 ) -> Result<(StatusCode, Tagged<Json<AfterChange<ResourceAnswer>>>), Problem> {
-    let changed = state.authority.put_resource(&caller, body.read(reference)?, revision).await?;
+    let description = body.read(reference)?;
+    let changed = condition
+        .met(|revision| state.authority.put_resource(&caller, description.clone(), revision))
+        .await?;
     // A repeat of the first description changes nothing, and has no change to name.
     let new = changed.value.revision == 1 && changed.change.id.is_some();
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };

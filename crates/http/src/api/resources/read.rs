@@ -2,10 +2,10 @@
 
 use axum::Json;
 use axum::extract::State;
-use claviger_core::resource::ResourceRef;
 
 use super::wire::ResourceAnswer;
-use crate::extract::{By, Named, Tagged};
+use crate::condition::Tagged;
+use crate::extract::{By, NamedResource};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
 
@@ -23,7 +23,7 @@ use crate::state::AppState;
 pub(super) async fn read(
     State(state): State<AppState>,
     By(caller): By,
-    Named(reference): Named<ResourceRef>,
+    NamedResource(reference): NamedResource,
 ) -> Result<Tagged<Json<ResourceAnswer>>, Problem> {
     let (record, administers) = state.authority.resource(&caller, reference).await?;
     let answer = if administers { ResourceAnswer::whole(&record) } else { ResourceAnswer::brief(&record) };

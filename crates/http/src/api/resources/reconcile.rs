@@ -148,5 +148,5 @@ pub(super) async fn reconcile(
 
 fn descriptions(text: &JsonText) -> Result<Vec<ResourceDescription>, Problem> {
     let body: EveryResource = text.read()?;
-    body.resources.into_iter().map(|Object(listed)| listed.read()).collect()
+    body.resources.into_iter().enumerate().map(|(at, Object(listed))| listed.read(at)).collect()
 }

@@ -35,11 +35,13 @@ pub struct PutResource {
     /// The first public version; earlier ones stay as they were. Only where it is `public`.
     #[schema(minimum = 1)]
     public_from: Option<u32>,
-    /// Its latest version; versions 1 to this one exist.
-    #[schema(minimum = 1)]
+    /// Its latest version; versions 1 to this one exist. 1 if absent.
+    #[serde(default = "first_version")]
+    #[schema(minimum = 1, default = 1)]
     latest_version: u32,
-    /// What its versions reference. A version that is missing references nothing.
-    #[schema(value_type = Vec<VersionWire>)]
+    /// What its versions reference. A version that is missing references nothing. None if absent.
+    #[serde(default)]
+    #[schema(value_type = Vec<VersionWire>, default = json!([]))]
     versions: Vec<Object<VersionWire>>,
 }
 
@@ -61,11 +63,13 @@ pub struct ListedResource {
     /// The first public version; earlier ones stay as they were. Only where it is `public`.
     #[schema(minimum = 1)]
     public_from: Option<u32>,
-    /// Its latest version; versions 1 to this one exist.
-    #[schema(minimum = 1)]
+    /// Its latest version; versions 1 to this one exist. 1 if absent.
+    #[serde(default = "first_version")]
+    #[schema(minimum = 1, default = 1)]
     latest_version: u32,
-    /// What its versions reference. A version that is missing references nothing.
-    #[schema(value_type = Vec<VersionWire>)]
+    /// What its versions reference. A version that is missing references nothing. None if absent.
+    #[serde(default)]
+    #[schema(value_type = Vec<VersionWire>, default = json!([]))]
     versions: Vec<Object<VersionWire>>,
 }
 
@@ -144,11 +148,11 @@ impl PutResource {
 }
 
 impl ListedResource {
-    /// The description. What is wrong with it is told with its name, if it has one, as the list is long.
-    pub(super) fn read(self) -> Result<ResourceDescription, Problem> {
-        let reference = ResourceRef::parse(&self.reference)
-            .map_err(|_| invalid("resources", "a name of a resource is `type:id`; one of the list is not"))?;
-        let name = reference.to_string();
+    /// The description. What is wrong with it is told with its place in the list, from 0.
+    pub(super) fn read(self, at: usize) -> Result<ResourceDescription, Problem> {
+        let place = format!("resources[{at}]");
+        let reference =
+            ResourceRef::parse(&self.reference).map_err(|e| invalid(&format!("{place}.reference"), e))?;
         let described = PutResource {
             holder: self.holder,
             creator: self.creator,
@@ -158,7 +162,7 @@ impl ListedResource {
             versions: self.versions,
         };
         described.read(reference).map_err(|mut problem| {
-            problem.detail = format!("{name}: {}", problem.detail);
+            problem.detail = format!("`{place}`: {}", problem.detail);
             problem
         })
     }
@@ -214,6 +218,10 @@ impl ResourceAnswer {
         let versions = record.resource.references.iter().map(VersionWire::of).collect();
         Self { versions: Some(versions), ..Self::brief(record) }
     }
+}
+
+const fn first_version() -> u32 {
+    Version::FIRST.get()
 }
 
 fn version_of(field: &str, number: u32) -> Result<Version, Problem> {

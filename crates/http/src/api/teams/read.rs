@@ -5,7 +5,8 @@ use axum::extract::State;
 use claviger_core::TeamId;
 
 use super::wire::TeamAnswer;
-use crate::extract::{By, Named, Tagged};
+use crate::condition::Tagged;
+use crate::extract::{By, Named};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
 

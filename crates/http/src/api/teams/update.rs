@@ -6,7 +6,8 @@ use claviger_core::TeamId;
 
 use super::wire::TeamAnswer;
 use crate::api::group::UpdateGroup;
-use crate::extract::{By, JsonBody, Named, Revision, Tagged};
+use crate::condition::{Condition, Tagged};
+use crate::extract::{By, JsonBody, Named};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
 use crate::wire::{AfterChange, Revocation};
@@ -18,7 +19,7 @@ use crate::wire::{AfterChange, Revocation};
     patch, path = "/v1/teams/{id}", operation_id = "update_team", tag = "teams", request_body = UpdateGroup,
     params(
         ("id" = String, Path, description = "The team: `team_…`"),
-        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state that shall be changed"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state to change, or several; `*`: any"),
     ),
     responses(
         (status = 200, description = "The team as it is now", body = AfterChange<TeamAnswer>),
@@ -29,10 +30,12 @@ pub(super) async fn update(
     State(state): State<AppState>,
     By(caller): By,
     Named(id): Named<TeamId>,
-    Revision(revision): Revision,
+    condition: Condition,
     JsonBody(body): JsonBody<UpdateGroup>,
 ) -> Result<Tagged<Json<AfterChange<TeamAnswer>>>, Problem> {
-    let changed = state.authority.update_group(&caller, id, body.read()?, revision).await?;
+    let patch = body.read()?;
+    let changed =
+        condition.met(|revision| state.authority.update_group(&caller, id, patch.clone(), revision)).await?;
     let record = TeamAnswer::of(&changed.value);
     let revocation = Revocation::of(&changed.change);
     Ok(Tagged(changed.value.revision, Json(AfterChange { record, revocation })))

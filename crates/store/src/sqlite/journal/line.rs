@@ -293,7 +293,7 @@ fn apply_key(write: &mut Write<'_>, item: &Item) -> Result<Option<()>> {
     let Some(stored) = keys::by_id(write.conn, id)? else { return Ok(Some(())) };
     let mut record = stored.record;
     let entry = &mut record.entry;
-    entry.status = if status == Status::Active.as_str() { Status::Active } else { Status::Disabled };
+    entry.status = Status::from_word(status).unwrap_or(Status::Disabled);
     let Ok(scopes) = ScopeSet::parse(scopes.split_ascii_whitespace()) else { return Ok(None) };
     entry.rights.scopes = scopes;
     entry.rights.expires_at = expires_at.and_then(UnixSeconds::new);

@@ -61,7 +61,7 @@ pub(crate) fn decode_entry(cells: &Cells<'_>, scopes: &mut Interner) -> Result<(
     };
     let entry = KeyEntry {
         id: cells.id(0)?,
-        status: cells.word(6, status)?,
+        status: cells.word(6, Status::from_word)?,
         rights: Rights {
             authority: decode_authority(cells)?,
             scopes: scopes.get(cells, 5)?,
@@ -79,7 +79,7 @@ pub(crate) fn decode_stored(cells: &Cells<'_>, scopes: &mut Interner) -> Result<
         entry,
         digest,
         preview: cells.word(11, Preview::from_text)?,
-        name: cells.parsed(12, Name::parse)?,
+        name: Name::from_stored(cells.text(12)?),
         format: cells.text_or_none(13)?.map(Into::into),
         created_at: cells.timestamp(14)?,
         created_by: cells.word(15, Actor::parse)?,
@@ -93,10 +93,6 @@ pub(crate) fn decode_stored(cells: &Cells<'_>, scopes: &mut Interner) -> Result<
         last_used_at: cells.number_or_none(20)?.map(Timestamp::from_millis),
         last_used_from: cells.address_or_none(21)?,
     })
-}
-
-fn status(word: &str) -> Option<Status> {
-    [Status::Active, Status::Disabled].into_iter().find(|status| status.as_str() == word)
 }
 
 fn decode_authority(cells: &Cells<'_>) -> Result<Authority> {
@@ -154,8 +150,6 @@ pub(crate) enum ColumnError {
     Json(#[from] serde_json::Error),
     #[error(transparent)]
     Restriction(#[from] RestrictionError),
-    #[error(transparent)]
-    Metadata(#[from] claviger_core::key::MetadataError),
 }
 
 /// The column of restrictions; absent if there are none.
@@ -206,5 +200,5 @@ pub(super) fn encode_metadata(metadata: &Metadata) -> Result<Option<String>> {
 }
 
 fn decode_metadata(text: &str) -> std::result::Result<Metadata, ColumnError> {
-    Ok(Metadata::new(serde_json::from_str::<BTreeMap<String, String>>(text)?)?)
+    Ok(Metadata::from_stored(serde_json::from_str::<BTreeMap<String, String>>(text)?))
 }

@@ -1,12 +1,11 @@
 //! How imports look on the wire.
 
-use std::collections::BTreeMap;
-
 use claviger_authority::imports::{ImportId, ImportOptions, ImportOutcome, ImportProgress};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::keys::wire::RestrictionsWire;
+use crate::wire::Texts;
 
 /// Bytes of a request with rows at most: 5,000 of them, with long names and some metadata.
 pub(super) const ROWS_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -64,7 +63,8 @@ pub struct ImportedKey {
     /// What is shown of it, such as `sk_...Zq3x`. It has to fit the key; absent: made from the key, if that is there.
     preview: Option<String>,
     /// Up to 16 short texts for your own use.
-    metadata: Option<BTreeMap<String, String>>,
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    metadata: Option<Texts>,
     /// From where and how often it may be used.
     restrictions: Option<RestrictionsWire>,
     /// `active` (if absent) or `disabled`, in any case.

@@ -4,7 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use claviger_core::{AccountId, TeamId};
 
-use crate::extract::{By, NamedPair, Revision};
+use crate::condition::Condition;
+use crate::extract::{By, NamedPair};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
 use crate::wire::Deleted;
@@ -28,8 +29,9 @@ pub(super) async fn delete(
     State(state): State<AppState>,
     By(caller): By,
     NamedPair(id, account): NamedPair<TeamId, AccountId>,
-    Revision(revision): Revision,
+    condition: Condition,
 ) -> Result<Json<Deleted>, Problem> {
-    let changed = state.authority.set_role(&caller, id, account, None, revision).await?;
+    let changed =
+        condition.met(|revision| state.authority.set_role(&caller, id, account, None, revision)).await?;
     Ok(Json(Deleted::of(account, &changed.change)))
 }

@@ -6,7 +6,8 @@ use claviger_core::subject::TeamRole;
 use claviger_core::{AccountId, TeamId};
 
 use crate::api::group::{MemberAnswer, PutMember, role_of};
-use crate::extract::{By, JsonBody, NamedPair, Revision};
+use crate::condition::Condition;
+use crate::extract::{By, JsonBody, NamedPair};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
 use crate::wire::{AfterChange, Revocation};
@@ -30,11 +31,13 @@ pub(super) async fn put(
     State(state): State<AppState>,
     By(caller): By,
     NamedPair(id, account): NamedPair<TeamId, AccountId>,
-    Revision(revision): Revision,
+    condition: Condition,
     JsonBody(body): JsonBody<PutMember>,
 ) -> Result<Json<AfterChange<MemberAnswer>>, Problem> {
     let role = role_of::<TeamRole>(&body)?;
-    let changed = state.authority.set_role(&caller, id, account, Some(role), revision).await?;
+    let changed = condition
+        .met(|revision| state.authority.set_role(&caller, id, account, Some(role), revision))
+        .await?;
     let record = MemberAnswer::of(account, role);
     Ok(Json(AfterChange { record, revocation: Revocation::of(&changed.change) }))
 }
