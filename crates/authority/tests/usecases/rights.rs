@@ -102,7 +102,7 @@ async fn a_change_opens_only_versions_that_its_maker_reaches() {
         house.authority.resource(&house.operator(), seen.resource.reference.clone()).await.unwrap().0;
     assert_eq!(stored.resource.references.len(), 2, "nothing that it does not see is lost");
     assert_eq!(put(Audience::Private, 9).await, "ok", "closing needs nothing");
-    assert_eq!(put(Audience::Public(Some(version(6))), 9).await, "not_found");
+    assert_eq!(put(Audience::Public(Some(version(6))), 9).await, "forbidden", "as if it did not exist");
 }
 
 #[tokio::test]

@@ -75,7 +75,7 @@ async fn a_change_whose_connection_broke_is_not_made_twice() {
 async fn a_change_with_if_match_is_not_sent_twice() {
     let tag = || Some("\"r1\"".to_owned());
     let resource = claviger_client::ResourceDescription::default();
-    let busy = answer("503 Service Unavailable", "retry-after: 0\r\n", &problem(503, "unavailable"));
+    let busy = answer("503 Service Unavailable", "retry-after: 0\r\n", &problem(503, "outcome_unknown"));
     for first in [String::new(), busy] {
         let (url, asked) = stand_in(vec![first.clone(), whoami()]).await;
         let resources = builder(&url).build().unwrap();
@@ -121,8 +121,9 @@ async fn a_change_with_a_name_may_be_repeated() {
     let new = claviger_client::NewAccount::default();
     assert_eq!(client.accounts().create_once(&new, "once").await.unwrap().id, "acct_1");
     assert_eq!(asked.load(Ordering::SeqCst), 3);
-    // Without one, a 503 leaves it open whether it was made.
-    let (url, asked) = stand_in(vec![busy, done]).await;
+    // Without one, it is repeated only if it was certainly not made.
+    let unknown = answer("503 Service Unavailable", "retry-after: 1\r\n", &problem(503, "outcome_unknown"));
+    let (url, asked) = stand_in(vec![unknown, done]).await;
     assert!(builder(&url).build().unwrap().accounts().create(&new).await.is_err());
     assert_eq!(asked.load(Ordering::SeqCst), 1);
     let refused = client.accounts().create_once(&new, "a\nb").await;

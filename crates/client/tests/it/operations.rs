@@ -191,11 +191,11 @@ async fn imports_in_one_request_and_in_steps() {
         authority: authority.clone(),
         ..ImportRow::default()
     };
-    let one = row("elsewhere_0123456789abcdef0123456789");
+    let one = row("elsewhere_0123456789abcdef0123456789abcdef");
     let imported = keys.import(std::slice::from_ref(&one), ImportOptions::default()).await.unwrap();
     assert!(imported.outcomes[0].is_good() && imported.import.committed && imported.other.is_empty());
     let begun = keys.begin_import(ImportOptions::default()).await.unwrap();
-    let rows = [one, row("elsewhere_another_0123456789abcdef01")];
+    let rows = [one, row("elsewhere_another_0123456789abcdef0123456789abcdef")];
     let outcomes = keys.stage_import(&begun.id, &rows).await.unwrap();
     assert_eq!(
         outcomes.iter().map(|row| row.outcome.as_str()).collect::<Vec<_>>(),

@@ -191,7 +191,7 @@ fn a_row_that_does_not_decode_is_named() {
     conn.execute(insert, params![[7_u8; 16], "two\nlines"]).unwrap();
     let error = accounts::by_id(&conn, AccountId::from_bits(u128::from_be_bytes([7; 16]))).unwrap_err();
     let expect = "table accounts, row x'07070707070707070707070707070707': \
-                  email: an e-mail address is `name@host`, at most 254 characters and without spaces";
+                  email: an e-mail address is `name@host`, such as `ada@example.org`: at most 254 bytes, no spaces, no invisible characters";
     assert_eq!(error.to_string(), expect);
     assert!(!error.public().contains("accounts"));
 }
