@@ -100,13 +100,13 @@ struct Held {
 struct Late {
     key: KeyId,
     period: QuotaPeriod,
-    /// Flushes until everything that began before is over.
-    flushes: u8,
+    /// By then every use that began before is over.
+    until: Timestamp,
 }
 
-/// Flushes for which late uses of a quota are looked for. The first may follow at once, the second comes a second
-/// later.
-const LATE_FLUSHES: u8 = 2;
+/// For how long late uses of a quota are looked for. A use is decided and counted within microseconds; this leaves
+/// room for a thread that the machine does not run for a while.
+const LATE_MILLIS: i64 = 5_000;
 
 /// What was counted and not written yet.
 pub(crate) struct Usage {
@@ -167,26 +167,39 @@ impl Usage {
 
     /// Uses of a key since the maps were emptied that no quota of this period has counted. From here on those that
     /// come late are found by [`Usage::record`], in each map from the moment that it was looked at.
-    fn uncounted_by(&self, key: KeyId, period: QuotaPeriod, minutes: RangeInclusive<i64>) -> u64 {
+    fn uncounted_by(
+        &self,
+        key: KeyId,
+        period: QuotaPeriod,
+        minutes: RangeInclusive<i64>,
+        now: Timestamp,
+    ) -> u64 {
         let mut uses = 0;
+        let until = Timestamp::from_millis(now.millis().saturating_add(LATE_MILLIS));
         for shard in &self.shards {
             let mut held = shard.0.lock().unwrap_or_else(PoisonError::into_inner);
             let found = minutes.clone().filter_map(|minute| held.counts.get(&Slot { key, minute }));
             uses += found.map(|count| count.uncounted_by(period)).sum::<u64>();
-            held.late.push(Late { key, period, flushes: LATE_FLUSHES });
+            held.late.push(Late { key, period, until });
         }
         uses
     }
 
+    /// No use of a key comes late for a quota of this period any more: another one is about to begin, which finds
+    /// each use in the maps.
+    fn forget_late(&self, key: KeyId, period: QuotaPeriod) {
+        for shard in &self.shards {
+            let mut held = shard.0.lock().unwrap_or_else(PoisonError::into_inner);
+            held.late.retain(|late| (late.key, late.period) != (key, period));
+        }
+    }
+
     /// Takes everything out of the maps.
-    fn drain(&self, flush: &mut Flush) {
+    fn drain(&self, flush: &mut Flush, now: Timestamp) {
         for shard in &self.shards {
             {
                 let mut held = shard.0.lock().unwrap_or_else(PoisonError::into_inner);
-                held.late.retain_mut(|late| {
-                    late.flushes = late.flushes.saturating_sub(1);
-                    late.flushes > 0
-                });
+                held.late.retain(|late| now < late.until);
                 if held.counts.is_empty() {
                     continue;
                 }
@@ -249,7 +262,7 @@ impl Authority {
     }
 
     async fn write_usage(&self, flush: &mut Flush) -> Result<u64, StoreError> {
-        self.shared.usage.drain(flush);
+        self.shared.usage.drain(flush, self.now());
         let mut written = 0;
         while !flush.pending.is_empty() {
             let batch = flush.pending.iter().take(BATCH_COUNTS_MAX);
@@ -294,6 +307,7 @@ impl Authority {
     pub(crate) async fn begin_quota(&self, key: KeyId, quota: Quota) -> Result<QuotaBegun<'_>, StoreError> {
         let mut flush = self.shared.usage.flush.lock().await;
         self.write_usage(&mut flush).await?;
+        self.shared.usage.forget_late(key, quota.period);
         let began = self.now();
         let used = self.shared.store.usage_totals(vec![(key, quota.period.bounds(began).0)]).await?;
         self.shared.limiter.set_quota(key, quota, used.first().copied().unwrap_or_default(), began);
@@ -348,7 +362,7 @@ impl QuotaBegun<'_> {
         // A use is counted in the minute that it began in, which may be the one before; never one of an earlier
         // period.
         let start = minute(self.period.bounds(now).0.start()).max(minute(self.began) - 1);
-        let uses = shared.usage.uncounted_by(self.key, self.period, start..=minute(now));
+        let uses = shared.usage.uncounted_by(self.key, self.period, start..=minute(now), now);
         if uses > 0 {
             shared.limiter.add_to_quota(self.key, self.period, uses, now);
         }
@@ -390,7 +404,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
     fn total(usage: &Usage, flush: &mut Flush) -> (u64, u64) {
-        usage.drain(flush);
+        usage.drain(flush, NOW);
         let sum = |f: fn(&Count) -> u64| flush.pending.values().map(f).sum();
         (sum(|c| c.allowed), sum(|c| c.refused))
     }
@@ -408,7 +422,7 @@ mod tests {
                 });
             }
             for _ in 0..100 {
-                usage.drain(&mut flush);
+                usage.drain(&mut flush, NOW);
             }
         });
         let uncounted = usage.uncounted.load(Ordering::Relaxed);

@@ -73,6 +73,7 @@ const RULES: &[Rule] = &[
             "crates/authority/src/jobs.rs",
             "crates/authority/src/leaks.rs",
             "crates/authority/src/notes.rs",
+            "crates/authority/src/time.rs",
             "crates/authority/src/usage.rs",
         ],
         in_tests: false,

@@ -63,7 +63,7 @@ fn the_host_decides_what_exists() {
     assert_eq!(answer.header("x-claviger-version"), Some("3"));
     assert_eq!(identity(&answer.json()), [&house.account, "report:unheard-of", "3"]);
     // What is not a name, or not a version, is nothing to the host either.
-    for path in ["/r/un.heard", "/r/x@0", "/r/x@03", "/r/x@latest"] {
+    for path in ["/r/un+heard", "/r/x@0", "/r/x@03", "/r/x@latest"] {
         get(path, secret(&reader)).expect(404);
     }
 
