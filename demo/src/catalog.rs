@@ -70,7 +70,7 @@ pub(crate) struct Resource {
     /// The resource's type.
     pub(crate) kind: &'static str,
     pub(crate) id: &'static str,
-    pub(crate) holder: String,
+    pub(crate) owner: String,
     pub(crate) creator: Option<String>,
     pub(crate) visibility: Visibility,
     pub(crate) public_from: Option<u32>,
@@ -86,7 +86,7 @@ pub(crate) struct Version {
     pub(crate) databases: &'static [&'static str],
 }
 
-/// Everything that the application holds, with the holders that the configuration names.
+/// Everything that the application holds, with the owners that the configuration names.
 pub(crate) fn resources(config: &Config) -> Vec<Resource> {
     use Visibility::{Private, Public, Shared};
     let owner = config.people.owner.as_str();
@@ -111,24 +111,24 @@ pub(crate) fn resources(config: &Config) -> Vec<Resource> {
     ]
 }
 
-fn notebook(id: &'static str, holder: &str, creator: &str, visibility: Visibility) -> Resource {
+fn notebook(id: &'static str, owner: &str, creator: &str, visibility: Visibility) -> Resource {
     let editions = NOTEBOOKS.iter().filter(|notebook| notebook.id == id).flat_map(|found| found.versions);
     let versions = (1..)
         .zip(editions)
         .map(|(version, edition)| Version { version, secrets: edition.secrets, databases: edition.databases })
         .collect();
-    resource("notebook", id, holder, creator, visibility, versions)
+    resource("notebook", id, owner, creator, visibility, versions)
 }
 
-fn sample(id: &'static str, holder: &str, creator: &str, visibility: Visibility) -> Resource {
+fn sample(id: &'static str, owner: &str, creator: &str, visibility: Visibility) -> Resource {
     let only = Version { version: 1, secrets: &[], databases: &[] };
-    resource("sample", id, holder, creator, visibility, vec![only])
+    resource("sample", id, owner, creator, visibility, vec![only])
 }
 
 fn resource(
     kind: &'static str,
     id: &'static str,
-    holder: &str,
+    owner: &str,
     creator: &str,
     visibility: Visibility,
     versions: Vec<Version>,
@@ -136,7 +136,7 @@ fn resource(
     Resource {
         kind,
         id,
-        holder: holder.to_owned(),
+        owner: owner.to_owned(),
         creator: Some(creator.to_owned()),
         visibility,
         public_from: None,

@@ -11,7 +11,7 @@ use crate::problem::Problem;
 #[derive(Debug)]
 pub(crate) struct Identity {
     /// `account:acct_…`, `team:…`, `project:…`, `notebook:…`, `operator` or `anonymous`.
-    pub(crate) authority: String,
+    pub(crate) subject: String,
     pub(crate) account: Option<String>,
     pub(crate) key_id: Option<String>,
     pub(crate) scopes: Vec<String>,
@@ -63,8 +63,8 @@ impl Identity {
         // Not used here, but the gateway always sends it.
         single(headers, "x-claviger-request-id")?;
         Ok(Self {
-            authority: optional(headers, "x-claviger-authority")?
-                .ok_or_else(|| Problem::not_from_gateway("it names no authority"))?,
+            subject: optional(headers, "x-claviger-subject")?
+                .ok_or_else(|| Problem::not_from_gateway("it names no subject"))?,
             account: optional(headers, "x-claviger-account")?,
             key_id: optional(headers, "x-claviger-key-id")?,
             scopes: words(single(headers, "x-claviger-scopes")?),

@@ -75,7 +75,7 @@ fn description(resource: &Resource) -> ResourceDescription {
         databases: names(version.databases),
     });
     ResourceDescription {
-        holder: resource.holder.clone(),
+        owner: resource.owner.clone(),
         creator: resource.creator.clone(),
         visibility: resource.visibility.as_str().to_owned(),
         public_from: resource.public_from,

@@ -40,7 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 const OPERATOR: &str = "ck-bench-84d1b9e07c3f4a52960ed8b1f7c52a3e46d9";
 /// What a verification answers, about the length that it has.
-const ANSWER: &str = r#"{"valid":true,"code":"valid","key_id":"key_01jd3m0q7w8r9t2v4x6y8z0a1b","kind":"account","authority":"account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b","scopes":["*:read"],"expires_at":null,"grants":{"secrets":[],"databases":[]},"version":null}"#;
+const ANSWER: &str = r#"{"valid":true,"code":"valid","key_id":"key_01jd3m0q7w8r9t2v4x6y8z0a1b","kind":"account","subject":"account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b","scopes":["*:read"],"expires_at":null,"grants":{"secrets":[],"databases":[]},"version":null}"#;
 
 pub(crate) struct Servers {
     runtime: Runtime,
@@ -74,7 +74,7 @@ impl Servers {
         });
         let mut servers = Self { runtime, upstream, api, gateway, bare, key: String::new(), _folder: folder };
         let account = servers.create("/v1/accounts", r#"{"external_id": "bench"}"#, "\"id\":\"");
-        let key = format!(r#"{{"name": "bench", "authority": "account:{account}"}}"#);
+        let key = format!(r#"{{"name": "bench", "subject": "account:{account}"}}"#);
         servers.key = servers.create("/v1/keys", &key, "\"secret\":\"");
         servers
     }

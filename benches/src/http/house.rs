@@ -94,7 +94,7 @@ ANSWERED
 
 /// The gateway's own headers, and values as long as they are.
 const IDENTITY: [(&str, &str); 8] = [
-    ("X-Claviger-Authority", "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b"),
+    ("X-Claviger-Subject", "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b"),
     ("X-Claviger-Account", "acct_01jd3m0q7w8r9t2v4x6y8z0a1b"),
     ("X-Claviger-Key-Id", "key_01jd3m0q7w8r9t2v4x6y8z0a1b"),
     ("X-Claviger-Scopes", "*:read"),
@@ -269,7 +269,7 @@ impl House {
         };
         let account = post(&api, "/v1/accounts", r#"{"external_id": "bench"}"#);
         let account = text_after(&account, "\"id\":\"");
-        let key = format!(r#"{{"name": "bench", "authority": "account:{account}"}}"#);
+        let key = format!(r#"{{"name": "bench", "subject": "account:{account}"}}"#);
         self.key = text_after(&post(&api, "/v1/keys", &key), "\"secret\":\"");
         (self.api, self.gateway) = (format!("http://{api}"), format!("http://{gateway}"));
     }

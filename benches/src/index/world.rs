@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use claviger_authority::index::{Index, Loader};
-use claviger_core::Authority;
+use claviger_core::Subject;
 use claviger_core::change::{ChangeItem, Sequence};
 use claviger_core::id::{AccountId, KeyId};
 use claviger_core::key::{Digest, Formats, KeyEntry, KeyFormat, Rights};
 use claviger_core::lifecycle::Status;
-use claviger_core::resource::{Holder, Resource, ResourceRef, Visibility};
+use claviger_core::principal::Account;
+use claviger_core::resource::{Owner, Resource, ResourceRef, Visibility};
 use claviger_core::restriction::Restrictions;
 use claviger_core::scope::ScopeSet;
 use claviger_core::selector::Version;
-use claviger_core::subject::Account;
 use claviger_store::LoadVisitor;
 
 use crate::Built;
@@ -84,7 +84,7 @@ impl World {
             let Ok(reference) = ResourceRef::parse(&notebook(n)) else { continue };
             self.index.put(ChangeItem::Resource(Resource {
                 reference,
-                holder: Holder::Account(id),
+                owner: Owner::Account(id),
                 creator: Some(id),
                 visibility: Visibility::Private,
                 latest: Version::FIRST,
@@ -153,7 +153,7 @@ fn entry(n: u64, accounts: u64, scopes: &[ScopeSet; 4]) -> KeyEntry {
         id: KeyId::from_bits(u128::from(mixed(n)) + 1),
         status: Status::Active,
         rights: Rights {
-            authority: Authority::Account(AccountId::from_bits(mixed(n % accounts).into())),
+            subject: Subject::Account(AccountId::from_bits(mixed(n % accounts).into())),
             scopes: scopes[(n % 4) as usize].clone(),
             expires_at: None,
             restrictions: Restrictions::default(),

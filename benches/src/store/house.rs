@@ -63,7 +63,7 @@ impl House {
 pub fn new_key(account: AccountId) -> NewKey {
     NewKey {
         name: Name::parse("CI runner").expect("a name"),
-        authority: claviger_core::Authority::Account(account),
+        subject: claviger_core::Subject::Account(account),
         scopes: Some(ScopeSet::parse(["notebook:read", "run:create"]).expect("scopes")),
         expires_at: None,
         format: None,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use claviger_authority::imports::{ImportKey, ImportOptions, ImportRow};
 use claviger_authority::keys::Revocation;
-use claviger_core::Authority;
+use claviger_core::Subject;
 use claviger_core::restriction::Restrictions;
 use tokio::runtime::Runtime;
 
@@ -85,7 +85,7 @@ fn row(house: &House, n: u64) -> ImportRow {
     ImportRow {
         key: ImportKey::Text(text(n).into()),
         name: "Old CI".into(),
-        authority: format!("account:{}", house.accounts[n as usize % ACCOUNTS]),
+        subject: format!("account:{}", house.accounts[n as usize % ACCOUNTS]),
         versions: None,
         grants: None,
         scopes: Some(vec!["notebook:read".into()]),
@@ -103,8 +103,8 @@ pub fn revoke(house: &House, runtime: &Runtime) {
     let (mut all, mut keys) = (Vec::new(), 0);
     for n in 0..REVOCATIONS {
         let (caller, started) = (house.account(n), Instant::now());
-        let authority = Revocation::Authority(Authority::Account(house.accounts[n]));
-        let revoked = runtime.block_on(house.authority.revoke_keys(&caller, authority));
+        let subject = Revocation::Subject(Subject::Account(house.accounts[n]));
+        let revoked = runtime.block_on(house.authority.revoke_keys(&caller, subject));
         keys += revoked.expect("a revocation").value;
         all.push(started.elapsed());
     }

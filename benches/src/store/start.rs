@@ -12,8 +12,8 @@ use claviger_authority::settings::Settings;
 use claviger_authority::{Authority, SqliteOptions};
 use claviger_core::change::Change;
 use claviger_core::key::{Digest, KeyEntry};
+use claviger_core::principal::{Account, Project, Team};
 use claviger_core::resource::Resource;
-use claviger_core::subject::{Account, Project, Team};
 use claviger_store::{ChangeSink, LoadVisitor, NotApplied, Store};
 use tokio::runtime::Runtime;
 
@@ -67,7 +67,7 @@ pub fn run(path: &Path, runtime: &Runtime) {
             let started = Instant::now();
             let authority =
                 Authority::open(SqliteOptions::at(path), Settings::default(), Ports::system()).await;
-            let authority = authority.expect("an authority");
+            let authority = authority.expect("an subject");
             whole.push(started.elapsed());
             authority.close().await.expect("an end");
         });

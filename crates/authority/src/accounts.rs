@@ -4,8 +4,8 @@ use claviger_core::AccountId;
 use claviger_core::decide::Target;
 use claviger_core::name::{Email, ExternalId, Name};
 use claviger_core::permit::RecordRef;
+use claviger_core::principal::{Account, AccountRecord};
 use claviger_core::scope::Action;
-use claviger_core::subject::{Account, AccountRecord};
 use claviger_store::{AccountFilter, Committed, Page, StoreError};
 
 use crate::authority::{Authority, Changed, On};
@@ -120,7 +120,7 @@ impl Authority {
         Ok(())
     }
 
-    async fn hashed(&self, password: Password) -> Result<claviger_core::subject::PasswordHash> {
+    async fn hashed(&self, password: Password) -> Result<claviger_core::principal::PasswordHash> {
         let hashed = self.shared.passwords.hash(password, &self.shared.ports).await;
         hashed.map_err(|error| Error::Store(StoreError::Unavailable(std::sync::Arc::new(error))))
     }

@@ -35,7 +35,7 @@ use crate::usage::Usage;
 /// How long closing waits for requests whose clients have gone. Their connections were given longer.
 const TASKS_SECONDS_MAX: u64 = 5;
 
-/// Everything a running Claviger knows and does. Clones are the same authority.
+/// Everything a running Claviger knows and does. Clones are the same subject.
 #[derive(Clone)]
 pub struct Authority {
     pub(crate) shared: Arc<Shared>,
@@ -173,7 +173,7 @@ impl Authority {
         self.shared.store.close().await
     }
 
-    /// The same authority as another process would have it: it decides by the same index and writes to the same
+    /// The same subject as another process would have it: it decides by the same index and writes to the same
     /// store, but shares no locks. For tests of what holds between processes.
     #[doc(hidden)]
     #[must_use]
@@ -247,7 +247,7 @@ impl Authority {
             key: by.key,
             action: what.to_string().into(),
             target: on.target.into(),
-            authority: on.authority.into(),
+            subject: on.subject.into(),
             origin: caller.origin,
             address: caller.address,
             request_id: caller.request_id.clone(),
@@ -296,14 +296,14 @@ impl Authority {
     }
 }
 
-/// What an action is done to, and under which authority the history lists it.
+/// What an action is done to, and under which subject the history lists it.
 pub(crate) struct On {
     pub(crate) target: String,
-    pub(crate) authority: String,
+    pub(crate) subject: String,
 }
 
 impl On {
-    pub(crate) fn new(target: impl ToString, authority: impl ToString) -> Self {
-        Self { target: target.to_string(), authority: authority.to_string() }
+    pub(crate) fn new(target: impl ToString, subject: impl ToString) -> Self {
+        Self { target: target.to_string(), subject: subject.to_string() }
     }
 }

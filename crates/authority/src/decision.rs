@@ -15,7 +15,7 @@ use claviger_core::history::HistoryEntry;
 use claviger_core::key::{Actor, Rights};
 use claviger_core::permit::{RecordRef, Recorder, WritePermit};
 use claviger_core::scope::Action;
-use claviger_core::{Authority as KeyAuthority, KeyId, Timestamp};
+use claviger_core::{KeyId, Subject, Timestamp};
 use claviger_store::{Audit, Once};
 
 use crate::authority::{Authority, Changed, On};
@@ -149,13 +149,13 @@ impl<'a> Deciding<'a> {
     ///
     /// # Errors
     /// Not found.
-    pub(crate) fn exists(&mut self, action: Action<'_>, authority: &KeyAuthority) -> Result<()> {
-        let exists = self.look(action, |snapshot, _| match authority {
-            KeyAuthority::Account(id) => snapshot.account(*id).is_some_and(|account| !account.closed),
-            KeyAuthority::Team(id) => snapshot.team(*id).is_some_and(|team| !team.closed),
-            KeyAuthority::Project(id) => snapshot.project(*id).is_some_and(|project| !project.closed),
-            KeyAuthority::Resource(resource) => snapshot.resource(resource.reference.name()).is_some(),
-            KeyAuthority::Operator => true,
+    pub(crate) fn exists(&mut self, action: Action<'_>, subject: &Subject) -> Result<()> {
+        let exists = self.look(action, |snapshot, _| match subject {
+            Subject::Account(id) => snapshot.account(*id).is_some_and(|account| !account.closed),
+            Subject::Team(id) => snapshot.team(*id).is_some_and(|team| !team.closed),
+            Subject::Project(id) => snapshot.project(*id).is_some_and(|project| !project.closed),
+            Subject::Resource(resource) => snapshot.resource(resource.reference.name()).is_some(),
+            Subject::Operator => true,
         })?;
         if exists { Ok(()) } else { Err(Error::not_found()) }
     }

@@ -11,7 +11,7 @@ use claviger_core::name::Name;
 use claviger_core::permit::{SystemTask, WritePermit};
 use claviger_core::restriction::Restrictions;
 use claviger_core::scope::{CONTROL_TYPES, ScopeSet};
-use claviger_core::{Authority as KeyAuthority, Kind, Timestamp};
+use claviger_core::{Kind, Subject, Timestamp};
 use claviger_store::{Audit, Restored, StoreError};
 use zeroize::Zeroizing;
 
@@ -188,7 +188,7 @@ impl Authority {
             ScopeSet::parse(scopes.iter().map(String::as_str)).map_err(|e| Error::invalid("scopes", e))?;
         let name = Name::parse(name).map_err(|e| Error::invalid("name", e))?;
         let rights = Rights {
-            authority: KeyAuthority::Operator,
+            subject: Subject::Operator,
             scopes,
             expires_at: None,
             restrictions: Restrictions::default(),
@@ -221,7 +221,7 @@ fn system_entry(at: Timestamp, action: &str, target: String, detail: &str) -> Hi
         key: None,
         action: action.into(),
         target: target.into(),
-        authority: "operator".into(),
+        subject: "operator".into(),
         origin: Origin::Cli,
         address: None,
         request_id: None,

@@ -6,12 +6,12 @@ use claviger_core::decide::{Credential, Snapshot, Target};
 use claviger_core::key::Actor;
 use claviger_core::limit::MEMBERS_MAX;
 use claviger_core::name::{ExternalId, Name};
+use claviger_core::principal::{
+    Members, Project, ProjectOwner, ProjectRecord, ProjectRole, Role, Team, TeamRecord, TeamRole,
+};
 use claviger_core::revocation;
 use claviger_core::scope::Action;
-use claviger_core::subject::{
-    Members, Project, ProjectHolder, ProjectRecord, ProjectRole, Role, Team, TeamRecord, TeamRole,
-};
-use claviger_core::{AccountId, Authority as KeyAuthority, ProjectId, TeamId};
+use claviger_core::{AccountId, ProjectId, Subject, TeamId};
 use claviger_store::{Page, ProjectFilter, TeamFilter};
 
 pub use self::kinds::{Group, Parts};
@@ -42,7 +42,7 @@ pub struct NewProject {
     /// The host's own identifier.
     pub external_id: Option<ExternalId>,
     /// Who holds it.
-    pub holder: ProjectHolder,
+    pub owner: ProjectOwner,
 }
 
 /// What may be changed of a team or a project. What is absent stays.
@@ -146,12 +146,9 @@ impl Authority {
     pub(crate) fn account_of(&self, caller: &Caller) -> Result<Option<AccountId>, NotFresh> {
         self.read(|view| match caller.credential(view) {
             Credential::SignedIn(id) => Some(id),
-            Credential::Key(key) => match key.rights.authority {
-                KeyAuthority::Account(id) => Some(id),
-                KeyAuthority::Team(_)
-                | KeyAuthority::Project(_)
-                | KeyAuthority::Resource(_)
-                | KeyAuthority::Operator => None,
+            Credential::Key(key) => match key.rights.subject {
+                Subject::Account(id) => Some(id),
+                Subject::Team(_) | Subject::Project(_) | Subject::Resource(_) | Subject::Operator => None,
             },
             Credential::Anonymous | Credential::Unknown => None,
         })
@@ -159,7 +156,7 @@ impl Authority {
 
     pub(crate) fn is_operator(&self, caller: &Caller) -> Result<bool, NotFresh> {
         self.read(|view| {
-            matches!(caller.credential(view), Credential::Key(key) if key.rights.authority == KeyAuthority::Operator)
+            matches!(caller.credential(view), Credential::Key(key) if key.rights.subject == Subject::Operator)
         })
     }
 
@@ -330,23 +327,23 @@ impl Authority {
         new: NewProject,
         idempotency: Option<Idempotency>,
     ) -> Result<Changed<ProjectRecord>> {
-        let target = match new.holder {
-            ProjectHolder::Account(id) => Target::Account(id),
-            ProjectHolder::Team(id) => Target::Team(id),
+        let target = match new.owner {
+            ProjectOwner::Account(id) => Target::Account(id),
+            ProjectOwner::Team(id) => Target::Team(id),
         };
         let mut deciding = self.deciding(caller);
         deciding.permit(ProjectId::action("create"), target)?;
         self.may_name(caller, new.external_id.is_some())?;
-        let members = match (new.holder, deciding.permitted()?.actor) {
-            // Who makes a project for a team works in it; the holder of its own is its admin anyway.
-            (ProjectHolder::Team(_), Actor::Account(account)) => {
+        let members = match (new.owner, deciding.permitted()?.actor) {
+            // Who makes a project for a team works in it; the owner of its own is its admin anyway.
+            (ProjectOwner::Team(_), Actor::Account(account)) => {
                 Members::new(vec![(account, ProjectRole::Admin)])
             }
             _ => Members::default(),
         };
         let id: ProjectId = self.new_id();
         let record = ProjectRecord {
-            project: Project { id, closed: false, holder: new.holder, members },
+            project: Project { id, closed: false, owner: new.owner, members },
             name: new.name,
             external_id: new.external_id,
             created_at: self.now(),
@@ -365,13 +362,13 @@ impl Authority {
         mut filter: ProjectFilter,
         page: Page<ProjectId>,
     ) -> Result<Vec<ProjectRecord>> {
-        if !self.is_operator(caller)? && filter.holder.is_none() {
+        if !self.is_operator(caller)? && filter.owner.is_none() {
             let own = self.account_of(caller)?;
             filter.member = filter.member.or(own);
         }
-        let target = match (filter.holder, filter.member) {
-            (Some(ProjectHolder::Account(id)), _) | (None, Some(id)) => Target::Account(id),
-            (Some(ProjectHolder::Team(id)), _) => Target::Team(id),
+        let target = match (filter.owner, filter.member) {
+            (Some(ProjectOwner::Account(id)), _) | (None, Some(id)) => Target::Account(id),
+            (Some(ProjectOwner::Team(id)), _) => Target::Team(id),
             (None, None) => Target::Operator,
         };
         self.permit(caller, ProjectId::action("read"), target)?;

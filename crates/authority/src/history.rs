@@ -1,10 +1,10 @@
 //! The history: who did what, with which key, from where.
 
-use claviger_core::authority::Reference;
 use claviger_core::decide::{Access, Missing, Reason, Refusal, Target, manages};
 use claviger_core::history::HistoryEntry;
 use claviger_core::scope::Action;
-use claviger_core::{Authority as KeyAuthority, authority::ResourceAuthority};
+use claviger_core::subject::Reference;
+use claviger_core::{Subject, subject::ResourceSubject};
 use claviger_store::{HistoryFilter, Page};
 
 use crate::authority::Authority;
@@ -14,10 +14,10 @@ use crate::error::{Error, Result};
 impl Authority {
     /// Rows of the history with their numbers, the latest first: all of them for operators, and for whoever
     /// administers an account, a team, a project or a resource what is listed under it; of a resource, what was
-    /// listed since its present owner owns it. A key that names no authority means its own.
+    /// listed since its present owner owns it. A key that names no subject means its own.
     ///
     /// # Errors
-    /// Not found for an authority that the caller does not reach, refused for one that it only reads.
+    /// Not found for a subject that the caller does not reach, refused for one that it only reads.
     pub async fn history(
         &self,
         caller: &Caller,
@@ -30,20 +30,20 @@ impl Authority {
             // Also of what is deleted by now.
             self.permit(caller, action, Target::Operator)?;
         } else {
-            let authority = match &filter.authority {
-                Some(text) => authority_of(text).ok_or_else(Error::not_found)?,
-                None => self.own_authority(caller, action)?.ok_or_else(Error::not_found)?,
+            let subject = match &filter.subject {
+                Some(text) => subject_of(text).ok_or_else(Error::not_found)?,
+                None => self.own_subject(caller, action)?.ok_or_else(Error::not_found)?,
             };
-            self.permit(caller, action, target_of(&authority))?;
+            self.permit(caller, action, target_of(&subject))?;
             // Those who only read a thing are not told who manages its keys.
             let manages =
-                self.read(|view| manages(view, self.policy(), caller.credential(view), &authority))?;
+                self.read(|view| manages(view, self.policy(), caller.credential(view), &subject))?;
             if !manages {
                 let refusal = Refusal::Forbidden(Missing::Access(Access::Administer));
                 return Err(Error::refused(refusal, action));
             }
-            filter.authority = Some(authority.to_string());
-            if let KeyAuthority::Resource(resource) = &authority {
+            filter.subject = Some(subject.to_string());
+            if let Subject::Resource(resource) = &subject {
                 // The name may have been somebody else's before: what they did with it is theirs.
                 let owned = self.shared.store.owned_since(resource.reference.clone()).await?;
                 filter.owned = Some(owned.ok_or_else(Error::not_found)?);
@@ -60,14 +60,14 @@ impl Authority {
     }
 }
 
-/// The authority that a reference names.
-fn authority_of(text: &str) -> Option<KeyAuthority> {
+/// The subject that a reference names.
+fn subject_of(text: &str) -> Option<Subject> {
     Some(match Reference::parse(text).ok()? {
-        Reference::Account(id) => KeyAuthority::Account(id),
-        Reference::Team(id) => KeyAuthority::Team(id),
-        Reference::Project(id) => KeyAuthority::Project(id),
-        Reference::Operator => KeyAuthority::Operator,
-        Reference::Resource(name) => KeyAuthority::Resource(Box::new(ResourceAuthority {
+        Reference::Account(id) => Subject::Account(id),
+        Reference::Team(id) => Subject::Team(id),
+        Reference::Project(id) => Subject::Project(id),
+        Reference::Operator => Subject::Operator,
+        Reference::Resource(name) => Subject::Resource(Box::new(ResourceSubject {
             reference: name.to_ref(),
             selector: Default::default(),
             grants: Default::default(),
@@ -75,12 +75,12 @@ fn authority_of(text: &str) -> Option<KeyAuthority> {
     })
 }
 
-fn target_of(authority: &KeyAuthority) -> Target<'_> {
-    match authority {
-        KeyAuthority::Account(id) => Target::Account(*id),
-        KeyAuthority::Team(id) => Target::Team(*id),
-        KeyAuthority::Project(id) => Target::Project(*id),
-        KeyAuthority::Resource(resource) => Target::Resource(resource.reference.name(), None),
-        KeyAuthority::Operator => Target::Operator,
+fn target_of(subject: &Subject) -> Target<'_> {
+    match subject {
+        Subject::Account(id) => Target::Account(*id),
+        Subject::Team(id) => Target::Team(*id),
+        Subject::Project(id) => Target::Project(*id),
+        Subject::Resource(resource) => Target::Resource(resource.reference.name(), None),
+        Subject::Operator => Target::Operator,
     }
 }

@@ -30,8 +30,8 @@ use crate::error::{Error, Result};
 
 /// Rows of one transaction: at some ten microseconds each, others wait for about ten milliseconds.
 const BATCH_ROWS: usize = 1_000;
-/// Authorities of one import that get a history row each; the rest is summed up.
-const AUTHORITIES_LISTED_MAX: usize = 1_000;
+/// Subjects of one import that get a history row each; the rest is summed up.
+const SUBJECTS_LISTED_MAX: usize = 1_000;
 /// Set in the names of dry runs, which the store knows nothing of.
 const DRY_RUN: u64 = 1 << 62;
 const CLEANUP: WritePermit = WritePermit::system(SystemTask::ImportCleanup);
@@ -144,7 +144,7 @@ struct Session {
     options: ImportOptions,
     progress: ImportProgress,
     /// How many rows there are of each authority, for the history; the rest under `rest`.
-    authorities: BTreeMap<String, u64>,
+    subjects: BTreeMap<String, u64>,
     rest: u64,
     /// Halves of digests, in a dry run: what the store would recognise by itself.
     seen: HashSet<[u8; 16]>,
@@ -194,15 +194,15 @@ impl Authority {
     async fn import_begun(&self, mut deciding: Deciding<'_>, options: ImportOptions) -> Result<ImportId> {
         let (now, action) = (self.now(), KeyAction::Create.action());
         let (rights, subject) = deciding.look(action, |_, credential| match credential {
-            Credential::Key(key) => (Some(key.rights.to_rights()), Some(key.rights.authority.to_authority())),
-            Credential::SignedIn(id) => (None, Some(claviger_core::Authority::Account(id))),
+            Credential::Key(key) => (Some(key.rights.to_rights()), Some(key.rights.subject.to_subject())),
+            Credential::SignedIn(id) => (None, Some(claviger_core::Subject::Account(id))),
             Credential::Anonymous | Credential::Unknown => (None, None),
         })?;
         let subject = subject.ok_or_else(|| Error::refused(Refusal::CredentialsRequired, action))?;
         if rights.as_ref().is_some_and(|rights| !rights.scopes.cover(&action)) {
             return Err(Error::refused(Refusal::Forbidden(Missing::Scope), action));
         }
-        let operator = subject == claviger_core::Authority::Operator;
+        let operator = subject == claviger_core::Subject::Operator;
         let by = deciding.permitted()?.actor;
         // Its rows could be among those, and would be taken for duplicates.
         self.clear_stale_imports().await?;
@@ -220,7 +220,7 @@ impl Authority {
             operator,
             options,
             progress: ImportProgress { dry_run: options.dry_run, ..ImportProgress::default() },
-            authorities: BTreeMap::new(),
+            subjects: BTreeMap::new(),
             rest: 0,
             seen: HashSet::new(),
             last_at: now,
@@ -310,7 +310,7 @@ impl Authority {
             let staged = if options.dry_run {
                 self.would_stage(caller, import, keys).await?
             } else {
-                let limit = (!operator).then_some(self.settings().keys_per_authority_max);
+                let limit = (!operator).then_some(self.settings().keys_per_subject_max);
                 let (store, permit) = (&self.shared.store, deciding.write()?);
                 store.stage_keys(import.0, keys, limit, permit).await.map_err(closed)?
             };
@@ -380,8 +380,8 @@ impl Authority {
         let (mut progress, rows) = self.with_import(deciding.caller(), import, |session| {
             let rest = Some(("operator".to_owned(), session.rest));
             // What is not listed, and an import of nothing, stands with the operators.
-            let rest = rest.filter(|(_, keys)| *keys > 0 || session.authorities.is_empty());
-            let listed = session.authorities.iter().map(|(name, keys)| (name.clone(), *keys));
+            let rest = rest.filter(|(_, keys)| *keys > 0 || session.subjects.is_empty());
+            let listed = session.subjects.iter().map(|(name, keys)| (name.clone(), *keys));
             (session.progress, listed.chain(rest).collect::<Vec<_>>())
         })?;
         let committed = if progress.dry_run {
@@ -421,7 +421,7 @@ impl Authority {
         }
         for rights in &granted {
             deciding.key(KeyAction::Create, None, rights).map_err(|_| changed())?;
-            deciding.exists(KeyAction::Create.action(), &rights.authority).map_err(|_| changed())?;
+            deciding.exists(KeyAction::Create.action(), &rights.subject).map_err(|_| changed())?;
         }
         Ok(())
     }
@@ -508,8 +508,8 @@ impl Authority {
 }
 
 fn import_audit(deciding: &Deciding<'_>, import: ImportId, rows: Vec<(String, u64)>) -> Result<Audit> {
-    let row = |(authority, keys): (String, u64)| {
-        deciding.entry(IMPORT, On::new(import, authority), format!("keys: {keys}"))
+    let row = |(subject, keys): (String, u64)| {
+        deciding.entry(IMPORT, On::new(import, subject), format!("keys: {keys}"))
     };
     let mut rows = rows.into_iter();
     let first = rows.next().ok_or_else(not_open)?;
@@ -539,11 +539,11 @@ impl Session {
             if !self.operator {
                 self.granted.insert(record.entry.rights.clone());
             }
-            let name = record.entry.rights.authority.to_string();
-            if let Some(keys) = self.authorities.get_mut(&name) {
+            let name = record.entry.rights.subject.to_string();
+            if let Some(keys) = self.subjects.get_mut(&name) {
                 *keys += 1;
-            } else if self.authorities.len() < AUTHORITIES_LISTED_MAX {
-                self.authorities.insert(name, 1);
+            } else if self.subjects.len() < SUBJECTS_LISTED_MAX {
+                self.subjects.insert(name, 1);
             } else {
                 self.rest += 1;
             }

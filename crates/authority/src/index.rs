@@ -24,8 +24,8 @@ use claviger_core::change::{Change, ChangeItem, Sequence};
 use claviger_core::decide::Snapshot;
 use claviger_core::id::{AccountId, ProjectId, TeamId};
 use claviger_core::key::{Digest, KeyView};
+use claviger_core::principal::{Account, Project, Team};
 use claviger_core::resource::{Resource, ResourceName, ResourceRef};
-use claviger_core::subject::{Account, Project, Team};
 use hash::Uniform;
 pub use load::Loader;
 use papaya::{HashMap, LocalGuard};
@@ -107,7 +107,7 @@ impl Index {
 
     /// A view for one decision. What is seen through it stays readable while it lives, and keys are seen as
     /// of its first look-up or later, so nobody keeps one. What it shows may be acted on only after a check of
-    /// whether it may still be trusted: [`Authority::read`](crate::Authority::read) does both.
+    /// whether it may still be trusted: [`Subject::read`](crate::Subject::read) does both.
     #[must_use]
     pub(crate) fn view(&self) -> View<'_> {
         View {

@@ -162,7 +162,7 @@ impl Authority {
             key: None,
             action: "key:purge".into(),
             target: "operator".into(),
-            authority: "operator".into(),
+            subject: "operator".into(),
             origin: Origin::Cli,
             address: None,
             request_id: None,

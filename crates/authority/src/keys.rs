@@ -13,7 +13,7 @@ use claviger_core::name::Name;
 use claviger_core::permit::RecordRef;
 use claviger_core::restriction::Restrictions;
 use claviger_core::scope::{Action, ScopeSet};
-use claviger_core::{Authority as KeyAuthority, KeyId, Kind, Timestamp, UnixSeconds};
+use claviger_core::{KeyId, Kind, Subject, Timestamp, UnixSeconds};
 use claviger_store::{KeyFilter, Page, StoredKey};
 
 use crate::authority::{Authority, Changed, On};
@@ -30,7 +30,7 @@ pub struct NewKey {
     /// What people call it.
     pub name: Name,
     /// What it stands for.
-    pub authority: KeyAuthority,
+    pub subject: Subject,
     /// What it may do; the kind's default if absent.
     pub scopes: Option<ScopeSet>,
     /// The second from which it is refused.
@@ -57,8 +57,8 @@ pub struct CreatedKey {
 /// Which keys to list.
 #[derive(Debug, Clone, Default)]
 pub struct KeyQuery {
-    /// Those of this authority, by its reference.
-    pub authority: Option<KeyAuthority>,
+    /// Those of this subject, by its reference.
+    pub subject: Option<Subject>,
     /// Those of this kind.
     pub kind: Option<Kind>,
     /// Those of this standing now.
@@ -79,7 +79,7 @@ pub enum Whoami {
 }
 
 fn on_key(id: KeyId, rights: &Rights) -> On {
-    On::new(format_args!("key:{id}"), &rights.authority)
+    On::new(format_args!("key:{id}"), &rights.subject)
 }
 
 impl Authority {
@@ -113,15 +113,15 @@ impl Authority {
         idempotency: Option<&Idempotency>,
     ) -> Result<Changed<CreatedKey>> {
         let (since, action) = (self.now(), KeyAction::Create.action());
-        let kind = new.authority.kind();
+        let kind = new.subject.kind();
         let rights = Rights {
             scopes: self.scopes_or_default(deciding.caller(), kind, new.scopes)?,
-            authority: new.authority,
+            subject: new.subject,
             expires_at: new.expires_at,
             restrictions: new.restrictions,
         };
         deciding.key(KeyAction::Create, None, &rights)?;
-        deciding.exists(action, &rights.authority)?;
+        deciding.exists(action, &rights.subject)?;
         // Before anything that time changes: what was good then may have passed by now.
         self.refuse_repeat(deciding.caller(), action, idempotency).await?;
         if is_expired(rights.expires_at, since) {
@@ -148,7 +148,7 @@ impl Authority {
         let detail = format!("name: {}", record.name);
         let once = deciding.once(idempotency, record.entry.id)?;
         let audit = deciding.audit(action, on, detail)?.once(once);
-        let limit = self.settings().keys_per_authority_max;
+        let limit = self.settings().keys_per_subject_max;
         let committed = self.shared.store.create_key(record.clone(), limit, audit).await?;
         let Changed { change, .. } = self.made(committed, since, false);
         let key = StoredKey { record, last_used_at: None, last_used_from: None };
@@ -207,29 +207,29 @@ impl Authority {
         Ok(stored)
     }
 
-    /// Keys, the newest first. Whoever is not an operator names an authority that it manages; a key that
+    /// Keys, the newest first. Whoever is not an operator names a subject that it manages; a key that
     /// names none means its own.
     ///
     /// # Errors
     /// Refused to those who do not manage keys of that authority.
     pub async fn keys(&self, caller: &Caller, query: KeyQuery, page: Page<KeyId>) -> Result<Vec<StoredKey>> {
         let action = KeyAction::Read.action();
-        let authority = match query.authority {
-            Some(authority) => Some(authority),
-            None => self.own_authority(caller, action)?,
+        let subject = match query.subject {
+            Some(subject) => Some(subject),
+            None => self.own_subject(caller, action)?,
         };
         // Listing everybody's keys is what reading operators' keys is: for operators.
         let rights = Rights {
-            authority: authority.clone().unwrap_or(KeyAuthority::Operator),
+            subject: subject.clone().unwrap_or(Subject::Operator),
             scopes: ScopeSet::default(),
             expires_at: None,
             restrictions: Restrictions::default(),
         };
         self.deciding(caller).key(KeyAction::Read, None, &rights).map_err(|error| {
-            if authority.is_none() { forbidden_unless_refused(error, action) } else { error }
+            if subject.is_none() { forbidden_unless_refused(error, action) } else { error }
         })?;
         let filter = KeyFilter {
-            authorities: authority.map(|authority| vec![authority.to_string()]),
+            subjects: subject.map(|subject| vec![subject.to_string()]),
             kind: query.kind,
             standing: query.standing.map(|standing| (standing, self.now())),
             created_by: query.created_by,
@@ -238,17 +238,17 @@ impl Authority {
         Ok(self.shared.store.keys(filter, page).await?)
     }
 
-    /// The authority that a caller means that names none; nothing for operators, who mean all.
-    pub(crate) fn own_authority(&self, caller: &Caller, action: Action<'_>) -> Result<Option<KeyAuthority>> {
+    /// The subject that a caller means that names none; nothing for operators, who mean all.
+    pub(crate) fn own_subject(&self, caller: &Caller, action: Action<'_>) -> Result<Option<Subject>> {
         self.accepts(caller, action)?;
         self.read(|view| match caller.credential(view) {
-            Credential::SignedIn(id) => Ok(Some(KeyAuthority::Account(id))),
-            Credential::Key(key) => match key.rights.authority {
-                KeyAuthority::Operator => Ok(None),
-                KeyAuthority::Resource(_) => {
+            Credential::SignedIn(id) => Ok(Some(Subject::Account(id))),
+            Credential::Key(key) => match key.rights.subject {
+                Subject::Operator => Ok(None),
+                Subject::Resource(_) => {
                     Err(Error::refused(Refusal::Forbidden(Missing::Access(Access::Administer)), action))
                 }
-                other => Ok(Some(other.to_authority())),
+                other => Ok(Some(other.to_subject())),
             },
             Credential::Anonymous | Credential::Unknown => {
                 Err(Error::refused(Refusal::CredentialsRequired, action))
@@ -425,7 +425,7 @@ fn describe(before: &KeyRecord, after: &KeyRecord) -> String {
     note("status", before.entry.status.as_str().to_owned(), after.entry.status.as_str().to_owned());
     note("expires_at", expiry(before), expiry(after));
     note("scopes", before.entry.rights.scopes.to_string(), after.entry.rights.scopes.to_string());
-    if before.entry.rights.authority != after.entry.rights.authority {
+    if before.entry.rights.subject != after.entry.rights.subject {
         parts.push("versions or grants".to_owned());
     }
     if before.entry.rights.restrictions != after.entry.rights.restrictions {

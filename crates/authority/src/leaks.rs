@@ -163,7 +163,7 @@ impl Authority {
             return Ok(LeakOutcome::Ended);
         }
         let entry = self.leak_entry(caller, report, &before, now);
-        let kind = before.entry.rights.authority.kind();
+        let kind = before.entry.rights.subject.kind();
         if self.settings().leak_policy(kind) == LeakPolicy::Tell {
             if self.shared.recent_reports.is_news(before.entry.id, report) {
                 self.shared.store.append_history(vec![entry], permit).await?;
@@ -209,7 +209,7 @@ impl Authority {
             key: by.and_then(|by| by.key),
             action: "key:leaked".into(),
             target: format!("key:{}", key.entry.id).into(),
-            authority: key.entry.rights.authority.to_string().into(),
+            subject: key.entry.rights.subject.to_string().into(),
             origin: caller.origin,
             address: caller.address,
             request_id: caller.request_id.clone(),

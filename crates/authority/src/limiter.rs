@@ -224,7 +224,7 @@ mod tests {
             id: KeyId::from_bits(id),
             status: Status::Active,
             rights: Rights {
-                authority: claviger_core::Authority::Operator,
+                subject: claviger_core::Subject::Operator,
                 scopes: ScopeSet::default(),
                 expires_at: None,
                 restrictions: Restrictions {

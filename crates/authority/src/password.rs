@@ -9,7 +9,7 @@ use argon2::password_hash::{
     phc::{PasswordHash as Phc, Salt},
 };
 use argon2::{Algorithm, Argon2, Params, Version};
-use claviger_core::subject::PasswordHash;
+use claviger_core::principal::PasswordHash;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 

@@ -7,7 +7,7 @@ use claviger_core::decide::{Snapshot, Target};
 use claviger_core::history::HistoryEntry;
 use claviger_core::limit::{RECONCILE_DIFFERENCES_NAMED_MAX, RECONCILE_RESOURCES_MAX};
 use claviger_core::permit::RecordRef;
-use claviger_core::resource::{Holder, ResourceRecord, ResourceRef};
+use claviger_core::resource::{Owner, ResourceRecord, ResourceRef};
 use claviger_core::{Timestamp, revocation};
 use claviger_store::{Audit, Differences, StoreError};
 
@@ -135,7 +135,7 @@ impl Authority {
                 told.keys_deleted = keys_deleted;
                 Ok(Changed { value: told, change })
             }
-            // Somebody was quicker; the next round holds them up. If a holder is gone, it says whose.
+            // Somebody was quicker; the next round holds them up. If an owner is gone, it says whose.
             Err(StoreError::Stale { .. } | StoreError::Missing(_) | StoreError::NotFound) => {
                 Err(Error::Overtaken { records: seen })
             }
@@ -203,13 +203,13 @@ fn wanted(
     description: &ResourceDescription,
     before: Option<&ResourceRecord>,
 ) -> Result<ResourceRecord> {
-    let held = deciding.look(action("create"), |snapshot, _| match description.holder {
-        Holder::Account(id) => snapshot.account(id).is_some(),
-        Holder::Team(id) => snapshot.team(id).is_some(),
-        Holder::Project(id) => snapshot.project(id).is_some(),
+    let held = deciding.look(action("create"), |snapshot, _| match description.owner {
+        Owner::Account(id) => snapshot.account(id).is_some(),
+        Owner::Team(id) => snapshot.team(id).is_some(),
+        Owner::Project(id) => snapshot.project(id).is_some(),
     })?;
     if !held {
-        return Err(Error::invalid("holder", "there is no such account, team or project"));
+        return Err(Error::invalid("owner", "there is no such account, team or project"));
     }
     described(deciding, description, before)
 }

@@ -12,7 +12,7 @@ use claviger_core::decide::{Credential, Permit, Reasons};
 use claviger_core::history::{HistoryEntry, Origin};
 use claviger_core::key::{Actor, KeyView};
 use claviger_core::rate::RateState;
-use claviger_core::resource::Holder;
+use claviger_core::resource::Owner;
 use claviger_core::restriction::Rate;
 use claviger_core::scope::Action;
 use claviger_core::{KeyId, Timestamp};
@@ -111,7 +111,7 @@ impl Authority {
                     Credential::Anonymous | Credential::Unknown | Credential::SignedIn(_) => None,
                 };
                 let target = record.target.unwrap_or("operator");
-                let place = Listed { actor, key, target, authority: listed };
+                let place = Listed { actor, key, target, subject: listed };
                 self.note(entry(record, place, "done", Reasons::default(), address, now));
             }
             Err(denial) => {
@@ -161,7 +161,7 @@ impl Authority {
             actor: Actor::Key(key.id),
             key: Some(key.id),
             target: record.target.unwrap_or(&own),
-            authority: key.rights.authority.to_string(),
+            subject: key.rights.subject.to_string(),
         };
         self.note(entry(record, listed, code, reasons, address, now));
     }
@@ -178,7 +178,7 @@ struct Listed<'t> {
     actor: Actor,
     key: Option<KeyId>,
     target: &'t str,
-    authority: String,
+    subject: String,
 }
 
 fn entry(
@@ -199,7 +199,7 @@ fn entry(
         key: listed.key,
         action: action.into(),
         target: listed.target.into(),
-        authority: listed.authority.into(),
+        subject: listed.subject.into(),
         origin: record.origin,
         address,
         request_id: Some(record.request_id.to_string().into()),
@@ -209,16 +209,16 @@ fn entry(
     }
 }
 
-/// Under whom an allowed request is listed: the holder of the resource, the container, or whoever asked.
+/// Under whom an allowed request is listed: the owner of the resource, the container, or whoever asked.
 fn listed_under(permit: &Permit<'_>, target: Option<&str>, credential: Credential<'_>) -> String {
     let container =
         target.filter(|target| matches!(target.split_once(':'), Some(("account" | "team" | "project", _))));
-    match (permit.resource().map(|resource| resource.holder), container, credential) {
-        (Some(Holder::Account(id)), _, _) => format!("account:{id}"),
-        (Some(Holder::Team(id)), _, _) => format!("team:{id}"),
-        (Some(Holder::Project(id)), _, _) => format!("project:{id}"),
+    match (permit.resource().map(|resource| resource.owner), container, credential) {
+        (Some(Owner::Account(id)), _, _) => format!("account:{id}"),
+        (Some(Owner::Team(id)), _, _) => format!("team:{id}"),
+        (Some(Owner::Project(id)), _, _) => format!("project:{id}"),
         (None, Some(container), _) => container.to_owned(),
-        (None, None, Credential::Key(key)) => key.rights.authority.to_string(),
+        (None, None, Credential::Key(key)) => key.rights.subject.to_string(),
         (None, None, Credential::SignedIn(id)) => format!("account:{id}"),
         (None, None, Credential::Anonymous | Credential::Unknown) => "operator".to_owned(),
     }

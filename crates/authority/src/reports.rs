@@ -1,13 +1,13 @@
 //! What a host reports of its own site, for the history.
 
-use claviger_core::authority::Reference;
 use claviger_core::decide::{Access, Credential, Missing, Refusal, Snapshot, Target};
 use claviger_core::history::{HistoryEntry, Origin};
 use claviger_core::key::Actor;
 use claviger_core::limit::{HISTORY_DETAIL_CHARACTERS_MAX, HISTORY_ENTRIES_MAX};
-use claviger_core::resource::Holder;
+use claviger_core::resource::Owner;
 use claviger_core::scope::{Action, is_control_type};
-use claviger_core::{AccountId, Authority as KeyAuthority};
+use claviger_core::subject::Reference;
+use claviger_core::{AccountId, Subject};
 
 use crate::authority::Authority;
 use crate::caller::Caller;
@@ -75,14 +75,14 @@ impl Authority {
             return Err(invalid("detail", &detail));
         }
         let own = deciding.look(CREATE, |_, credential| match credential {
-            Credential::Key(key) => Some(key.rights.authority.to_authority()),
+            Credential::Key(key) => Some(key.rights.subject.to_subject()),
             Credential::SignedIn(_) | Credential::Anonymous | Credential::Unknown => None,
         })?;
         let own = own.ok_or_else(|| Error::refused(Refusal::Forbidden(Missing::Scope), CREATE))?;
-        let authority = may_report(deciding, &target, &own)?;
+        let subject = may_report(deciding, &target, &own)?;
         let named = |account| {
             deciding.look(CREATE, |snapshot, _| {
-                let any = own == KeyAuthority::Operator;
+                let any = own == Subject::Operator;
                 (any || belongs(snapshot, &own, account)).then_some(Actor::Account(account))
             })
         };
@@ -101,7 +101,7 @@ impl Authority {
             key: by.key,
             action: entry.action.as_str().into(),
             target: entry.target.as_str().into(),
-            authority: authority.into(),
+            subject: subject.into(),
             origin: Origin::Site,
             address: caller.address,
             request_id: caller.request_id.clone(),
@@ -112,22 +112,22 @@ impl Authority {
     }
 }
 
-/// Whether the caller may report this, and under which authority the row is listed.
-fn may_report(deciding: &mut Deciding<'_>, target: &Reference<'_>, own: &KeyAuthority) -> Result<String> {
+/// Whether the caller may report this, and under which subject the row is listed.
+fn may_report(deciding: &mut Deciding<'_>, target: &Reference<'_>, own: &Subject) -> Result<String> {
     let (target, listed) = match target {
         Reference::Account(id) => (Target::Account(*id), format!("account:{id}")),
         Reference::Team(id) => (Target::Team(*id), format!("team:{id}")),
         Reference::Project(id) => (Target::Project(*id), format!("project:{id}")),
         Reference::Operator => (Target::Operator, "operator".to_owned()),
         Reference::Resource(name) => {
-            match deciding.look(CREATE, |snapshot, _| snapshot.resource(*name).map(|found| found.holder))? {
-                Some(found) => (Target::Resource(*name, None), holder(found)),
+            match deciding.look(CREATE, |snapshot, _| snapshot.resource(*name).map(|found| found.owner))? {
+                Some(found) => (Target::Resource(*name, None), owner(found)),
                 None => (Target::Hosted(*name, None), own.to_string()),
             }
         }
     };
     // An account's key administers projects as well; what it reports stays with itself.
-    let stays = *own == KeyAuthority::Operator || listed == own.to_string();
+    let stays = *own == Subject::Operator || listed == own.to_string();
     match (deciding.permit(CREATE, target), target) {
         // To this caller it does not exist, so the row is that about a resource that only the host knows.
         (Err(Error::Refused { refusal: Refusal::NotFound, .. }), Target::Resource(name, _)) => {
@@ -143,28 +143,28 @@ fn may_report(deciding: &mut Deciding<'_>, target: &Reference<'_>, own: &KeyAuth
     }
 }
 
-fn holder(holder: Holder) -> String {
-    match holder {
-        Holder::Account(id) => format!("account:{id}"),
-        Holder::Team(id) => format!("team:{id}"),
-        Holder::Project(id) => format!("project:{id}"),
+fn owner(owner: Owner) -> String {
+    match owner {
+        Owner::Account(id) => format!("account:{id}"),
+        Owner::Team(id) => format!("team:{id}"),
+        Owner::Project(id) => format!("project:{id}"),
     }
 }
 
 /// Whether an account has to do with what a key stands for.
-fn belongs(view: &impl Snapshot, own: &KeyAuthority, account: AccountId) -> bool {
-    use claviger_core::subject::ProjectHolder;
+fn belongs(view: &impl Snapshot, own: &Subject, account: AccountId) -> bool {
+    use claviger_core::principal::ProjectOwner;
     let in_team = |id| view.team(id).is_some_and(|team| team.members.role(account).is_some());
     match own {
-        KeyAuthority::Account(id) => *id == account,
-        KeyAuthority::Team(id) => in_team(*id),
-        KeyAuthority::Project(id) => view.project(*id).is_some_and(|project| {
-            let holds = match project.holder {
-                ProjectHolder::Account(holder) => holder == account,
-                ProjectHolder::Team(team) => in_team(team),
+        Subject::Account(id) => *id == account,
+        Subject::Team(id) => in_team(*id),
+        Subject::Project(id) => view.project(*id).is_some_and(|project| {
+            let holds = match project.owner {
+                ProjectOwner::Account(owner) => owner == account,
+                ProjectOwner::Team(team) => in_team(team),
             };
             holds || project.members.role(account).is_some()
         }),
-        KeyAuthority::Resource(_) | KeyAuthority::Operator => false,
+        Subject::Resource(_) | Subject::Operator => false,
     }
 }

@@ -1,16 +1,16 @@
 //! Resources, which a host mirrors here.
 
-use claviger_core::authority::ResourceAuthority;
 use claviger_core::decide::{
     Credential, Missing, Policy, Refusal, Snapshot, Target, decide_opening, manages, reaches_version,
 };
 use claviger_core::limit::{REFERENCE_NAME_BYTES_MAX, REFERENCES_MAX, VERSIONS_MAX};
 use claviger_core::permit::RecordRef;
-use claviger_core::resource::{Holder, References, Resource, ResourceRecord, ResourceRef, Visibility};
+use claviger_core::resource::{Owner, References, Resource, ResourceRecord, ResourceRef, Visibility};
 use claviger_core::revocation;
 use claviger_core::scope::Action;
 use claviger_core::selector::{Grants, Selector, Version};
-use claviger_core::{AccountId, Authority as KeyAuthority};
+use claviger_core::subject::ResourceSubject;
+use claviger_core::{AccountId, Subject};
 use claviger_store::{Page, ResourceFilter, StoreError};
 
 use crate::authority::{Authority, Changed, On};
@@ -26,7 +26,7 @@ pub struct ResourceDescription {
     /// Its name.
     pub reference: ResourceRef,
     /// Who holds it.
-    pub holder: Holder,
+    pub owner: Owner,
     /// Who made it; what is known already if absent.
     pub creator: Option<AccountId>,
     /// Who else sees it.
@@ -53,7 +53,7 @@ pub(crate) const fn action(verb: &'static str) -> Action<'static> {
 }
 
 pub(crate) fn on(resource: &Resource) -> On {
-    On::new(&resource.reference, authority_of(resource.holder))
+    On::new(&resource.reference, subject_of(resource.owner))
 }
 
 /// What the history says of a resource that was put there.
@@ -61,19 +61,19 @@ pub(crate) fn summary(resource: &Resource) -> String {
     format!("{}, latest: {}", resource.visibility.as_str(), resource.latest)
 }
 
-fn authority_of(holder: Holder) -> String {
-    match holder {
-        Holder::Account(id) => format!("account:{id}"),
-        Holder::Team(id) => format!("team:{id}"),
-        Holder::Project(id) => format!("project:{id}"),
+fn subject_of(owner: Owner) -> String {
+    match owner {
+        Owner::Account(id) => format!("account:{id}"),
+        Owner::Team(id) => format!("team:{id}"),
+        Owner::Project(id) => format!("project:{id}"),
     }
 }
 
-fn target_of(holder: Holder) -> Target<'static> {
-    match holder {
-        Holder::Account(id) => Target::Account(id),
-        Holder::Team(id) => Target::Team(id),
-        Holder::Project(id) => Target::Project(id),
+fn target_of(owner: Owner) -> Target<'static> {
+    match owner {
+        Owner::Account(id) => Target::Account(id),
+        Owner::Team(id) => Target::Team(id),
+        Owner::Project(id) => Target::Project(id),
     }
 }
 
@@ -83,7 +83,7 @@ impl Authority {
     /// at it; 0 is one that does not exist yet.
     ///
     /// # Errors
-    /// Not found for those who do not administer its holder; invalid if the description contradicts itself.
+    /// Not found for those who do not administer its owner; invalid if the description contradicts itself.
     pub async fn put_resource(
         &self,
         caller: &Caller,
@@ -142,9 +142,9 @@ impl Authority {
         deciding: &mut Deciding<'_>,
         description: &ResourceDescription,
     ) -> Result<Option<ResourceRecord>> {
-        // The new holder first: to those who do not administer it nothing is told about the resource.
-        let holder = target_of(description.holder);
-        deciding.permit(action("create"), holder).or_else(|_| deciding.permit(action("update"), holder))?;
+        // The new owner first: to those who do not administer it nothing is told about the resource.
+        let owner = target_of(description.owner);
+        deciding.permit(action("create"), owner).or_else(|_| deciding.permit(action("update"), owner))?;
         let mut before = self.shared.store.resource(description.reference.clone()).await?;
         if before.is_some() {
             let name = description.reference.name();
@@ -159,7 +159,7 @@ impl Authority {
             }
         }
         if before.is_none() {
-            deciding.permit(action("create"), holder)?;
+            deciding.permit(action("create"), owner)?;
         }
         if !deciding.is_operator()? {
             keeps_to_its_own(deciding, description, before.as_ref())?;
@@ -178,13 +178,13 @@ impl Authority {
             return Err(self.in_force(error).await?);
         }
         let administers = {
-            let resource = ResourceAuthority {
+            let resource = ResourceSubject {
                 reference: reference.clone(),
                 selector: Selector::Any,
                 grants: Grants::default(),
             };
-            let authority = KeyAuthority::Resource(Box::new(resource));
-            self.read(|view| manages(view, self.policy(), caller.credential(view), &authority))?
+            let subject = Subject::Resource(Box::new(resource));
+            self.read(|view| manages(view, self.policy(), caller.credential(view), &subject))?
         };
         let mut record = self.shared.store.resource(reference).await?.ok_or_else(Error::not_found)?;
         record.resource.references = self.read(|view| {
@@ -193,7 +193,7 @@ impl Authority {
         Ok((record, administers))
     }
 
-    /// Resources by name: all for operators, those of a holder for whoever reads it.
+    /// Resources by name: all for operators, those of an owner for whoever reads it.
     ///
     /// # Errors
     /// Refused to everyone else.
@@ -203,12 +203,12 @@ impl Authority {
         mut filter: ResourceFilter,
         page: Page<ResourceRef>,
     ) -> Result<Vec<ResourceRecord>> {
-        if !self.is_operator(caller)? && filter.holder.is_none() {
-            filter.holder = self.holder_of(caller)?;
+        if !self.is_operator(caller)? && filter.owner.is_none() {
+            filter.owner = self.owner_of(caller)?;
         }
-        self.permit(caller, action("read"), filter.holder.map_or(Target::Operator, target_of))?;
+        self.permit(caller, action("read"), filter.owner.map_or(Target::Operator, target_of))?;
         let read = |page| self.shared.store.resources(filter.clone(), page);
-        // What a holder's reader may not see of it (somebody's private team resource) is left out.
+        // What an owner's reader may not see of it (somebody's private team resource) is left out.
         let may = |record: &ResourceRecord| {
             let target = Target::Resource(record.resource.reference.name(), None);
             self.permit(caller, action("read"), target).is_ok()
@@ -217,14 +217,14 @@ impl Authority {
     }
 
     /// The container that a key stands for.
-    fn holder_of(&self, caller: &Caller) -> Result<Option<Holder>, NotFresh> {
+    fn owner_of(&self, caller: &Caller) -> Result<Option<Owner>, NotFresh> {
         self.read(|view| match caller.credential(view) {
-            Credential::SignedIn(id) => Some(Holder::Account(id)),
-            Credential::Key(key) => match key.rights.authority {
-                KeyAuthority::Account(id) => Some(Holder::Account(id)),
-                KeyAuthority::Team(id) => Some(Holder::Team(id)),
-                KeyAuthority::Project(id) => Some(Holder::Project(id)),
-                KeyAuthority::Resource(_) | KeyAuthority::Operator => None,
+            Credential::SignedIn(id) => Some(Owner::Account(id)),
+            Credential::Key(key) => match key.rights.subject {
+                Subject::Account(id) => Some(Owner::Account(id)),
+                Subject::Team(id) => Some(Owner::Team(id)),
+                Subject::Project(id) => Some(Owner::Project(id)),
+                Subject::Resource(_) | Subject::Operator => None,
             },
             Credential::Anonymous | Credential::Unknown => None,
         })
@@ -325,7 +325,7 @@ pub(crate) fn described(
     if !deciding.look(action("update"), |snapshot, _| known(&|id| snapshot.account(id).is_some()))? {
         return Err(Error::invalid("creator", "there is no such account"));
     }
-    if description.audience == Audience::Shared && !matches!(description.holder, Holder::Team(_)) {
+    if description.audience == Audience::Shared && !matches!(description.owner, Owner::Team(_)) {
         return Err(Error::invalid("visibility", "only a resource that a team holds can be `shared`"));
     }
     let was_shared = match before.map(|before| before.resource.visibility) {
@@ -333,7 +333,7 @@ pub(crate) fn described(
         Some(Visibility::PublicFrom { before_shared, .. }) => before_shared,
         Some(Visibility::Private | Visibility::Public) | None => false,
     };
-    let before_shared = was_shared && matches!(description.holder, Holder::Team(_));
+    let before_shared = was_shared && matches!(description.owner, Owner::Team(_));
     let visibility = match description.audience {
         Audience::Private => Visibility::Private,
         Audience::Shared => Visibility::Shared,
@@ -342,7 +342,7 @@ pub(crate) fn described(
     };
     let resource = Resource {
         reference: description.reference.clone(),
-        holder: description.holder,
+        owner: description.owner,
         // Left out, it stays: who describes a resource need not know who created it.
         creator: description.creator.or(before.and_then(|before| before.resource.creator)),
         visibility,

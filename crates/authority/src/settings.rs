@@ -9,7 +9,7 @@ use claviger_core::decide::Policy;
 use claviger_core::key::{FormatName, KeyFormat};
 use claviger_core::limit::{
     CHANGE_ROWS_KEPT, EXPIRED_KEY_RETENTION_DAYS, HISTORY_RETENTION_DAYS, JOURNAL_RETENTION_DAYS,
-    KEYS_PER_AUTHORITY_MAX, PROJECTS_PER_OWNER_MAX, TEAMS_PER_ACCOUNT_MAX, USAGE_RETENTION_DAYS,
+    KEYS_PER_SUBJECT_MAX, PROJECTS_PER_OWNER_MAX, TEAMS_PER_ACCOUNT_MAX, USAGE_RETENTION_DAYS,
 };
 use claviger_core::scope::ScopeSet;
 
@@ -26,7 +26,7 @@ pub struct Settings {
     /// What decisions depend on.
     pub policy: Policy,
     /// Keys of one account, team, project or resource, whatever their status.
-    pub keys_per_authority_max: u32,
+    pub keys_per_subject_max: u32,
     /// Teams created for one account, closed ones included.
     pub teams_per_account_max: u32,
     /// Projects of one account or team, closed ones included.
@@ -93,7 +93,7 @@ impl Default for Settings {
             formats,
             defaults,
             policy: Policy::default(),
-            keys_per_authority_max: KEYS_PER_AUTHORITY_MAX,
+            keys_per_subject_max: KEYS_PER_SUBJECT_MAX,
             teams_per_account_max: TEAMS_PER_ACCOUNT_MAX,
             projects_per_owner_max: PROJECTS_PER_OWNER_MAX,
             expired_key_retention_days: EXPIRED_KEY_RETENTION_DAYS,
@@ -120,7 +120,7 @@ impl Settings {
         of_kinds.iter_mut().for_each(|defaults| defaults.sort_by_key(|defaults| defaults.kind));
         let all = [
             ("account_keys_reach_teams", self.policy != other.policy),
-            ("keys_per_authority_max", self.keys_per_authority_max != other.keys_per_authority_max),
+            ("keys_per_subject_max", self.keys_per_subject_max != other.keys_per_subject_max),
             ("teams_per_account_max", self.teams_per_account_max != other.teams_per_account_max),
             ("projects_per_owner_max", self.projects_per_owner_max != other.projects_per_owner_max),
             (

@@ -1,8 +1,8 @@
 //! Verification on behalf of an application.
 
-use claviger_core::authority::AuthorityView;
 use claviger_core::decide::{Credential, Missing, Place, Refusal, Request, Target, Verdict};
 use claviger_core::scope::Action;
+use claviger_core::subject::SubjectView;
 
 use crate::authority::Authority;
 use crate::caller::Caller;
@@ -38,7 +38,7 @@ impl MayVerify {
             Err(refusal) => Err(*refusal),
         };
         let key = key.map_err(|refusal| Error::denied(refusal, VERIFY, verdict.reasons))?;
-        Ok(Self { knows_all: key.rights.authority == AuthorityView::Operator })
+        Ok(Self { knows_all: key.rights.subject == SubjectView::Operator })
     }
 }
 

@@ -42,7 +42,7 @@ Examples:
       everything at once, on sample data: look around, leave nothing behind
   claviger serve
       the real thing, with everything kept in ./claviger-data
-  claviger keys create 'CI runner' --authority project:proj_… --scope run:create --expires 90d
+  claviger keys create 'CI runner' --for project:proj_… --scope run:create --expires 90d
       with the operator key of ./claviger-data, or the one in CLAVIGER_KEY
   claviger explain key.txt --action notebook:read --target notebook:5e1f0c3a
       why a key may or may not do something

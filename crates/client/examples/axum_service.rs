@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 async fn hello(Extension(caller): Extension<Verified>) -> String {
     format!(
         "Hello, {}. Your key is {}, with the scopes {:?}.\n",
-        caller.authority, caller.key_id, caller.scopes
+        caller.subject, caller.key_id, caller.scopes
     )
 }
 

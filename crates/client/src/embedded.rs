@@ -2,12 +2,12 @@
 
 use claviger_authority::{Answer, Authority, CallerCredential, Counting, Denial, Question};
 use claviger_core::address;
-use claviger_core::authority::Reference;
 use claviger_core::decide::{Context, Credential, Permit, Place, Request, Target};
 use claviger_core::key::PresentedKey;
 use claviger_core::quota::Metered;
 use claviger_core::scope::Action;
 use claviger_core::selector::Version;
+use claviger_core::subject::Reference;
 use jiff::Timestamp;
 
 use crate::verifier::{Unverified, Verifier};
@@ -100,8 +100,8 @@ fn told(answer: &Answer<'_, Permit<'_>>, explain: bool) -> Verdict {
         valid: permit.is_some(),
         code: answer.outcome.as_ref().err().map_or("valid", Denial::code).to_owned(),
         key_id: entry.map(|entry| entry.id.to_string()),
-        kind: rights.map(|rights| rights.authority.kind().into()),
-        authority: rights.map(|rights| rights.authority.to_string()),
+        kind: rights.map(|rights| rights.subject.kind().into()),
+        subject: rights.map(|rights| rights.subject.to_string()),
         scopes: rights.map(|rights| rights.scopes.iter().map(ToString::to_string).collect()),
         expires_at: rights
             .and_then(|rights| rights.expires_at)

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[non_exhaustive]
 pub enum Error {
     /// The address of the authority cannot be used.
-    #[error("`{address}` cannot be used as the address of an authority: {reason}")]
+    #[error("`{address}` cannot be used as the address of an subject: {reason}")]
     Address {
         /// The address.
         address: String,

@@ -24,8 +24,8 @@ pub struct HistoryRow {
     pub action: String,
     /// To what.
     pub target: String,
-    /// The authority concerned, under which it is listed.
-    pub authority: String,
+    /// The subject concerned, under which it is listed.
+    pub subject: String,
     /// By which way: `site`, `api`, `embed` or `cli`.
     pub origin: String,
     /// From which address.
@@ -49,8 +49,8 @@ pub struct HistoryRow {
 /// Which rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HistoryFilter {
-    /// Those of this authority: `account:acct_…`, `operator`, …
-    pub authority: Option<String>,
+    /// Those of this subject: `account:acct_…`, `operator`, …
+    pub subject: Option<String>,
     /// Done by: `account:acct_…`, `key:key_…` or `system`.
     pub actor: Option<String>,
     /// Done with this key.
@@ -110,7 +110,7 @@ impl History<'_> {
     #[must_use]
     pub fn list(&self, filter: &HistoryFilter) -> Pages<HistoryRow> {
         let fields = [
-            ("authority", filter.authority.clone()),
+            ("subject", filter.subject.clone()),
             ("actor", filter.actor.clone()),
             ("key", filter.key.clone()),
             ("target", filter.target.clone()),

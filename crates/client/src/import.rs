@@ -26,7 +26,7 @@ pub struct ImportRow {
     /// What people call it.
     pub name: String,
     /// What it shall stand for.
-    pub authority: String,
+    pub subject: String,
     /// What it may do; the default of its kind if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Vec<String>>,

@@ -61,7 +61,7 @@ pub struct Key {
     /// Its kind.
     pub kind: Kind,
     /// What it stands for: `account:acct_…`, `team:…`, `project:…`, `type:id` of a resource, or `operator`.
-    pub authority: String,
+    pub subject: String,
     /// What it may do: `type:action`.
     pub scopes: Vec<String>,
     /// Keys of a resource: the versions they read (`@12`, `@12...`); none for every version.
@@ -154,7 +154,7 @@ pub struct NewKey {
     /// What people call it: 1 to 128 characters.
     pub name: String,
     /// What it shall stand for.
-    pub authority: String,
+    pub subject: String,
     /// What it may do; an empty list is nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Vec<String>>,
@@ -179,9 +179,9 @@ pub struct NewKey {
 }
 
 impl NewKey {
-    /// A key with this name for this authority, all else by default.
-    pub fn new(name: impl Into<String>, authority: impl Into<String>) -> Self {
-        Self { name: name.into(), authority: authority.into(), ..Self::default() }
+    /// A key with this name for this subject, all else by default.
+    pub fn new(name: impl Into<String>, subject: impl Into<String>) -> Self {
+        Self { name: name.into(), subject: subject.into(), ..Self::default() }
     }
 }
 
@@ -217,8 +217,8 @@ pub struct KeyPatch {
 /// Which keys to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyFilter {
-    /// Those of this authority. Who is not an operator names one, or means its own.
-    pub authority: Option<String>,
+    /// Those of this subject. Who is not an operator names one, or means its own.
+    pub subject: Option<String>,
     /// Those of this kind.
     pub kind: Option<String>,
     /// Those of this status now.
@@ -235,8 +235,8 @@ pub struct KeyFilter {
 pub enum Revoke {
     /// These.
     Ids(Vec<String>),
-    /// All of this authority.
-    Authority(String),
+    /// All of this subject.
+    Subject(String),
 }
 
 /// Calls about keys: [`Client::keys`].
@@ -295,7 +295,7 @@ impl Keys<'_> {
     #[must_use]
     pub fn list(&self, filter: &KeyFilter) -> Pages<Key> {
         let fields = [
-            ("authority", filter.authority.clone()),
+            ("subject", filter.subject.clone()),
             ("kind", filter.kind.clone()),
             ("status", filter.status.clone()),
             ("created_by", filter.created_by.clone()),
@@ -388,7 +388,7 @@ impl Keys<'_> {
         self.0.ask(Call::delete(path(id)).if_match(Some(tag.into()))).await
     }
 
-    /// Revokes up to 1,000 keys, or all of an authority: all of them or, if one is not the caller's to manage, none.
+    /// Revokes up to 1,000 keys, or all of a subject: all of them or, if one is not the caller's to manage, none.
     ///
     /// # Errors
     /// Those of every call; 404 `not_found`.

@@ -27,7 +27,7 @@ pub struct Verified {
     /// The key, `key_…`.
     pub key_id: String,
     /// What it stands for: `account:acct_…`, `team:…`, `project:…`, `type:id` of a resource, or `operator`.
-    pub authority: String,
+    pub subject: String,
     /// What it may do.
     pub scopes: Vec<String>,
     /// Everything that the authority said.
@@ -121,8 +121,8 @@ impl<V: Verifier> VerifyLayer<V> {
 
     /// Leads callers to the pages that explain problems: those of the authority at this public address.
     #[must_use]
-    pub fn problem_pages(self, authority: &str) -> Self {
-        Self { pages: Some(authority.trim_end_matches('/').into()), ..self }
+    pub fn problem_pages(self, subject: &str) -> Self {
+        Self { pages: Some(subject.trim_end_matches('/').into()), ..self }
     }
 
     /// Says what each request is about.
@@ -213,10 +213,10 @@ impl<V: Verifier> VerifyLayer<V> {
         if verdict.valid && verdict.kind == Some(Kind::Operator) {
             return Err(Refused::operator());
         }
-        match (verdict.valid, &verdict.key_id, &verdict.authority) {
-            (true, Some(key_id), Some(authority)) => Ok(Some(Verified {
+        match (verdict.valid, &verdict.key_id, &verdict.subject) {
+            (true, Some(key_id), Some(subject)) => Ok(Some(Verified {
                 key_id: key_id.clone(),
-                authority: authority.clone(),
+                subject: subject.clone(),
                 scopes: verdict.scopes.clone().unwrap_or_default(),
                 verdict,
             })),

@@ -41,7 +41,7 @@
 //!
 //! # fn example() -> claviger_client::Result<Router> {
 //! async fn hello(Extension(caller): Extension<Verified>) -> String {
-//!     format!("Hello, {}\n", caller.authority)
+//!     format!("Hello, {}\n", caller.subject)
 //! }
 //!
 //! let client = Client::builder("http://127.0.0.1:8400").key("ck_…a key with key:verify…").build();

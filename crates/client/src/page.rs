@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn targets() {
         assert_eq!(target("/v1/keys", []), "/v1/keys");
-        let query = [("authority", "account:acct_1".to_owned()), ("limit", "2".to_owned())];
-        assert_eq!(target("/v1/keys", query), "/v1/keys?authority=account%3Aacct%5F1&limit=2");
+        let query = [("subject", "account:acct_1".to_owned()), ("limit", "2".to_owned())];
+        assert_eq!(target("/v1/keys", query), "/v1/keys?subject=account%3Aacct%5F1&limit=2");
     }
 }

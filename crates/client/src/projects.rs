@@ -21,7 +21,7 @@ pub struct Project {
     /// What people call it.
     pub name: String,
     /// Who holds it: `account:acct_…` or `team:team_…`.
-    pub holder: String,
+    pub owner: String,
     /// The host's own identifier.
     #[serde(default)]
     pub external_id: Option<String>,
@@ -40,7 +40,7 @@ pub struct NewProject {
     /// What people call it: 1 to 128 characters.
     pub name: String,
     /// Who holds it: `account:acct_…` or `team:team_…`.
-    pub holder: String,
+    pub owner: String,
     /// The host's own identifier; for operators.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
@@ -52,7 +52,7 @@ pub struct ProjectFilter {
     /// Those in which this account, `acct_…`, has a role.
     pub member: Option<String>,
     /// Those held by `account:acct_…` or `team:team_…`.
-    pub holder: Option<String>,
+    pub owner: Option<String>,
     /// The one with this identifier of the host's.
     pub external_id: Option<String>,
 }
@@ -105,11 +105,11 @@ impl Projects<'_> {
     /// Projects, the newest first. Operators see all; others those that their key reaches.
     #[must_use]
     pub fn list(&self, filter: &ProjectFilter) -> Pages<Project> {
-        let ProjectFilter { member, holder, external_id } = filter.clone();
+        let ProjectFilter { member, owner, external_id } = filter.clone();
         Pages::new(
             self.0.clone(),
             PATH,
-            query([("member", member), ("holder", holder), ("external_id", external_id)]),
+            query([("member", member), ("owner", owner), ("external_id", external_id)]),
         )
     }
 

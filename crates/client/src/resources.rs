@@ -19,7 +19,7 @@ pub struct Resource {
     #[serde(rename = "type")]
     pub kind: String,
     /// Who holds it: `account:acct_…`, `team:team_…` or `project:proj_…`.
-    pub holder: String,
+    pub owner: String,
     /// Who made it, `acct_…`.
     #[serde(default)]
     pub creator: Option<String>,
@@ -46,7 +46,7 @@ pub struct Resource {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ResourceDescription {
     /// Who holds it: `account:acct_…`, `team:team_…` or `project:proj_…`.
-    pub holder: String,
+    pub owner: String,
     /// Who made it, `acct_…`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub creator: Option<String>,
@@ -130,7 +130,7 @@ pub struct Difference {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResourceFilter {
     /// Those held by `account:acct_…`, `team:team_…` or `project:proj_…`. Who is no operator means its own if absent.
-    pub holder: Option<String>,
+    pub owner: Option<String>,
     /// Those of this type, the part of the name before the colon.
     pub kind: Option<String>,
 }
@@ -190,8 +190,8 @@ impl Resources<'_> {
     /// reaches.
     #[must_use]
     pub fn list(&self, filter: &ResourceFilter) -> Pages<Resource> {
-        let ResourceFilter { holder, kind } = filter.clone();
-        Pages::new(self.0.clone(), "/v1/resources", query([("holder", holder), ("type", kind)]))
+        let ResourceFilter { owner, kind } = filter.clone();
+        Pages::new(self.0.clone(), "/v1/resources", query([("owner", owner), ("type", kind)]))
     }
 
     /// Replaces the list of a type by this one: what is new is made known, what differs is changed, and what is

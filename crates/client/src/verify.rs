@@ -113,7 +113,7 @@ pub struct Verdict {
     /// Its kind.
     pub kind: Option<Kind>,
     /// What it stands for.
-    pub authority: Option<String>,
+    pub subject: Option<String>,
     /// What it may do.
     pub scopes: Option<Vec<String>>,
     /// The second from which it is refused.

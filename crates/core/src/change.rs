@@ -7,8 +7,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::key::{Digest, KeyEntry};
+use crate::principal::{Account, Project, Team};
 use crate::resource::{Resource, ResourceRef};
-use crate::subject::{Account, Project, Team};
 
 /// The place of a change in the order of all changes, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

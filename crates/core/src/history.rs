@@ -62,8 +62,8 @@ pub struct HistoryEntry {
     pub action: Box<str>,
     /// To what: a reference, such as `key:key_…` or `notebook:5e1f…`.
     pub target: Box<str>,
-    /// The authority concerned, under which it is listed: `account:acct_…`, `team:…`, `operator`.
-    pub authority: Box<str>,
+    /// The subject concerned, under which it is listed: `account:acct_…`, `team:…`, `operator`.
+    pub subject: Box<str>,
     /// By which way.
     pub origin: Origin,
     /// From which address.

@@ -10,7 +10,6 @@
 //! Start with [`decide`], which says who may do what, and [`key`], which says what a key is.
 
 pub mod address;
-pub mod authority;
 pub mod change;
 pub mod clock;
 pub mod decide;
@@ -22,6 +21,7 @@ pub mod lifecycle;
 pub mod limit;
 pub mod name;
 pub mod permit;
+pub mod principal;
 pub mod quota;
 pub mod rate;
 pub mod resource;
@@ -33,6 +33,6 @@ mod short;
 pub mod subject;
 pub mod time;
 
-pub use authority::{Authority, Kind};
 pub use id::{AccountId, KeyId, ProjectId, TeamId};
+pub use subject::{Kind, Subject};
 pub use time::{Timestamp, UnixSeconds};

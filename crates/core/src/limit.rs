@@ -36,7 +36,7 @@ pub const REFERENCES_MAX: usize = 64;
 pub const REFERENCE_NAME_BYTES_MAX: usize = 128;
 /// Keys of one account, team, project or resource, whatever their status: expired ones are stored and listed as
 /// well. It guards against runaways only: people may create as many keys as they like.
-pub const KEYS_PER_AUTHORITY_MAX: u32 = 10_000;
+pub const KEYS_PER_SUBJECT_MAX: u32 = 10_000;
 /// What part of the limit of keys a rotation may go beyond it: a tenth, enough to replace secrets in an emergency
 /// and too little to fill anything.
 pub const ROTATION_RESERVE: u32 = 10;

@@ -2,7 +2,7 @@
 //!
 //! Between a decision and the write that follows from it, a revocation may be committed. So a write needs a
 //! [`WritePermit`], which carries the sequence of the state that was decided on and every record that the
-//! decision looked at. The store refuses it if a later change took authority away from one of these records;
+//! decision looked at. The store refuses it if a later change took subject away from one of these records;
 //! then nothing is written, and the use case decides again.
 //!
 //! Nobody lists these records by hand: a [`Recorder`] stands in for the snapshot while the decision is made,
@@ -16,8 +16,8 @@ use std::str::FromStr;
 use crate::change::Sequence;
 use crate::decide::{ManagePermit, Snapshot};
 use crate::id::{AccountId, KeyId, ProjectId, TeamId};
+use crate::principal::{Account, Project, Team};
 use crate::resource::{Resource, ResourceName, ResourceRef};
-use crate::subject::{Account, Project, Team};
 
 /// A record that a decision can rest on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -155,7 +155,7 @@ impl fmt::Debug for ResourceRef {
 
 /// The one who holds a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Holder {
+pub enum Owner {
     /// An account.
     Account(AccountId),
     /// A team.
@@ -164,10 +164,10 @@ pub enum Holder {
     Project(ProjectId),
 }
 
-/// Who besides its holder sees a resource.
+/// Who besides its owner sees a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Visibility {
-    /// Account: its holder. Team: its creator and the team's owners and admins. Project: everyone in it.
+    /// Account: its owner. Team: its creator and the team's owners and admins. Project: everyone in it.
     Private,
     /// The whole team that holds it.
     Shared,
@@ -231,7 +231,7 @@ pub struct Resource {
     /// Its name.
     pub reference: ResourceRef,
     /// Who holds it: exactly one.
-    pub holder: Holder,
+    pub owner: Owner,
     /// Who made it.
     pub creator: Option<AccountId>,
     /// Who else sees it.

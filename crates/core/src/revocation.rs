@@ -1,4 +1,4 @@
-//! Which changes of a record take authority away from somebody.
+//! Which changes of a record take subject away from somebody.
 //!
 //! One rule for the answer that calls a change a revocation and for the writer that refuses permits made
 //! before it. When in doubt, yes: a permit that is refused without need is decided again. But what plainly
@@ -7,8 +7,8 @@
 
 use crate::key::KeyEntry;
 use crate::lifecycle::Status;
+use crate::principal::{Account, Members, Project, Role, Team};
 use crate::resource::{Resource, Visibility};
-use crate::subject::{Account, Members, Project, Role, Team};
 
 /// Whether the account was closed.
 #[must_use]
@@ -26,7 +26,7 @@ pub fn by_team(before: &Team, after: &Team) -> bool {
 #[must_use]
 pub fn by_project(before: &Project, after: &Project) -> bool {
     (!before.closed && after.closed)
-        || before.holder != after.holder
+        || before.owner != after.owner
         || by_members(&before.members, &after.members)
 }
 
@@ -41,7 +41,7 @@ pub fn by_members<R: Role>(before: &Members<R>, after: &Members<R>) -> bool {
 pub fn by_resource(before: &Resource, after: &Resource) -> bool {
     let seen_by_as_many = before.visibility == after.visibility || after.visibility == Visibility::Public;
     let kept = |references| after.references.contains(references);
-    before.holder != after.holder
+    before.owner != after.owner
         || before.creator != after.creator
         || !seen_by_as_many
         || before.latest > after.latest
@@ -57,14 +57,14 @@ pub fn by_key(before: &KeyEntry, after: &KeyEntry) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Authority;
+    use crate::Subject;
     use crate::id::{AccountId, KeyId, TeamId};
     use crate::key::Rights;
-    use crate::resource::{Holder, References, ResourceRef};
+    use crate::principal::TeamRole;
+    use crate::resource::{Owner, References, ResourceRef};
     use crate::restriction::Restrictions;
     use crate::scope::ScopeSet;
     use crate::selector::Version;
-    use crate::subject::TeamRole;
     use crate::time::UnixSeconds;
 
     const ADA: AccountId = AccountId::from_bits(1);
@@ -98,7 +98,7 @@ mod tests {
         };
         let before = Resource {
             reference: ResourceRef::parse("notebook:a").unwrap(),
-            holder: Holder::Account(ADA),
+            owner: Owner::Account(ADA),
             creator: Some(ADA),
             visibility: Visibility::Shared,
             latest: Version::new(2).unwrap(),
@@ -116,7 +116,7 @@ mod tests {
         check(&|next| next.latest = Version::FIRST, true);
         check(&|next| next.visibility = Visibility::Private, true);
         check(&|next| next.references = [].into(), true);
-        check(&|next| next.holder = Holder::Account(BEN), true);
+        check(&|next| next.owner = Owner::Account(BEN), true);
         check(&|next| next.creator = None, true);
     }
 
@@ -126,7 +126,7 @@ mod tests {
             id: KeyId::from_bits(1),
             status: Status::Active,
             rights: Rights {
-                authority: Authority::Account(ADA),
+                subject: Subject::Account(ADA),
                 scopes: ScopeSet::parse(["a:read"]).unwrap(),
                 expires_at: UnixSeconds::new(2_000_000_000),
                 restrictions: Restrictions::default(),

@@ -1,218 +1,186 @@
-//! Accounts, teams and projects as decisions see them: who belongs to what, in which role.
-//!
-//! These are immutable values that are swapped whole. Keys are judged through them at each decision, so
-//! closing an account or removing a member takes effect on every key at once and rewrites none.
+//! What a key stands for.
 
+use std::borrow::Borrow;
 use std::fmt;
 
 use crate::id::{AccountId, ProjectId, TeamId};
-use crate::name::{Email, ExternalId, Name};
-use crate::time::Timestamp;
+use crate::resource::ResourceRef;
+use crate::selector::{Grants, Selector};
 
-/// A person, or one whom a host application manages under its own identifier.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
-    /// Its identifier.
-    pub id: AccountId,
-    /// Whether it was closed: nothing that hangs on it is accepted any more.
-    pub closed: bool,
+/// What a key stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Subject<R = Box<ResourceSubject>> {
+    /// An account.
+    Account(AccountId),
+    /// A team.
+    Team(TeamId),
+    /// A project.
+    Project(ProjectId),
+    /// One resource, at the selected versions, with what it carries into an embed.
+    Resource(R),
+    /// Claviger itself.
+    Operator,
 }
 
-/// What an account may do in a team.
+/// The same, borrowed.
+pub type SubjectView<'s> = Subject<&'s ResourceSubject>;
+
+/// The subject of a resource key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ResourceSubject {
+    /// The resource.
+    pub reference: ResourceRef,
+    /// Which of its versions.
+    pub selector: Selector,
+    /// What it carries into an embed.
+    pub grants: Grants,
+}
+
+/// The kind of a subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum TeamRole {
-    /// Reads and writes what the team shares and what it created there itself.
-    Member,
-    /// Everything in the team but its owners.
-    Admin,
-    /// Everything in the team.
-    Owner,
+pub enum Kind {
+    /// A key of an account.
+    Account,
+    /// A key of a team.
+    Team,
+    /// A key of a project.
+    Project,
+    /// A key of one resource.
+    Resource,
+    /// A key that runs Claviger.
+    Operator,
 }
 
-/// What an account may do in a project.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ProjectRole {
-    /// Reads.
-    Viewer,
-    /// Reads and writes.
-    Collaborator,
-    /// Everything, members and keys included.
-    Admin,
-}
-
-/// A role that has a word.
-pub trait Role: Copy + Ord + 'static {
-    /// Every role of this kind with its word, the weakest first.
-    const WORDS: &'static [(Self, &'static str)];
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [Self::Account, Self::Team, Self::Project, Self::Resource, Self::Operator];
 
     /// The word used in the API and in the store.
     #[must_use]
-    fn as_str(self) -> &'static str {
-        Self::WORDS.iter().find(|(role, _)| *role == self).map_or("", |(_, word)| word)
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Team => "team",
+            Self::Project => "project",
+            Self::Resource => "resource",
+            Self::Operator => "operator",
+        }
     }
 
     /// Reads the word.
     #[must_use]
-    fn from_word(word: &str) -> Option<Self> {
-        Self::WORDS.iter().find(|(_, known)| *known == word).map(|(role, _)| *role)
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 }
 
-impl Role for TeamRole {
-    const WORDS: &'static [(Self, &'static str)] =
-        &[(Self::Member, "member"), (Self::Admin, "admin"), (Self::Owner, "owner")];
-}
-
-impl Role for ProjectRole {
-    const WORDS: &'static [(Self, &'static str)] =
-        &[(Self::Viewer, "viewer"), (Self::Collaborator, "collaborator"), (Self::Admin, "admin")];
-}
-
-/// Accounts with their roles, sorted by account, each once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Members<R>(Box<[(AccountId, R)]>);
-
-impl<R: Role> Members<R> {
-    /// The members; of an account named twice the stronger role counts.
-    #[must_use]
-    pub fn new(mut members: Vec<(AccountId, R)>) -> Self {
-        members.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
-        members.dedup_by_key(|(account, _)| *account);
-        Self(members.into())
-    }
-
-    /// The role of an account, if it is a member.
-    #[must_use]
-    pub fn role(&self, account: AccountId) -> Option<R> {
-        self.0.binary_search_by_key(&account, |(id, _)| *id).ok().map(|at| self.0[at].1)
-    }
-
-    /// All of them, sorted by account.
-    pub fn iter(&self) -> impl Iterator<Item = (AccountId, R)> {
-        self.0.iter().copied()
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl<R: Role> Default for Members<R> {
-    fn default() -> Self {
-        Self::new(Vec::new())
-    }
-}
-
-/// Accounts that hold resources and projects together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Team {
-    /// Its identifier.
-    pub id: TeamId,
-    /// Whether it was closed.
-    pub closed: bool,
-    /// Who belongs to it.
-    pub members: Members<TeamRole>,
-}
-
-/// A place of work that an account or a team holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Project {
-    /// Its identifier.
-    pub id: ProjectId,
-    /// Whether it was closed.
-    pub closed: bool,
-    /// Who holds it.
-    pub holder: ProjectHolder,
-    /// Who works in it.
-    pub members: Members<ProjectRole>,
-}
-
-/// Who holds a project.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ProjectHolder {
-    /// An account, which administers it.
-    Account(AccountId),
-    /// A team, whose owners and admins administer it.
-    Team(TeamId),
-}
-
-/// Everything that is known of an account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccountRecord {
-    /// What decisions see.
-    pub account: Account,
-    /// What people call it.
-    pub name: Option<Name>,
-    /// With which it signs in; absent for an account that a host manages.
-    pub email: Option<Email>,
-    /// With which it proves who it is.
-    pub password: Option<PasswordHash>,
-    /// The host's own identifier.
-    pub external_id: Option<ExternalId>,
-    /// When it came into being.
-    pub created_at: Timestamp,
-    /// Counts its changes, from 1.
-    pub revision: u64,
-}
-
-/// The hash of a password in PHC string form. Debug prints nothing of it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PasswordHash(Box<str>);
-
-impl PasswordHash {
-    /// Takes a PHC string.
-    #[must_use]
-    pub fn from_phc(text: &str) -> Self {
-        Self(text.into())
-    }
-
-    /// The PHC string, for the store and for verification.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for PasswordHash {
+impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PasswordHash")
+        f.write_str(self.as_str())
     }
 }
 
-/// Everything that is known of a team.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TeamRecord {
-    /// What decisions see.
-    pub team: Team,
-    /// What people call it.
-    pub name: Name,
-    /// The host's own identifier.
-    pub external_id: Option<ExternalId>,
-    /// When it came into being.
-    pub created_at: Timestamp,
-    /// Counts its changes, members included, from 1.
-    pub revision: u64,
+impl<R: Borrow<ResourceSubject>> Subject<R> {
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Account(_) => Kind::Account,
+            Self::Team(_) => Kind::Team,
+            Self::Project(_) => Kind::Project,
+            Self::Resource(_) => Kind::Resource,
+            Self::Operator => Kind::Operator,
+        }
+    }
+
+    /// The subject of a resource key, if it is one.
+    #[must_use]
+    pub fn as_resource(&self) -> Option<&ResourceSubject> {
+        match self {
+            Self::Resource(resource) => Some(resource.borrow()),
+            Self::Account(_) | Self::Team(_) | Self::Project(_) | Self::Operator => None,
+        }
+    }
+
+    /// The same, borrowed.
+    #[must_use]
+    pub fn view(&self) -> SubjectView<'_> {
+        match self {
+            Self::Account(id) => Subject::Account(*id),
+            Self::Team(id) => Subject::Team(*id),
+            Self::Project(id) => Subject::Project(*id),
+            Self::Resource(resource) => Subject::Resource(resource.borrow()),
+            Self::Operator => Subject::Operator,
+        }
+    }
+
+    /// The same with storage of its own.
+    #[must_use]
+    pub fn to_subject(&self) -> Subject {
+        match self {
+            Self::Account(id) => Subject::Account(*id),
+            Self::Team(id) => Subject::Team(*id),
+            Self::Project(id) => Subject::Project(*id),
+            Self::Resource(resource) => Subject::Resource(Box::new(resource.borrow().clone())),
+            Self::Operator => Subject::Operator,
+        }
+    }
 }
 
-/// Everything that is known of a project.
+/// The reference text: `account:acct_…`, `team:…`, `project:…`, `notebook:5e1f…`, `operator`.
+impl<R: Borrow<ResourceSubject>> fmt::Display for Subject<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Piece by piece, since it stands in every answer and every identity header.
+        match self {
+            Self::Account(id) => f.write_str("account:").and_then(|()| id.fmt(f)),
+            Self::Team(id) => f.write_str("team:").and_then(|()| id.fmt(f)),
+            Self::Project(id) => f.write_str("project:").and_then(|()| id.fmt(f)),
+            Self::Resource(resource) => resource.borrow().reference.fmt(f),
+            Self::Operator => f.write_str("operator"),
+        }
+    }
+}
+
+/// A text that names a subject or a target, before anything else is known about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProjectRecord {
-    /// What decisions see.
-    pub project: Project,
-    /// What people call it.
-    pub name: Name,
-    /// The host's own identifier.
-    pub external_id: Option<ExternalId>,
-    /// When it came into being.
-    pub created_at: Timestamp,
-    /// Counts its changes, members included, from 1.
-    pub revision: u64,
+pub enum Reference<'a> {
+    /// `account:acct_…`
+    Account(AccountId),
+    /// `team:team_…`
+    Team(TeamId),
+    /// `project:proj_…`
+    Project(ProjectId),
+    /// `notebook:5e1f…`
+    Resource(crate::resource::ResourceName<'a>),
+    /// `operator`
+    Operator,
+}
+
+/// Why a text is not a reference.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReferenceError {
+    /// The id after a container's type.
+    #[error(transparent)]
+    Id(#[from] crate::id::IdError),
+    /// Neither a container nor a resource.
+    #[error(
+        "a reference is `account:acct_…`, `team:team_…`, `project:proj_…`, `operator` or `type:id` of a resource: {0}"
+    )]
+    Resource(#[from] crate::resource::ResourceNameError),
+}
+
+impl<'a> Reference<'a> {
+    /// Reads a reference, split at the first colon.
+    ///
+    /// # Errors
+    /// [`ReferenceError`] says which part is not as it should be.
+    pub fn parse(text: &'a str) -> Result<Self, ReferenceError> {
+        Ok(match text.split_once(':') {
+            None if text == "operator" => Self::Operator,
+            Some(("account", id)) => Self::Account(id.parse()?),
+            Some(("team", id)) => Self::Team(id.parse()?),
+            Some(("project", id)) => Self::Project(id.parse()?),
+            _ => Self::Resource(crate::resource::ResourceName::parse(text)?),
+        })
+    }
 }

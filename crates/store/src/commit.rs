@@ -5,8 +5,8 @@ use claviger_core::history::HistoryEntry;
 use claviger_core::key::{Digest, KeyEntry};
 use claviger_core::limit::IDEMPOTENCY_SECONDS;
 use claviger_core::permit::WritePermit;
+use claviger_core::principal::{Account, Project, Team};
 use claviger_core::resource::Resource;
-use claviger_core::subject::{Account, Project, Team};
 use claviger_core::time::Timestamp;
 
 /// Overwrites a buffer with random bytes, as often as it is asked. Names of changes are made of it.

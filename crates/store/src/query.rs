@@ -7,8 +7,8 @@ use claviger_core::id::{AccountId, KeyId};
 use claviger_core::key::{Actor, KeyRecord};
 use claviger_core::lifecycle::Standing;
 use claviger_core::name::{Email, ExternalId};
-use claviger_core::resource::{Holder, ResourceRecord, ResourceRef};
-use claviger_core::subject::ProjectHolder;
+use claviger_core::principal::ProjectOwner;
+use claviger_core::resource::{Owner, ResourceRecord, ResourceRef};
 use claviger_core::{Kind, Timestamp};
 
 /// Rows of one page at most: a page is decoded and answered in memory.
@@ -140,8 +140,8 @@ pub struct UsageBucket {
 /// Which keys.
 #[derive(Debug, Clone, Default)]
 pub struct KeyFilter {
-    /// Reference texts of authorities, such as `account:acct_…`; of any of these. None of an empty list.
-    pub authorities: Option<Vec<String>>,
+    /// Reference texts of subjects, such as `account:acct_…`; of any of these. None of an empty list.
+    pub subjects: Option<Vec<String>>,
     /// Of this kind.
     pub kind: Option<Kind>,
     /// Of this standing at this instant.
@@ -176,7 +176,7 @@ pub struct ProjectFilter {
     /// Which this account has a role in: a member's, or that of the one who holds it.
     pub member: Option<AccountId>,
     /// Held by.
-    pub holder: Option<ProjectHolder>,
+    pub owner: Option<ProjectOwner>,
     /// With this identifier of the host.
     pub external_id: Option<ExternalId>,
 }
@@ -185,7 +185,7 @@ pub struct ProjectFilter {
 #[derive(Debug, Clone, Default)]
 pub struct ResourceFilter {
     /// Held by.
-    pub holder: Option<Holder>,
+    pub owner: Option<Owner>,
     /// Of this type: the part of the name before the colon.
     pub kind: Option<String>,
 }
@@ -193,8 +193,8 @@ pub struct ResourceFilter {
 /// Which rows of the history.
 #[derive(Debug, Clone, Default)]
 pub struct HistoryFilter {
-    /// Listed under this authority.
-    pub authority: Option<String>,
+    /// Listed under this subject.
+    pub subject: Option<String>,
     /// Done by.
     pub actor: Option<Actor>,
     /// Done with this key.

@@ -15,13 +15,13 @@ pub(crate) struct Account {
     account: Option<String>,
     /// Clients compare it with the address that their user typed.
     email: Option<&'static str>,
-    authority: String,
+    subject: String,
     key_id: Option<String>,
     scopes: Vec<String>,
 }
 
 pub(crate) async fn show(State(shared): State<Arc<Shared>>, identity: Identity) -> Json<Account> {
-    let Identity { account, authority, key_id, scopes, .. } = identity;
+    let Identity { account, subject, key_id, scopes, .. } = identity;
     let email = account.as_deref().and_then(|account| shared.people.email(account));
-    Json(Account { account, email, authority, key_id, scopes })
+    Json(Account { account, email, subject, key_id, scopes })
 }

@@ -94,7 +94,7 @@ fn read(body: Result<Bytes, BytesRejection>) -> Result<Call, Problem> {
 }
 
 fn project(identity: &Identity) -> Option<&str> {
-    identity.authority.strip_prefix("project:")
+    identity.subject.strip_prefix("project:")
 }
 
 fn refused(error: &str) -> Given {

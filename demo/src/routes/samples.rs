@@ -85,9 +85,7 @@ impl<'a> Row<'a> {
 /// The public samples, and those that the caller's authority holds: an account's key lists the account's, a
 /// project's key the project's, and an anonymous caller sees the public ones only.
 pub(crate) async fn list(State(shared): State<Arc<Shared>>, identity: Identity) -> Response {
-    rows(&shared, |resource| {
-        resource.visibility == Visibility::Public || resource.holder == identity.authority
-    })
+    rows(&shared, |resource| resource.visibility == Visibility::Public || resource.owner == identity.subject)
 }
 
 /// The public samples, whoever asks.

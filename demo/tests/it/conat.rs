@@ -10,7 +10,7 @@ use crate::harness::{Answer, Gateway, app, send};
 const NOW: i64 = 1_700_000_000_900;
 
 fn atlas() -> Gateway {
-    Gateway::anonymous().with("authority", "project:proj_atlas").with("key-id", "key_7")
+    Gateway::anonymous().with("subject", "project:proj_atlas").with("key-id", "key_7")
 }
 
 async fn call(app: &App, to: &str, gateway: Gateway, call: Value) -> Answer {
@@ -24,7 +24,7 @@ async fn calls_are_answered_for_whom_the_gateway_names() {
         let answer = call(&app, to, gateway, json!({"name": name, "args": [{}]})).await;
         assert_eq!((answer.status.as_u16(), answer.json()), (200, expect), "{to} {name}");
     };
-    let team = || Gateway::anonymous().with("authority", "team:team_lab");
+    let team = || Gateway::anonymous().with("subject", "team:team_lab");
     let account = json!({"account_id": "acct_owner", "server_time": NOW});
     let project = json!({"project_id": "proj_atlas", "server_time": NOW});
     check("hub", Gateway::owner(), "system.ping", json!({"now": NOW})).await;

@@ -108,11 +108,11 @@ async fn what_the_gateway_cannot_have_sent_is_refused() {
         let detail = get(&app, &path, gateway).await.problem(403);
         assert_eq!(detail, format!("This request did not come through the gateway: {why}."));
     };
-    for name in ["authority", "account", "key-id", "scopes", "grants", "resource", "version", "request-id"] {
+    for name in ["subject", "account", "key-id", "scopes", "grants", "resource", "version", "request-id"] {
         check(reading(2).without(name), &format!("it has no x-claviger-{name}")).await;
         check(reading(2).again(name, ""), &format!("its x-claviger-{name} is unclear")).await;
     }
-    check(reading(2).with("authority", ""), "it names no authority").await;
+    check(reading(2).with("subject", ""), "it names no subject").await;
     check(reading(2).with("resource", ""), "it names no resource").await;
     check(reading(2).with("version", ""), "it names no version").await;
     check(reading(3), "it names another version than the path").await;

@@ -9,7 +9,7 @@ const EVERYTHING: &str =
     "secret:WEATHER_TOKEN secret:ARCHIVE_TOKEN secret:LAB_TOKEN database:stations database:archive";
 
 fn embedded(version: u32, grants: &str) -> Gateway {
-    let gateway = Gateway::anonymous().with("authority", &format!("notebook:{ID}"));
+    let gateway = Gateway::anonymous().with("subject", &format!("notebook:{ID}"));
     gateway.with("grants", grants).on(&format!("notebook:{ID}"), version)
 }
 

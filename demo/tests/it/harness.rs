@@ -82,12 +82,12 @@ fn usual(asked: Mirrored) -> Response {
     let Mirrored { path, document, .. } = asked;
     match path.as_str() {
         "/v1/verify" if document["key"] == STAFF_KEY => axum::Json(json!({
-            "valid": true, "code": "valid", "key_id": "key_staff", "kind": "team", "authority": document["target"],
+            "valid": true, "code": "valid", "key_id": "key_staff", "kind": "team", "subject": document["target"],
             "scopes": [], "expires_at": null, "grants": {"secrets": [], "databases": []}, "version": null,
         }))
         .into_response(),
         "/v1/verify" => axum::Json(json!({
-            "valid": false, "code": "invalid_key", "key_id": null, "kind": null, "authority": null, "scopes": null,
+            "valid": false, "code": "invalid_key", "key_id": null, "kind": null, "subject": null, "scopes": null,
             "expires_at": null, "grants": {"secrets": [], "databases": []}, "version": null,
         }))
         .into_response(),
@@ -145,15 +145,14 @@ pub(crate) struct Gateway(Vec<(&'static str, String)>);
 
 impl Gateway {
     pub(crate) fn anonymous() -> Self {
-        let names =
-            ["authority", "account", "key-id", "scopes", "grants", "resource", "version", "request-id"];
+        let names = ["subject", "account", "key-id", "scopes", "grants", "resource", "version", "request-id"];
         let gateway = Self(names.map(|name| (name, String::new())).into());
-        gateway.with("authority", "anonymous").with("request-id", "req_1")
+        gateway.with("subject", "anonymous").with("request-id", "req_1")
     }
 
     pub(crate) fn owner() -> Self {
         let scopes = "notebook:read sample:read";
-        let gateway = Self::anonymous().with("authority", "account:acct_owner").with("account", OWNER);
+        let gateway = Self::anonymous().with("subject", "account:acct_owner").with("account", OWNER);
         gateway.with("key-id", "key_1").with("scopes", scopes)
     }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::harness::{APP_KEY, Authority, Gateway, config, get, refusal};
 
 #[tokio::test]
-async fn every_resource_is_mirrored_with_its_holder_and_versions() {
+async fn every_resource_is_mirrored_with_its_owner_and_versions() {
     let authority = Authority::start().await;
     let app = start(config(authority.address)).await.unwrap();
     assert_eq!(app.resources, CATALOG);
@@ -28,7 +28,7 @@ async fn every_resource_is_mirrored_with_its_holder_and_versions() {
     assert_eq!(
         document("notebook", CATALOG.private_notebook),
         json!({
-            "holder": "account:acct_owner", "creator": "acct_owner", "visibility": "private",
+            "owner": "account:acct_owner", "creator": "acct_owner", "visibility": "private",
             "latest_version": 3,
             "versions": [
                 {"version": 1, "secrets": [], "databases": []},
@@ -37,9 +37,9 @@ async fn every_resource_is_mirrored_with_its_holder_and_versions() {
             ],
         })
     );
-    let holds = |kind, id, holder: &str, visibility: &str| {
+    let holds = |kind, id, owner: &str, visibility: &str| {
         let document = document(kind, id);
-        assert_eq!(document["holder"], holder);
+        assert_eq!(document["owner"], owner);
         assert_eq!(document["visibility"], visibility);
     };
     holds("notebook", CATALOG.team_notebook, "team:team_lab", "shared");

@@ -24,8 +24,7 @@ async fn an_unknown_address_or_method_is_a_problem_document() {
 async fn without_the_gateway_only_the_front_page_answers() {
     let app = app().await;
     let direct = || {
-        let names =
-            ["authority", "account", "key-id", "scopes", "grants", "resource", "version", "request-id"];
+        let names = ["subject", "account", "key-id", "scopes", "grants", "resource", "version", "request-id"];
         names.into_iter().fold(Gateway::anonymous(), Gateway::without)
     };
     assert_eq!(get(&app, "/", direct()).await.status, 200);
@@ -41,8 +40,8 @@ async fn the_observer_sees_each_request() {
     let app = app_seen_by(Some(Arc::new({
         let seen = seen.clone();
         move |parts: &http::request::Parts| {
-            let authority = parts.headers["x-claviger-authority"].to_str().unwrap();
-            seen.lock().unwrap().push(format!("{} {} {authority}", parts.method, parts.uri));
+            let subject = parts.headers["x-claviger-subject"].to_str().unwrap();
+            seen.lock().unwrap().push(format!("{} {} {subject}", parts.method, parts.uri));
         }
     })))
     .await;

@@ -9,7 +9,7 @@ use crate::harness::{Answer, Gateway, app, get, send};
 const PATH: &str = "/api/v1/projects/proj_atlas/runs";
 
 fn atlas() -> Gateway {
-    let gateway = Gateway::anonymous().with("authority", "project:proj_atlas").with("key-id", "key_7");
+    let gateway = Gateway::anonymous().with("subject", "project:proj_atlas").with("key-id", "key_7");
     gateway.with("resource", "project:proj_atlas")
 }
 

@@ -10,26 +10,26 @@ async fn the_account_is_the_one_that_the_gateway_names() {
     let app = app().await;
     let answer = get(&app, "/api/v1/account", Gateway::owner()).await;
     let expected = json!({
-        "account": "acct_owner", "email": "owner@demo.example", "authority": "account:acct_owner",
+        "account": "acct_owner", "email": "owner@demo.example", "subject": "account:acct_owner",
         "key_id": "key_1", "scopes": ["notebook:read", "sample:read"],
     });
     assert_eq!(answer.json(), expected);
     let answer = get(&app, "/api/v1/account", Gateway::anonymous()).await;
     let expected =
-        json!({"account": null, "email": null, "authority": "anonymous", "key_id": null, "scopes": []});
+        json!({"account": null, "email": null, "subject": "anonymous", "key_id": null, "scopes": []});
     assert_eq!(answer.json(), expected);
-    let unknown = Gateway::anonymous().with("authority", "account:acct_new").with("account", "acct_new");
+    let unknown = Gateway::anonymous().with("subject", "account:acct_new").with("account", "acct_new");
     assert_eq!(get(&app, "/api/v1/account", unknown).await.json()["email"], json!(null));
 }
 
 #[tokio::test]
-async fn everybody_lists_public_samples_and_what_their_authority_holds() {
+async fn everybody_lists_public_samples_and_what_their_subject_owns() {
     let app = app().await;
     let public = [CATALOG.public_sample, CATALOG.other_public_sample];
-    let check = async |authority: &str, own: &[&str]| {
-        let answer = get(&app, "/api/v1/samples", Gateway::anonymous().with("authority", authority)).await;
+    let check = async |subject: &str, own: &[&str]| {
+        let answer = get(&app, "/api/v1/samples", Gateway::anonymous().with("subject", subject)).await;
         let ids: Vec<String> = answer.json().as_array().unwrap().iter().map(id).collect();
-        assert_eq!(ids, [own, &public].concat(), "{authority}");
+        assert_eq!(ids, [own, &public].concat(), "{subject}");
     };
     check("anonymous", &[]).await;
     check("account:acct_owner", &[CATALOG.private_sample]).await;

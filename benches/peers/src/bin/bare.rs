@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const ANSWER: &str = r#"{"valid":true,"code":"valid","key_id":"key_01jd3m0q7w8r9t2v4x6y8z0a1b","kind":"account","authority":"account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b","scopes":["*:read"],"expires_at":null,"grants":{"secrets":[],"databases":[]},"version":null}"#;
+const ANSWER: &str = r#"{"valid":true,"code":"valid","key_id":"key_01jd3m0q7w8r9t2v4x6y8z0a1b","kind":"account","subject":"account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b","scopes":["*:read"],"expires_at":null,"grants":{"secrets":[],"databases":[]},"version":null}"#;
 
 async fn answer(_: Request<hyper::body::Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let mut response = Response::new(Full::new(Bytes::from_static(ANSWER.as_bytes())));

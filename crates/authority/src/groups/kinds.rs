@@ -5,8 +5,8 @@ use std::fmt::{Debug, Display};
 use claviger_core::decide::{RoleChange, Target};
 use claviger_core::name::{ExternalId, Name};
 use claviger_core::permit::RecordRef;
+use claviger_core::principal::{Members, ProjectRecord, ProjectRole, Role, TeamRecord, TeamRole};
 use claviger_core::scope::Action;
-use claviger_core::subject::{Members, ProjectRecord, ProjectRole, Role, TeamRecord, TeamRole};
 use claviger_core::{ProjectId, TeamId};
 use claviger_store::{Audit, Committed, Store, StoreError};
 

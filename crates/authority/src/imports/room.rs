@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use claviger_core::Authority as Subject;
+use claviger_core::Subject;
 use claviger_core::limit::{
     IMPORT_ROWS_IN_ALL_MAX, IMPORTS_OPEN_MAX, IMPORTS_OPEN_OF_OPERATORS_MAX, IMPORTS_OPEN_PER_SUBJECT_MAX,
 };

@@ -2,7 +2,6 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use claviger_core::authority::{Reference, ResourceAuthority};
 use claviger_core::decide::KeyAction;
 use claviger_core::key::{
     CreatedVia, Digest, Formats, KeyEntry, KeyRecord, Metadata, Preview, Rights, UnacceptableKey,
@@ -13,7 +12,8 @@ use claviger_core::name::Name;
 use claviger_core::restriction::Restrictions;
 use claviger_core::scope::ScopeSet;
 use claviger_core::selector::{Grants, Selector};
-use claviger_core::{Authority as KeyAuthority, KeyId, Timestamp, UnixSeconds};
+use claviger_core::subject::{Reference, ResourceSubject};
+use claviger_core::{KeyId, Subject, Timestamp, UnixSeconds};
 use zeroize::Zeroizing;
 
 use super::{ImportOptions, ImportOutcome};
@@ -48,7 +48,7 @@ pub struct ImportRow {
     /// What people call it.
     pub name: String,
     /// What it stands for, as a reference.
-    pub authority: String,
+    pub subject: String,
     /// Resource keys only: `@12` or `@12...`; every version if absent.
     pub versions: Option<String>,
     /// Resource keys only: `secrets`, `databases`; both if absent, and then only people and operators may.
@@ -88,8 +88,8 @@ impl Authority {
     ) -> Outcome<KeyRecord> {
         let digest = digest(&row.key, formats)?;
         let name = Name::parse(&row.name).map_err(|e| invalid("name", e))?;
-        let authority = authority(row)?;
-        let kind = authority.kind();
+        let subject = subject(row)?;
+        let kind = subject.kind();
         let scopes = match &row.scopes {
             Some(words) => {
                 ScopeSet::parse(words.iter().map(String::as_str)).map_err(|e| invalid("scopes", e))?
@@ -111,10 +111,10 @@ impl Authority {
         if created_at > now || created_at.millis() < 0 {
             return Err(invalid("created_at", "it must be in the past"));
         }
-        let rights = Rights { authority, scopes, expires_at: row.expires_at, restrictions };
+        let rights = Rights { subject, scopes, expires_at: row.expires_at, restrictions };
         let created_by = deciding
             .key(KeyAction::Create, None, &rights)
-            .and_then(|()| deciding.exists(KeyAction::Create.action(), &rights.authority))
+            .and_then(|()| deciding.exists(KeyAction::Create.action(), &rights.subject))
             .and_then(|()| Ok(deciding.permitted()?.actor))
             .map_err(refused)?;
         // Last: one statement mends all such rows at once, so what else is wrong with this one comes first.
@@ -233,8 +233,8 @@ fn checked(text: &str) -> Outcome<Preview> {
     })
 }
 
-fn authority(row: &ImportRow) -> Outcome<KeyAuthority> {
-    let reference = Reference::parse(&row.authority).map_err(|e| invalid("authority", e))?;
+fn subject(row: &ImportRow) -> Outcome<Subject> {
+    let reference = Reference::parse(&row.subject).map_err(|e| invalid("subject", e))?;
     let container = match reference {
         Reference::Resource(name) => {
             let selector = match &row.versions {
@@ -248,12 +248,12 @@ fn authority(row: &ImportRow) -> Outcome<KeyAuthority> {
                 None => Grants::BOTH,
             };
             let reference = name.to_ref();
-            return Ok(KeyAuthority::Resource(Box::new(ResourceAuthority { reference, selector, grants })));
+            return Ok(Subject::Resource(Box::new(ResourceSubject { reference, selector, grants })));
         }
-        Reference::Account(id) => KeyAuthority::Account(id),
-        Reference::Team(id) => KeyAuthority::Team(id),
-        Reference::Project(id) => KeyAuthority::Project(id),
-        Reference::Operator => KeyAuthority::Operator,
+        Reference::Account(id) => Subject::Account(id),
+        Reference::Team(id) => Subject::Team(id),
+        Reference::Project(id) => Subject::Project(id),
+        Reference::Operator => Subject::Operator,
     };
     if row.versions.is_some() || row.grants.is_some() {
         return Err(invalid("versions", "only keys of a resource have `versions` and `grants`"));

@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use claviger_core::authority::ResourceAuthority;
 use claviger_core::id::Id;
 use claviger_core::key::{KeyEntry, KeyView, RightsView};
 use claviger_core::lifecycle::Status;
 use claviger_core::restriction::Restrictions;
 use claviger_core::scope::ScopeSet;
-use claviger_core::{Authority, KeyId, UnixSeconds};
+use claviger_core::subject::ResourceSubject;
+use claviger_core::{KeyId, Subject, UnixSeconds};
 
 /// What many keys have in common.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -26,13 +26,13 @@ pub(super) struct Decision {
     terms: Arc<Terms>,
 }
 
-/// An [`Authority`] without its identifier.
+/// An [`Subject`] without its identifier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Reach {
     Account,
     Team,
     Project,
-    Resource(Box<ResourceAuthority>),
+    Resource(Box<ResourceSubject>),
     Operator,
 }
 
@@ -57,16 +57,16 @@ impl Decision {
         status: Status,
         expires_at: Option<UnixSeconds>,
     ) -> KeyView<'_> {
-        let holder = bits([identity[2], identity[3]]);
-        let authority = match &self.reach {
-            Reach::Account => Authority::Account(Id::from_bits(holder)),
-            Reach::Team => Authority::Team(Id::from_bits(holder)),
-            Reach::Project => Authority::Project(Id::from_bits(holder)),
-            Reach::Resource(resource) => Authority::Resource(&**resource),
-            Reach::Operator => Authority::Operator,
+        let owner = bits([identity[2], identity[3]]);
+        let subject = match &self.reach {
+            Reach::Account => Subject::Account(Id::from_bits(owner)),
+            Reach::Team => Subject::Team(Id::from_bits(owner)),
+            Reach::Project => Subject::Project(Id::from_bits(owner)),
+            Reach::Resource(resource) => Subject::Resource(&**resource),
+            Reach::Operator => Subject::Operator,
         };
         let Terms { scopes, restrictions } = &*self.terms;
-        let rights = RightsView { authority, scopes, expires_at, restrictions };
+        let rights = RightsView { subject, scopes, expires_at, restrictions };
         KeyView { id: key_id(identity), status, rights }
     }
 
@@ -84,7 +84,7 @@ impl Decision {
     #[cfg(any(test, feature = "measure"))]
     pub(super) fn bytes_beyond(&self) -> usize {
         match &self.reach {
-            Reach::Resource(resource) => size_of::<ResourceAuthority>() + resource.reference.as_str().len(),
+            Reach::Resource(resource) => size_of::<ResourceSubject>() + resource.reference.as_str().len(),
             Reach::Account | Reach::Team | Reach::Project | Reach::Operator => 0,
         }
     }
@@ -125,14 +125,14 @@ impl Interner {
     pub(super) fn parts(&mut self, key: KeyEntry) -> Parts {
         let KeyEntry { id, status, rights } = key;
         let terms = self.shared(Terms { scopes: rights.scopes, restrictions: rights.restrictions });
-        let (reach, holder) = match rights.authority {
-            Authority::Account(holder) => (Reach::Account, holder.bits()),
-            Authority::Team(holder) => (Reach::Team, holder.bits()),
-            Authority::Project(holder) => (Reach::Project, holder.bits()),
-            Authority::Resource(resource) => (Reach::Resource(resource), 0),
-            Authority::Operator => (Reach::Operator, 0),
+        let (reach, owner) = match rights.subject {
+            Subject::Account(owner) => (Reach::Account, owner.bits()),
+            Subject::Team(owner) => (Reach::Team, owner.bits()),
+            Subject::Project(owner) => (Reach::Project, owner.bits()),
+            Subject::Resource(resource) => (Reach::Resource(resource), 0),
+            Subject::Operator => (Reach::Operator, 0),
         };
-        let ([id_high, id_low], [high, low]) = (words(id.bits()), words(holder));
+        let ([id_high, id_low], [high, low]) = (words(id.bits()), words(owner));
         let identity = [id_high, id_low, high, low];
         Parts { identity, status, expires_at: rights.expires_at, decision: Decision { reach, terms } }
     }
@@ -167,8 +167,8 @@ mod tests {
 
     fn key(scope: u64) -> KeyEntry {
         let scopes = ScopeSet::parse([format!("a{scope}:read").as_str()]).unwrap();
-        let (authority, restrictions) = (Authority::Operator, Restrictions::default());
-        let rights = Rights { authority, scopes, expires_at: None, restrictions };
+        let (subject, restrictions) = (Subject::Operator, Restrictions::default());
+        let rights = Rights { subject, scopes, expires_at: None, restrictions };
         KeyEntry { id: KeyId::from_bits(1), status: Status::Active, rights }
     }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use claviger_core::KeyId;
 use claviger_core::change::{ChangeItem, Sequence};
 use claviger_core::key::{Digest, KeyEntry};
+use claviger_core::principal::{Account, Project, Team};
 use claviger_core::resource::Resource;
 use claviger_core::restriction::Quota;
-use claviger_core::subject::{Account, Project, Team};
 use claviger_store::LoadVisitor;
 
 use super::Index;

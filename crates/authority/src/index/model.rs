@@ -16,7 +16,7 @@ use claviger_core::key::{Digest, KeyEntry, Rights};
 use claviger_core::lifecycle::Status;
 use claviger_core::restriction::Restrictions;
 use claviger_core::scope::ScopeSet;
-use claviger_core::{Authority, UnixSeconds};
+use claviger_core::{Subject, UnixSeconds};
 use loom::sync::atomic::AtomicU64;
 use loom::sync::atomic::Ordering::{Acquire, Release};
 use loom::thread;
@@ -41,7 +41,7 @@ fn entry(n: u8, version: u64) -> KeyEntry {
         id: KeyId::from_bits(u128::from(n) + u128::from(version / ANOTHER) * 100),
         status: if version.is_multiple_of(2) { Status::Active } else { Status::Disabled },
         rights: Rights {
-            authority: Authority::Account(AccountId::from_bits((version / ANOTHER).into())),
+            subject: Subject::Account(AccountId::from_bits((version / ANOTHER).into())),
             scopes: ScopeSet::parse([["a:read", "b:read", "c:read"][(version % 3) as usize]]).unwrap(),
             expires_at: UnixSeconds::new(version),
             restrictions: Restrictions::default(),

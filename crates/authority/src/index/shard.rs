@@ -11,7 +11,7 @@
 //!    word first, with `Acquire`; whatever was written before that store they see.
 //! 3. A decision is complete before a word names it, and never changes. It lives as long as its shard.
 //!
-//! Methods that write say so; only the holder of the [`Tally`] may call them.
+//! Methods that write say so; only the owner of the [`Tally`] may call them.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 

@@ -2,7 +2,7 @@
 //!
 //! To the three rules of a shard come those of the directory:
 //!
-//! 4. There is one writer, the holder of the lock. Nothing is written to a shard between its copy and the
+//! 4. There is one writer, the owner of the lock. Nothing is written to a shard between its copy and the
 //!    swap of the directory, and a change is acknowledged after it was stored here, never before.
 //! 5. The directory is loaded afresh for each view, at its first look-up, and held no longer than the view:
 //!    what a longer one saw would grow stale once the shard is copied.

@@ -7,11 +7,11 @@ mod growth;
 mod random;
 mod stress;
 
-use claviger_core::Authority;
+use claviger_core::Subject;
 use claviger_core::change::{Change, ChangeId, ChangeItem, Sequence};
 use claviger_core::decide::Snapshot;
 use claviger_core::id::{AccountId, TeamId};
-use claviger_core::subject::Account;
+use claviger_core::principal::Account;
 
 use super::*;
 use fixtures::{crowded, entry, spread};
@@ -68,7 +68,7 @@ fn a_key_may_come_to_stand_for_something_else() {
     let index = Index::default();
     let mut key = entry(1, 1);
     for n in 0..100 {
-        key.rights.authority = Authority::Team(TeamId::from_bits(n));
+        key.rights.subject = Subject::Team(TeamId::from_bits(n));
         index.put(ChangeItem::Key(spread(1), key.clone()));
         assert_eq!(index.view().key(&spread(1)), Some((&key).into()));
         assert_eq!(index.key_count(), 1);

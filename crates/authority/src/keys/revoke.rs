@@ -5,7 +5,7 @@ use claviger_core::key::Rights;
 use claviger_core::limit::REVOKE_KEYS_MAX;
 use claviger_core::restriction::Restrictions;
 use claviger_core::scope::ScopeSet;
-use claviger_core::{Authority as KeyAuthority, KeyId, Timestamp};
+use claviger_core::{KeyId, Subject, Timestamp};
 use claviger_store::Audit;
 
 use super::on_key;
@@ -21,7 +21,7 @@ pub enum Revocation {
     Keys(Vec<KeyId>),
     /// All that stand for this, whatever their status; of a resource, at whatever versions. Rows of imports
     /// that are under way go, too.
-    Authority(KeyAuthority),
+    Subject(Subject),
 }
 
 impl Authority {
@@ -35,7 +35,7 @@ impl Authority {
         self.accepts(caller, KeyAction::Delete.action())?;
         match which {
             Revocation::Keys(ids) => self.revoke_by_ids(caller, ids).await,
-            Revocation::Authority(authority) => self.revoke_of(caller, authority).await,
+            Revocation::Subject(subject) => self.revoke_of(caller, subject).await,
         }
     }
 
@@ -83,14 +83,14 @@ impl Authority {
         Ok(Changed { value: deleted, change })
     }
 
-    async fn revoke_of(&self, caller: &Caller, authority: KeyAuthority) -> Result<Changed<u64>> {
+    async fn revoke_of(&self, caller: &Caller, subject: Subject) -> Result<Changed<u64>> {
         let since = self.now();
-        if authority == KeyAuthority::Operator {
+        if subject == Subject::Operator {
             let detail = "operator keys are revoked one by one, so that nobody is locked out by mistake";
-            return Err(Error::invalid("authority", detail));
+            return Err(Error::invalid("subject", detail));
         }
         let rights = Rights {
-            authority,
+            subject,
             scopes: ScopeSet::default(),
             expires_at: None,
             restrictions: Restrictions::default(),
@@ -106,7 +106,7 @@ impl Authority {
         since: Timestamp,
     ) -> Result<Changed<u64>> {
         deciding.key(KeyAction::Delete, None, rights)?;
-        let reference = rights.authority.to_string();
+        let reference = rights.subject.to_string();
         let on = On::new(&reference, &reference);
         let audit = deciding.audit(KeyAction::Delete.action(), on, "all of its keys".to_owned())?;
         let committed = self.shared.store.delete_keys_of(reference, audit).await?;

@@ -87,7 +87,7 @@ impl Authority {
         let once = deciding.once(idempotency, new.entry.id)?;
         let on = on_key(id, &before.entry.rights);
         let audit = deciding.audit(super::ROTATE, on, describe(&old, &new))?.once(once);
-        let limit = with_rotation_reserve(self.settings().keys_per_authority_max);
+        let limit = with_rotation_reserve(self.settings().keys_per_subject_max);
         let committed = self.shared.store.rotate_key(old, before.revision, new.clone(), limit, audit).await?;
         // Nobody has the new text yet, so nothing of the new key was used.
         self.shared.limiter.carry(id, new.entry.id);
@@ -103,7 +103,7 @@ impl Authority {
         old: &KeyRecord,
         since: Timestamp,
     ) -> Result<(claviger_core::key::KeySecret, KeyRecord)> {
-        let kind = old.entry.rights.authority.kind();
+        let kind = old.entry.rights.subject.kind();
         // A format that is no longer configured, or that of an import, gives way to the kind's own.
         let known = old.format.as_deref().filter(|name| self.formats().get(name).is_some());
         let (format, secret, preview) = self.mint(kind, known)?;
@@ -140,7 +140,7 @@ fn may_rotate(deciding: &mut Deciding<'_>, key: &KeyRecord) -> Result<()> {
     let (id, rights) = (Some(key.entry.id), &key.entry.rights);
     deciding.key(KeyAction::Update, id, rights)?;
     deciding.key(KeyAction::Create, id, rights)?;
-    deciding.exists(KeyAction::Create.action(), &rights.authority)
+    deciding.exists(KeyAction::Create.action(), &rights.subject)
 }
 
 /// How many keys a subject may have for another one to be made by a rotation.

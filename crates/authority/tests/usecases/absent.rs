@@ -7,7 +7,7 @@ use claviger_authority::{Authority, Caller, Changed, Error};
 use claviger_core::KeyId;
 use claviger_core::key::KeyPatch;
 use claviger_core::name::Name;
-use claviger_core::resource::{Holder, ResourceRef};
+use claviger_core::resource::{Owner, ResourceRef};
 use claviger_core::scope::Action;
 
 use super::support::*;
@@ -54,7 +54,7 @@ async fn a_key_that_is_not_found_is_not_accepted() {
             while code(about_key(&house.authority, &house.ada(), id, ask).await) != "not_found" {}
             assert_eq!(accepted(&house, keys[0].secret.expose()), "invalid_key", "{ask:?}");
             deleting.await.unwrap().unwrap();
-            house.put_notebook("notebook:a", Holder::Account(house.ada)).await;
+            house.put_notebook("notebook:a", Owner::Account(house.ada)).await;
         }
     }
 }
@@ -96,7 +96,7 @@ async fn the_keys_of_a_resource_that_is_not_found_are_not_accepted() {
                 assert_eq!(accepted(&house, key.secret.expose()), "invalid_key");
             }
             deleting.await.unwrap().unwrap();
-            house.put_notebook("notebook:a", Holder::Account(house.ada)).await;
+            house.put_notebook("notebook:a", Owner::Account(house.ada)).await;
         }
     }
 }

@@ -184,7 +184,7 @@ async fn a_refusal_with_a_known_key_is_found_by_its_request() {
 #[tokio::test]
 async fn what_is_hidden_stays_hidden_in_the_reasons_of_its_row() {
     let house = House::build().await;
-    let key = house.key(claviger_core::Authority::Account(house.bob), "*:*").await;
+    let key = house.key(claviger_core::Subject::Account(house.bob), "*:*").await;
     let ask = |target: &str, request: &'static str| {
         let name = claviger_core::resource::ResourceName::parse(target).unwrap();
         let request_record = RequestRecord { target: None, ..record(request) };

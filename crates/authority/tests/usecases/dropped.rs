@@ -12,7 +12,7 @@ use claviger_authority::resources::{Audience, ResourceDescription};
 use claviger_authority::{CallerCredential, Page};
 use claviger_core::key::{Digest, KeyPatch};
 use claviger_core::lifecycle::Status;
-use claviger_core::resource::{Holder, ResourceRef};
+use claviger_core::resource::{Owner, ResourceRef};
 use claviger_core::restriction::Restrictions;
 use claviger_core::selector::Version;
 
@@ -45,7 +45,7 @@ fn rows(house: &House, race: usize) -> Vec<ImportRow> {
     let row = |row| ImportRow {
         key: ImportKey::Text(text(race, row).into()),
         name: "Imported".to_owned(),
-        authority: format!("account:{}", house.ada),
+        subject: format!("account:{}", house.ada),
         scopes: Some(vec!["a:read".to_owned()]),
         versions: None,
         grants: None,
@@ -191,7 +191,7 @@ async fn a_list_that_was_replaced_for_nobody_was_replaced_whole_or_not_at_all() 
         resources: (0..count)
             .map(|n| ResourceDescription {
                 reference: ResourceRef::parse(&format!("sheet:{n}")).unwrap(),
-                holder: Holder::Account(house.ada),
+                owner: Owner::Account(house.ada),
                 creator: None,
                 audience: Audience::Private,
                 latest: Version::FIRST,
@@ -229,12 +229,12 @@ async fn a_key_that_was_changed_for_nobody_was_changed_whole_or_not_at_all() {
         let patch = KeyPatch { status: Some(Status::Disabled), ..KeyPatch::default() };
         let disabled = polled(polls, house.authority.update_key(&operator, other_id, patch, None)).await;
         // In the order of the writes: what was handed in before is written by the time of this answer.
-        let query = KeyQuery { authority: Some(house.of_ada()), ..KeyQuery::default() };
+        let query = KeyQuery { subject: Some(house.of_ada()), ..KeyQuery::default() };
         house.key(house.of_ada(), "a:read").await;
         let keys = house.authority.keys(&operator, query, Page::first(10)).await.unwrap();
         let replaced = keys.iter().any(|key| key.record.replaces == Some(old_id));
         assert_eq!(house.whoami(old.secret.expose()).await != "ok", replaced, "{polls} polls");
-        let which = Revocation::Authority(house.of_ada());
+        let which = Revocation::Subject(house.of_ada());
         let done = polled(polls, house.authority.revoke_keys(&operator, which.clone())).await;
         house.authority.revoke_keys(&operator, which).await.unwrap();
         assert_eq!(house.whoami(other.secret.expose()).await, "invalid_key");

@@ -1,10 +1,10 @@
 //! What hosts report, and traffic that nobody waits for.
 
 use claviger_authority::reports::HostEntry;
-use claviger_core::Authority as KeyAuthority;
+use claviger_core::Subject;
 use claviger_core::history::Origin;
 use claviger_core::key::Actor;
-use claviger_core::resource::Holder;
+use claviger_core::resource::Owner;
 
 use super::support::*;
 
@@ -15,10 +15,10 @@ fn entry(target: String, action: &str) -> HostEntry {
 #[tokio::test]
 async fn hosts_report_about_what_is_theirs() {
     let house = House::build().await;
-    house.put_notebook("notebook:p", Holder::Project(house.project)).await;
+    house.put_notebook("notebook:p", Owner::Project(house.project)).await;
     let project = format!("project:{}", house.project);
-    let key = house.key(KeyAuthority::Project(house.project), "history:create").await;
-    let mute = house.key(KeyAuthority::Project(house.project), "run:create").await;
+    let key = house.key(Subject::Project(house.project), "history:create").await;
+    let mute = house.key(Subject::Project(house.project), "run:create").await;
     let account = house.key(house.of_ada(), "history:create").await;
     let record = async |text: &str, entry: HostEntry| {
         code(house.authority.record_history(&house.with_key(text), vec![entry]).await)
@@ -35,7 +35,7 @@ async fn hosts_report_about_what_is_theirs() {
     assert_eq!(record(key, entry("notebook:none".into(), "notebook:list")).await, "ok");
     let listed = house.history("notebook:list").await;
     assert_eq!(listed.len(), 2);
-    assert!(listed.iter().all(|row| *row.authority == *project), "{listed:?}");
+    assert!(listed.iter().all(|row| *row.subject == *project), "{listed:?}");
     assert_eq!(record(key, entry(format!("team:{}", house.team), "a:read")).await, "not_found");
     assert_eq!(
         record(account, entry(project.clone(), "run:create")).await,
@@ -61,12 +61,9 @@ async fn hosts_report_about_what_is_theirs() {
     assert_eq!(code(by_session), "forbidden");
 
     let row = house.history("run:create").await.remove(0);
-    assert_eq!(
-        (row.origin, row.actor, &*row.authority),
-        (Origin::Site, Actor::Account(house.ada), &*project)
-    );
+    assert_eq!((row.origin, row.actor, &*row.subject), (Origin::Site, Actor::Account(house.ada), &*project));
     assert!(row.key.is_some());
-    assert_eq!(&*house.history("sample:read").await[0].authority, project);
+    assert_eq!(&*house.history("sample:read").await[0].subject, project);
     let two = vec![entry(project.clone(), "c:d"), entry(format!("team:{}", house.team), "c:d")];
     assert_eq!(code(house.authority.record_history(&house.with_key(key), two).await), "not_found");
     assert!(house.history("c:d").await.is_empty(), "all or nothing");

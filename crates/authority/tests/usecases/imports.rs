@@ -7,7 +7,7 @@ use claviger_authority::{Caller, Error, Page};
 use claviger_core::key::{CreatedVia, Digest, KeyPatch};
 use claviger_core::lifecycle::Status;
 use claviger_core::restriction::Restrictions;
-use claviger_core::{Authority as KeyAuthority, Timestamp, UnixSeconds};
+use claviger_core::{Subject, Timestamp, UnixSeconds};
 
 use super::support::*;
 
@@ -20,11 +20,11 @@ fn hex(digest: Digest) -> String {
     digest.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn row(key: ImportKey, authority: &str) -> ImportRow {
+fn row(key: ImportKey, subject: &str) -> ImportRow {
     ImportRow {
         key,
         name: "Old CI".into(),
-        authority: authority.into(),
+        subject: subject.into(),
         versions: None,
         grants: None,
         scopes: Some(vec!["notebook:read".into()]),
@@ -37,8 +37,8 @@ fn row(key: ImportKey, authority: &str) -> ImportRow {
     }
 }
 
-fn by_text(n: u32, authority: &str) -> ImportRow {
-    row(ImportKey::Text(text(n).into()), authority)
+fn by_text(n: u32, subject: &str) -> ImportRow {
+    row(ImportKey::Text(text(n).into()), subject)
 }
 
 fn ada(house: &House) -> String {
@@ -93,7 +93,7 @@ async fn texts_and_digests_work_after_the_commit_and_not_before() {
     );
     assert_eq!(key.metadata.iter().collect::<Vec<_>>(), [("tier", "gold")]);
     let rows = house.history("key:import").await;
-    assert_eq!((rows.len(), &*rows[0].authority, &*rows[0].detail), (1, &*ada(&house), "keys: 3"));
+    assert_eq!((rows.len(), &*rows[0].subject, &*rows[0].detail), (1, &*ada(&house), "keys: 3"));
     assert_eq!(code(house.authority.commit_import(&by, import).await), "import_closed");
     assert_eq!(code(house.authority.stage_rows(&by, import, vec![]).await), "import_closed");
 }
@@ -148,7 +148,7 @@ async fn each_row_that_cannot_be_says_why() {
     check(row(ImportKey::Sha256(hex(Digest::of(""))), &own), "sha256: this is the digest of an empty text")
         .await;
     check(ImportRow { name: String::new(), ..by_text(1, &own) }, "name").await;
-    check(by_text(1, "account:nobody"), "authority").await;
+    check(by_text(1, "account:nobody"), "subject").await;
     check(ImportRow { versions: Some("@1".into()), ..by_text(1, &own) }, "versions").await;
     check(ImportRow { versions: Some("1".into()), ..by_text(1, "notebook:a") }, "versions").await;
     check(ImportRow { scopes: Some(vec!["x".into()]), ..by_text(1, &own) }, "scopes").await;
@@ -237,7 +237,7 @@ async fn what_is_left_lying_is_cleared_away() {
 
 #[tokio::test]
 async fn limits() {
-    let house = House::with(Settings { keys_per_authority_max: 2, ..Settings::default() }).await;
+    let house = House::with(Settings { keys_per_subject_max: 2, ..Settings::default() }).await;
     let rows = || (0..3).map(|n| by_text(n, &ada(&house))).collect::<Vec<_>>();
     let options = ImportOptions::default();
     assert_eq!(words(&house, &house.ada(), options, rows()).await, ["imported", "imported", "refused"]);
@@ -383,7 +383,7 @@ async fn others_hardly_wait_for_a_large_import() {
         async move {
             let mut made = 0;
             while house.whoami(&text(0)).await != "ok" {
-                let new = house.new_key(KeyAuthority::Account(house.bob), "a:read");
+                let new = house.new_key(Subject::Account(house.bob), "a:read");
                 house.authority.create_key(&house.bob(), new).await.unwrap();
                 made += 1;
             }
@@ -419,8 +419,7 @@ async fn a_million_rows() {
     let others = tokio::spawn({
         let house = std::sync::Arc::clone(&house);
         async move {
-            let (mut waits, mut key) =
-                (Vec::new(), house.key(KeyAuthority::Account(house.bob), "a:read").await);
+            let (mut waits, mut key) = (Vec::new(), house.key(Subject::Account(house.bob), "a:read").await);
             while house.whoami(&text(0)).await != "ok" {
                 let start = Instant::now();
                 let id = key.key.record.entry.id;

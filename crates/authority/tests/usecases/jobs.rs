@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use claviger_authority::settings::Settings;
 use claviger_authority::{JobsDone, UsageStep};
-use claviger_core::Authority as KeyAuthority;
 use claviger_core::KeyId;
+use claviger_core::Subject;
 use tokio_util::sync::CancellationToken;
 
 use super::support::*;
@@ -33,7 +33,7 @@ async fn expired_keys_stay_for_a_while_and_are_purged_then() {
 async fn what_is_old_is_forgotten() {
     let settings = Settings { change_rows_kept: 2, history_retention_days: Some(400), ..Settings::default() };
     let house = House::with(settings).await;
-    let id: KeyId = house.key(KeyAuthority::Account(house.ada), "a:read").await.key.record.entry.id;
+    let id: KeyId = house.key(Subject::Account(house.ada), "a:read").await.key.record.entry.id;
     house.authority.record_use(id, None, house.authority.now(), true, None);
     house.authority.flush_usage().await.unwrap();
     let done = house.authority.run_jobs_once(house.authority.now()).await.unwrap();

@@ -7,23 +7,23 @@ use claviger_authority::settings::{KindDefaults, Settings};
 use claviger_core::decide::Policy;
 use claviger_core::history::{HistoryEntry, Origin};
 use claviger_core::key::{Actor, KeyPatch};
-use claviger_core::subject::{ProjectHolder, TeamRole};
-use claviger_core::{Authority as KeyAuthority, KeyId, Kind};
+use claviger_core::principal::{ProjectOwner, TeamRole};
+use claviger_core::{KeyId, Kind, Subject};
 
 use super::support::*;
 
 #[tokio::test]
 async fn every_key_of_one_authority_counts() {
-    let house = House::with(Settings { keys_per_authority_max: 2, ..Settings::default() }).await;
-    let create = async |authority: KeyAuthority, seconds: Option<u64>| {
-        let mut new = house.new_key(authority, "a:read");
+    let house = House::with(Settings { keys_per_subject_max: 2, ..Settings::default() }).await;
+    let create = async |subject: Subject, seconds: Option<u64>| {
+        let mut new = house.new_key(subject, "a:read");
         new.expires_at = seconds.map(|seconds| house.seconds_from_now(seconds));
         house.authority.create_key(&house.ada(), new).await.map(|made| made.value.key.record.entry.id)
     };
     let first = create(house.of_ada(), None).await.unwrap();
     let short = create(house.of_ada(), Some(60)).await.unwrap();
     assert_eq!(code(create(house.of_ada(), None).await), "key_limit_reached");
-    // Other authorities count by themselves: a resource of hers, and whatever its versions.
+    // Other subjects count by themselves: a resource of hers, and whatever its versions.
     create(house.notebook(), None).await.unwrap();
     create(house.notebook(), None).await.unwrap();
     assert_eq!(code(create(house.notebook(), None).await), "key_limit_reached");
@@ -72,13 +72,13 @@ async fn teams_and_projects_of_one_account() {
     house.authority.update_group(&house.bob(), second, closed, None).await.unwrap();
     assert_eq!(code(team(&ada).await), "team_limit_reached");
     assert_eq!(code(team(&house.bob()).await), "ok");
-    let project = async |holder| {
-        let new = NewProject { name: name(), external_id: None, holder };
+    let project = async |owner| {
+        let new = NewProject { name: name(), external_id: None, owner };
         code(house.authority.create_project(&ada, new).await)
     };
-    let own = ProjectHolder::Account(house.ada);
+    let own = ProjectOwner::Account(house.ada);
     assert_eq!([project(own).await, project(own).await], ["ok", "project_limit_reached"]);
-    let of_team = ProjectHolder::Team(house.team);
+    let of_team = ProjectOwner::Team(house.team);
     let three = [project(of_team).await, project(of_team).await, project(of_team).await];
     assert_eq!(three, ["ok", "ok", "project_limit_reached"]);
 }
@@ -114,7 +114,7 @@ async fn rows_that_wait_for_the_history() {
         key: None,
         action: "page:read".into(),
         target: "page:x".into(),
-        authority: "operator".into(),
+        subject: "operator".into(),
         origin: Origin::Api,
         address: None,
         request_id: None,
@@ -148,7 +148,7 @@ async fn settings_give_way_to_others_all_or_none() {
         |kind, format: &str, words| KindDefaults { kind, format: format.into(), scopes: Some(scopes(words)) };
     let others = Settings {
         policy: Policy { account_keys_reach_teams: true },
-        keys_per_authority_max: 2,
+        keys_per_subject_max: 2,
         defaults: vec![defaults(Kind::Account, "thirty_two", "page:read")],
         ..Settings::default()
     };
@@ -157,7 +157,7 @@ async fn settings_give_way_to_others_all_or_none() {
     assert!(told.contains("[defaults.team]") && told.contains("`unheard`"), "{told}");
     assert_eq!(reads().await, "not_found", "nothing of it is in force");
     let changed = house.authority.replace_settings(others.clone()).unwrap();
-    assert_eq!(changed, ["account_keys_reach_teams", "keys_per_authority_max", "defaults"]);
+    assert_eq!(changed, ["account_keys_reach_teams", "keys_per_subject_max", "defaults"]);
     assert_eq!(reads().await, "ok");
     assert_eq!(create(None).await.unwrap().rights.scopes, scopes("page:read"));
     assert_eq!(code(create(Some("a:read")).await), "key_limit_reached");

@@ -1,7 +1,7 @@
 //! Revoking many at once, and oneself.
 
 use claviger_authority::keys::Revocation;
-use claviger_core::{Authority as KeyAuthority, KeyId};
+use claviger_core::{KeyId, Subject};
 
 use super::support::*;
 
@@ -10,7 +10,7 @@ async fn all_of_them_in_one_change_or_none() {
     let house = House::build().await;
     let (one, two) =
         (house.key(house.of_ada(), "a:read").await, house.key(house.notebook(), "notebook:read").await);
-    let foreign = house.key(KeyAuthority::Account(house.bob), "a:read").await;
+    let foreign = house.key(Subject::Account(house.bob), "a:read").await;
     let id = |key: &claviger_authority::keys::CreatedKey| key.key.record.entry.id;
     let revoke =
         async |ids: Vec<KeyId>| house.authority.revoke_keys(&house.ada(), Revocation::Keys(ids)).await;
@@ -27,20 +27,20 @@ async fn all_of_them_in_one_change_or_none() {
     assert_eq!(house.whoami(foreign.secret.expose()).await, "ok");
     let rows = house.history("key:delete").await;
     assert_eq!(rows.len(), 2);
-    assert!(rows.iter().any(|row| &*row.authority == "notebook:a"));
+    assert!(rows.iter().any(|row| &*row.subject == "notebook:a"));
 }
 
 #[tokio::test]
-async fn everything_of_an_authority() {
+async fn everything_of_a_subject() {
     let house = House::build().await;
     let keys = [house.key(house.of_ada(), "a:read").await, house.key(house.of_ada(), "").await];
-    let team = house.key(KeyAuthority::Team(house.team), "a:read").await;
-    let revoke = async |caller: &claviger_authority::Caller, authority| {
-        house.authority.revoke_keys(caller, Revocation::Authority(authority)).await
+    let team = house.key(Subject::Team(house.team), "a:read").await;
+    let revoke = async |caller: &claviger_authority::Caller, subject| {
+        house.authority.revoke_keys(caller, Revocation::Subject(subject)).await
     };
     assert_eq!(code(revoke(&house.bob(), house.of_ada()).await), "not_found");
     assert_eq!(code(revoke(&house.with_key(keys[0].secret.expose()), house.of_ada()).await), "forbidden");
-    assert_eq!(code(revoke(&house.operator(), KeyAuthority::Operator).await), "authority");
+    assert_eq!(code(revoke(&house.operator(), Subject::Operator).await), "subject");
     assert_eq!(revoke(&house.ada(), house.of_ada()).await.unwrap().value, 2);
     for key in &keys {
         assert_eq!(house.whoami(key.secret.expose()).await, "invalid_key");

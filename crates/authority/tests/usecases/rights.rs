@@ -5,12 +5,12 @@ use claviger_authority::imports::{ImportKey, ImportOptions, ImportOutcome, Impor
 use claviger_authority::keys::Revocation;
 use claviger_authority::resources::{Audience, ResourceDescription};
 use claviger_authority::{Caller, HistoryFilter, Page};
-use claviger_core::authority::ResourceAuthority;
 use claviger_core::name::Email;
-use claviger_core::resource::{Holder, References, ResourceRef};
+use claviger_core::resource::{Owner, References, ResourceRef};
 use claviger_core::restriction::{Quota, QuotaPeriod, Rate, Restrictions};
 use claviger_core::selector::{Grants, Selector, Version};
-use claviger_core::{AccountId, Authority as KeyAuthority};
+use claviger_core::subject::ResourceSubject;
+use claviger_core::{AccountId, Subject};
 
 use super::support::*;
 
@@ -18,7 +18,7 @@ fn version(n: u32) -> Version {
     Version::new(n).unwrap()
 }
 
-fn notebook(holder: Holder, audience: Audience) -> ResourceDescription {
+fn notebook(owner: Owner, audience: Audience) -> ResourceDescription {
     let references = [1, 7].map(|n| References {
         version: version(n),
         secrets: Box::new([format!("S{n}").into()]),
@@ -26,7 +26,7 @@ fn notebook(holder: Holder, audience: Audience) -> ResourceDescription {
     });
     ResourceDescription {
         reference: ResourceRef::parse("notebook:late").unwrap(),
-        holder,
+        owner,
         creator: None,
         audience,
         latest: version(7),
@@ -34,19 +34,19 @@ fn notebook(holder: Holder, audience: Audience) -> ResourceDescription {
     }
 }
 
-fn reading(selector: &str) -> KeyAuthority {
+fn reading(selector: &str) -> Subject {
     let selector = if selector.is_empty() { Selector::Any } else { selector.parse().unwrap() };
     let reference = ResourceRef::parse("notebook:late").unwrap();
-    KeyAuthority::Resource(Box::new(ResourceAuthority { reference, selector, grants: Grants::default() }))
+    Subject::Resource(Box::new(ResourceSubject { reference, selector, grants: Grants::default() }))
 }
 
 /// A notebook of the team, private up to version 4 and public from 5 on, and a key of the team that can do
 /// everything.
 async fn late(house: &House) -> Caller {
-    let public = notebook(Holder::Team(house.team), Audience::Public(Some(version(5))));
+    let public = notebook(Owner::Team(house.team), Audience::Public(Some(version(5))));
     house.authority.put_resource(&house.operator(), public, None).await.unwrap();
     let words = "*:* key:create key:read key:update resource:read resource:update";
-    house.with_key(house.key(KeyAuthority::Team(house.team), words).await.secret.expose())
+    house.with_key(house.key(Subject::Team(house.team), words).await.secret.expose())
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn a_change_opens_only_versions_that_its_maker_reaches() {
     let versions = seen.resource.references.iter().map(|of| of.version.get()).collect::<Vec<_>>();
     assert_eq!(versions, [7], "what hidden versions reference is hidden, too");
     let put = async |audience, latest: u32| {
-        let mut description = notebook(Holder::Team(house.team), audience);
+        let mut description = notebook(Owner::Team(house.team), audience);
         description.references.remove(0);
         description.latest = version(latest);
         code(house.authority.put_resource(&team, description, None).await)
@@ -110,7 +110,7 @@ async fn only_operators_state_who_created_a_resource() {
     let house = House::build().await;
     let by = house.operator();
     let put = async |by: &Caller, creator: Option<AccountId>| {
-        let mut description = notebook(Holder::Account(house.ada), Audience::Private);
+        let mut description = notebook(Owner::Account(house.ada), Audience::Private);
         description.creator = creator;
         let made = house.authority.put_resource(by, description, None).await;
         made.map(|made| made.value.resource.creator)
@@ -156,7 +156,7 @@ async fn a_deleted_key_cannot_be_imported() {
     let house = House::build().await;
     let bob = house.bob();
     let text = house.key(house.of_ada(), "a:read").await.secret.expose().to_owned();
-    let all = Revocation::Authority(house.of_ada());
+    let all = Revocation::Subject(house.of_ada());
     house.authority.revoke_keys(&house.ada(), all).await.unwrap();
     for dry_run in [true, false] {
         let options = ImportOptions { dry_run, ..ImportOptions::default() };
@@ -164,7 +164,7 @@ async fn a_deleted_key_cannot_be_imported() {
         let row = ImportRow {
             key: ImportKey::Text(text.clone().into()),
             name: "mine now".into(),
-            authority: format!("account:{}", house.bob),
+            subject: format!("account:{}", house.bob),
             versions: None,
             grants: None,
             scopes: Some(vec!["a:read".into()]),
@@ -189,31 +189,30 @@ async fn the_new_owner_of_a_name_reads_what_came_after() {
     let house = House::build().await;
     let operator = house.operator();
     let reference = ResourceRef::parse("notebook:late").unwrap();
-    let put = async |holder| {
-        let description = notebook(holder, Audience::Private);
+    let put = async |owner| {
+        let description = notebook(owner, Audience::Private);
         house.authority.put_resource(&operator, description, None).await.unwrap();
     };
     let key = async |by: &Caller| {
         house.authority.create_key(by, house.new_key(reading(""), "notebook:read")).await.unwrap();
     };
     let seen = async |by: &Caller| {
-        let filter =
-            HistoryFilter { authority: Some("notebook:late".to_owned()), ..HistoryFilter::default() };
+        let filter = HistoryFilter { subject: Some("notebook:late".to_owned()), ..HistoryFilter::default() };
         house.authority.history(by, filter, Page::first(100)).await.map(|rows| rows.len())
     };
-    put(Holder::Account(house.ada)).await;
+    put(Owner::Account(house.ada)).await;
     key(&house.ada()).await;
     key(&house.ada()).await;
     assert_eq!(seen(&house.ada()).await.unwrap(), 2);
     // Handed over.
-    put(Holder::Account(house.bob)).await;
+    put(Owner::Account(house.bob)).await;
     assert_eq!(seen(&house.bob()).await.unwrap(), 0);
     key(&house.bob()).await;
     assert_eq!((seen(&house.bob()).await.unwrap(), code(seen(&house.ada()).await)), (1, "not_found"));
     // Deleted, and made again for somebody else.
     house.pass(1_000);
     house.authority.delete_resource(&operator, reference, None).await.unwrap();
-    put(Holder::Account(house.ada)).await;
+    put(Owner::Account(house.ada)).await;
     assert_eq!(seen(&house.ada()).await.unwrap(), 0);
     key(&house.ada()).await;
     assert_eq!(seen(&house.ada()).await.unwrap(), 1);

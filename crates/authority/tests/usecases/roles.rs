@@ -1,8 +1,8 @@
 //! Who gives roles.
 
 use claviger_authority::Caller;
-use claviger_core::Authority as KeyAuthority;
-use claviger_core::subject::{ProjectRole, TeamRole};
+use claviger_core::Subject;
+use claviger_core::principal::{ProjectRole, TeamRole};
 
 use super::support::*;
 
@@ -11,8 +11,8 @@ const PLENTY: &str = "*:* team:update team:read project:update project:read reso
 #[tokio::test]
 async fn people_give_what_their_role_allows_and_keys_what_they_include() {
     let house = House::build().await;
-    let wide = house.key(KeyAuthority::Team(house.team), PLENTY).await;
-    let narrow = house.key(KeyAuthority::Team(house.team), "team:update").await;
+    let wide = house.key(Subject::Team(house.team), PLENTY).await;
+    let narrow = house.key(Subject::Team(house.team), "team:update").await;
     let (wide, narrow) = (house.with_key(wide.secret.expose()), house.with_key(narrow.secret.expose()));
     let set = async |caller: &Caller, account, role: Option<TeamRole>| {
         code(house.authority.set_role(caller, house.team, account, role, None).await)
@@ -44,10 +44,10 @@ async fn people_give_what_their_role_allows_and_keys_what_they_include() {
 #[tokio::test]
 async fn in_projects() {
     let house = House::build().await;
-    let mut new = house.new_key(KeyAuthority::Project(house.project), PLENTY);
+    let mut new = house.new_key(Subject::Project(house.project), PLENTY);
     new.expires_at = Some(house.seconds_from_now(60));
     let brief = house.authority.create_key(&house.ada(), new).await.unwrap().value;
-    let lasting = house.key(KeyAuthority::Project(house.project), PLENTY).await;
+    let lasting = house.key(Subject::Project(house.project), PLENTY).await;
     let set = async |caller: &Caller, role: ProjectRole| {
         code(house.authority.set_role(caller, house.project, house.bob, Some(role), None).await)
     };

@@ -15,16 +15,16 @@ use claviger_authority::{
     Authority, Caller, CallerCredential, Disk, DiskFaults, DiskOperation, Error, HistoryFilter, Page,
     SqliteOptions,
 };
-use claviger_core::authority::ResourceAuthority;
 use claviger_core::history::{HistoryEntry, Origin};
 use claviger_core::key::{CreatedVia, Metadata, PresentedKey};
 use claviger_core::name::{ExternalId, Name};
-use claviger_core::resource::{Holder, ResourceRef};
+use claviger_core::principal::ProjectOwner;
+use claviger_core::resource::{Owner, ResourceRef};
 use claviger_core::restriction::Restrictions;
 use claviger_core::scope::ScopeSet;
 use claviger_core::selector::{Grants, Selector, Version};
-use claviger_core::subject::ProjectHolder;
-use claviger_core::{AccountId, Authority as KeyAuthority, KeyId, ProjectId, TeamId, Timestamp, UnixSeconds};
+use claviger_core::subject::ResourceSubject;
+use claviger_core::{AccountId, KeyId, ProjectId, Subject, TeamId, Timestamp, UnixSeconds};
 
 /// Not on a whole second, as clocks are.
 pub(crate) const START: i64 = 1_800_000_000_250;
@@ -149,18 +149,18 @@ impl House {
         let by_ada = caller(CallerCredential::Account(ada));
         let new = NewTeam { name: name("Lab"), external_id: None, owner: None };
         let team = authority.create_team(&by_ada, new).await.unwrap().value.team.id;
-        let holder = ProjectHolder::Account(ada);
-        let new = NewProject { name: name("Atlas"), external_id: None, holder };
+        let owner = ProjectOwner::Account(ada);
+        let new = NewProject { name: name("Atlas"), external_id: None, owner };
         let project = authority.create_project(&by_ada, new).await.unwrap().value.project.id;
         let house = Self { authority, ada, bob, team, project, clock, ports, settings, folder };
-        house.put_notebook("notebook:a", Holder::Account(ada)).await;
+        house.put_notebook("notebook:a", Owner::Account(ada)).await;
         house
     }
 
-    pub(crate) async fn put_notebook(&self, reference: &str, holder: Holder) {
+    pub(crate) async fn put_notebook(&self, reference: &str, owner: Owner) {
         let description = ResourceDescription {
             reference: ResourceRef::parse(reference).unwrap(),
-            holder,
+            owner,
             creator: None,
             audience: Audience::Private,
             latest: Version::FIRST,
@@ -221,22 +221,22 @@ impl House {
         key_caller(&self.authority, text)
     }
 
-    pub(crate) fn of_ada(&self) -> KeyAuthority {
-        KeyAuthority::Account(self.ada)
+    pub(crate) fn of_ada(&self) -> Subject {
+        Subject::Account(self.ada)
     }
 
-    pub(crate) fn notebook(&self) -> KeyAuthority {
-        KeyAuthority::Resource(Box::new(ResourceAuthority {
+    pub(crate) fn notebook(&self) -> Subject {
+        Subject::Resource(Box::new(ResourceSubject {
             reference: ResourceRef::parse("notebook:a").unwrap(),
             selector: Selector::Any,
             grants: Grants::BOTH,
         }))
     }
 
-    pub(crate) fn new_key(&self, authority: KeyAuthority, words: &str) -> NewKey {
+    pub(crate) fn new_key(&self, subject: Subject, words: &str) -> NewKey {
         NewKey {
             name: name("CI"),
-            authority,
+            subject,
             scopes: Some(scopes(words)),
             expires_at: None,
             format: None,
@@ -247,8 +247,8 @@ impl House {
     }
 
     /// A key, made by the operator.
-    pub(crate) async fn key(&self, authority: KeyAuthority, words: &str) -> CreatedKey {
-        let new = self.new_key(authority, words);
+    pub(crate) async fn key(&self, subject: Subject, words: &str) -> CreatedKey {
+        let new = self.new_key(subject, words);
         self.authority.create_key(&self.operator(), new).await.unwrap().value
     }
 

@@ -25,9 +25,9 @@ Examples:
   claviger history --since 2027-01-01 --until 2027-02-01 --json-lines > january.jsonl
       everything of a month, one JSON object to a line")]
 pub struct History {
-    /// Rows that are listed under this authority: `account:acct_…`, `project:proj_…`, `operator`, ….
-    #[arg(long, value_name = "REFERENCE")]
-    authority: Option<String>,
+    /// Rows that are listed under this subject: `account:acct_…`, `project:proj_…`, `operator`, ….
+    #[arg(long = "for", value_name = "REFERENCE")]
+    subject: Option<String>,
     /// What was done by: `account:acct_…`, `key:key_…` or `system`.
     #[arg(long, value_name = "WHO")]
     actor: Option<String>,
@@ -103,7 +103,7 @@ impl History {
             parsed.map_err(|error| Failure::usage(format!("`--{name}`: {error}")))
         };
         Ok(HistoryFilter {
-            authority: self.authority.clone(),
+            subject: self.subject.clone(),
             actor: self.actor.clone(),
             key: self.key.clone(),
             target: self.target.clone(),

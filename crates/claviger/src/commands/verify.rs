@@ -46,7 +46,7 @@ impl VerifyKey {
 pub(super) fn fields(verdict: &Verdict) -> Fields {
     let mut fields = Fields::default();
     fields.add("Verdict", conclusion(verdict));
-    for (name, value) in [("Key", &verdict.key_id), ("For", &verdict.authority)] {
+    for (name, value) in [("Key", &verdict.key_id), ("For", &verdict.subject)] {
         if let Some(value) = value {
             fields.add(name, value);
         }

@@ -343,8 +343,8 @@ fn settings(top: &mut Reader<'_>) -> Settings {
     if let Some(days) = days(&setting::USAGE_RETENTION_DAYS) {
         settings.usage_retention_days = days;
     }
-    if let Some(keys) = days(&setting::KEYS_PER_AUTHORITY_MAX) {
-        settings.keys_per_authority_max = keys;
+    if let Some(keys) = days(&setting::KEYS_PER_SUBJECT_MAX) {
+        settings.keys_per_subject_max = keys;
     }
     if let Some(teams) = days(&setting::TEAMS_PER_ACCOUNT_MAX) {
         settings.teams_per_account_max = teams;

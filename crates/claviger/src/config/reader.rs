@@ -7,6 +7,9 @@ use super::mistake::Mistakes;
 use super::setting::{Form, Section, Setting};
 use super::source::{Node, Place, Value};
 
+/// Settings that had another name once.
+const RENAMED: &[(&str, &str)] = &[("keys_per_authority_max", "keys_per_subject_max")];
+
 /// Values of flags, by the name of the flag.
 pub(super) type Flags = Vec<(&'static str, Option<OsString>)>;
 
@@ -251,6 +254,12 @@ impl<'r> Reader<'r> {
     pub(super) fn end(mut self) -> &'r mut Mistakes {
         for (name, node) in std::mem::take(&mut self.table) {
             let known = self.known.join(", ");
+            let renamed = RENAMED.iter().find(|(old, _)| *old == name).map(|(_, new)| *new);
+            if let Some(new) = renamed {
+                let complaint = format!("this setting was renamed; write {new}");
+                self.mistakes.add(node.place.of(&format!("{}{name}", self.path)), complaint);
+                continue;
+            }
             let complaint = match nearest(&name, self.known.iter().copied()) {
                 Some(near) => format!("unknown setting; did you mean {near}?"),
                 None => format!("unknown setting. Known here: {known}"),

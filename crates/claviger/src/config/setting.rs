@@ -152,13 +152,13 @@ pub(super) const ACCOUNT_KEYS_REACH_TEAMS: Setting = Setting {
     reload: true,
     ..Setting::BLANK
 };
-pub(super) const KEYS_PER_AUTHORITY_MAX: Setting = Setting {
-    name: "keys_per_authority_max",
+pub(super) const KEYS_PER_SUBJECT_MAX: Setting = Setting {
+    name: "keys_per_subject_max",
     form: Form::Whole(1, KEYS_MAX),
     default: "10000",
     meaning: "Keys of one account, team, project or resource, expired and disabled ones included. It only guards against runaways; a rotation may go a tenth beyond it.",
     example: "10000",
-    variable: Some("CLAVIGER_KEYS_PER_AUTHORITY_MAX"),
+    variable: Some("CLAVIGER_KEYS_PER_SUBJECT_MAX"),
     reload: true,
     ..Setting::BLANK
 };
@@ -259,7 +259,7 @@ pub(super) const TOP: &[Setting] = &[
     PUBLIC_URL,
     TRUSTED_PROXIES,
     ACCOUNT_KEYS_REACH_TEAMS,
-    KEYS_PER_AUTHORITY_MAX,
+    KEYS_PER_SUBJECT_MAX,
     TEAMS_PER_ACCOUNT_MAX,
     PROJECTS_PER_OWNER_MAX,
     EXPIRED_KEY_RETENTION_DAYS,

@@ -54,6 +54,10 @@ fn mistakes_are_named_with_their_line_and_what_to_write() {
             assert!(!said.contains(words), "{text}: {said}");
         }
     };
+    check(
+        "keys_per_authority_max = 1",
+        "c.toml:1: keys_per_authority_max: this setting was renamed; write keys_per_subject_max",
+    );
     check("lisen = 1", "c.toml:1: lisen: unknown setting; did you mean listen?");
     check("\n\nnonsense = 1", "c.toml:3: nonsense: unknown setting. Known here: data, database, listen");
     check(
@@ -95,7 +99,7 @@ fn mistakes_are_named_with_their_line_and_what_to_write() {
     check("history_retention_days = 1.5", "write a whole number from 0 to 36,500");
     check("history_retention_days = 99999999999999999999", "history_retention_days: ");
     check("history_retention_days = \"30d\"", "this is text; write a whole number from 0 to 36,500");
-    check("keys_per_authority_max = 0", "write a whole number from 1 to 1,000,000,000");
+    check("keys_per_subject_max = 0", "write a whole number from 1 to 1,000,000,000");
     check("usage_retention_days = 0", "write a whole number from 1 to 36,500");
     check("drain_seconds = 601", "write a whole number from 0 to 600, such as 8");
     check("[formats.weak]\nprefix = \"sk_\"\nlength = 20", "c.toml:1: formats.weak: ");

@@ -73,11 +73,11 @@ pub fn revoked(revocation: &Revocation) -> String {
 }
 
 fn change(revocation: &Revocation) -> String {
-    revocation.change.as_ref().map_or("the authority".to_owned(), |id| format!("GET /v1/changes/{id}"))
+    revocation.change.as_ref().map_or("the subject".to_owned(), |id| format!("GET /v1/changes/{id}"))
 }
 
 fn stands_for(key: &Key) -> String {
-    format!("{}{}", key.authority, key.versions.as_deref().unwrap_or_default())
+    format!("{}{}", key.subject, key.versions.as_deref().unwrap_or_default())
 }
 
 fn status(status: &Status) -> Styled {

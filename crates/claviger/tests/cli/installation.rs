@@ -27,7 +27,7 @@ fn a_backup_while_serving_and_what_a_restoration_trusts() {
     let call =
         |arguments: &[&str]| run(program(arguments).env("CLAVIGER_URL", &url).arg("--data").arg(&data), "");
     let make = |name: &str| {
-        let scopes = ["--authority", "operator", "--scope", "history:read", "--json"];
+        let scopes = ["--for", "operator", "--scope", "history:read", "--json"];
         call(&[&["keys", "create", name], &scopes[..]].concat()).json()["key"]["id"]
             .as_str()
             .unwrap()

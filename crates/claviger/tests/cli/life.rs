@@ -5,23 +5,22 @@ use crate::support::Demo;
 #[test]
 fn a_key_of_each_kind() {
     let demo = Demo::start();
-    let authorities = [
+    let subjects = [
         format!("account:{}", demo.fact("/accounts/owner/id")),
         format!("team:{}", demo.fact("/teams/lab/id")),
         format!("project:{}", demo.fact("/projects/atlas/id")),
         format!("notebook:{}", demo.fact("/resources/private_notebook")),
         "operator".to_owned(),
     ];
-    for authority in authorities {
-        live(&demo, &authority);
+    for subject in subjects {
+        live(&demo, &subject);
     }
 }
 
-fn live(demo: &Demo, authority: &str) {
-    let resource = authority.starts_with("notebook:");
-    let scope = if authority == "operator" { "history:read" } else { "*:read" };
-    let mut arguments =
-        vec!["keys", "create", "First", "--authority", authority, "--expires", "90d", "--json"];
+fn live(demo: &Demo, subject: &str) {
+    let resource = subject.starts_with("notebook:");
+    let scope = if subject == "operator" { "history:read" } else { "*:read" };
+    let mut arguments = vec!["keys", "create", "First", "--for", subject, "--expires", "90d", "--json"];
     arguments.extend(["--scope", scope]);
     if resource {
         arguments.extend(["--versions", "@1...", "--grant", "secrets"]);
@@ -29,11 +28,11 @@ fn live(demo: &Demo, authority: &str) {
     let created = demo.run(&arguments, "").json();
     let id = created["key"]["id"].as_str().unwrap().to_owned();
     let secret = created["secret"].as_str().unwrap().to_owned();
-    let question: &[&str] = if resource { &["--target", authority] } else { &[] };
+    let question: &[&str] = if resource { &["--target", subject] } else { &[] };
     let verify = |secret: &str| demo.run(&[&["verify", "--json"], question].concat(), secret);
-    assert_eq!(verify(&secret).code, 0, "{authority}");
+    assert_eq!(verify(&secret).code, 0, "{subject}");
 
-    let listed = demo.run(&["keys", "list", "--authority", authority], "").good();
+    let listed = demo.run(&["keys", "list", "--for", subject], "").good();
     assert!(listed.contains(&id) && listed.contains("First") && !listed.contains(&secret));
     assert!(demo.run(&["keys", "rename", &id, "Second"], "").good().contains("updated"));
     assert!(demo.run(&["keys", "show", &id], "").good().contains("Second"));
@@ -57,11 +56,11 @@ fn live(demo: &Demo, authority: &str) {
     let rotated = demo.run(&["keys", "rotate", &id, "--overlap", "1h", "--json"], "").json();
     let (first, id) = (id, rotated["key"]["id"].as_str().unwrap().to_owned());
     let (before, secret) = (secret, rotated["secret"].as_str().unwrap().to_owned());
-    assert_eq!((verify(&before).code, verify(&secret).code), (0, 0), "{authority}: both are good");
+    assert_eq!((verify(&before).code, verify(&secret).code), (0, 0), "{subject}: both are good");
     let ends = |id: &str| demo.run(&["keys", "show", id, "--json"], "").json()["expires_at"].clone();
     assert!(ends(&first).as_str() < ends(&id).as_str(), "the old one ends first");
     demo.run(&["keys", "delete", &first, "--yes"], "").good();
-    assert_eq!((verify(&before).code, verify(&secret).code), (7, 0), "{authority}");
+    assert_eq!((verify(&before).code, verify(&secret).code), (7, 0), "{subject}");
 
     let gone = demo.run(&["keys", "delete", &id, "--yes"], "").good();
     assert!(gone.contains("deleted") && gone.contains("Refused everywhere"), "{gone}");
@@ -70,7 +69,7 @@ fn live(demo: &Demo, authority: &str) {
     assert!(refused.code == 7 && refused.out.contains("invalid_key"), "{refused:?}");
     let told = demo.run(&["history", "--target", &format!("key:{old}")], "").good();
     for step in ["key:create", "name: First -> Second", "status: active -> disabled", "key:rotate"] {
-        assert!(told.contains(step), "{authority}: {step} in\n{told}");
+        assert!(told.contains(step), "{subject}: {step} in\n{told}");
     }
     let lines = demo.run(&["history", "--target", &format!("key:{id}"), "--json-lines"], "").good();
     assert!(lines.lines().any(|line| line.contains("key:delete")), "{lines}");
@@ -81,10 +80,10 @@ fn keys_from_elsewhere() {
     let demo = Demo::start();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys.csv");
-    let authority = format!("project:{}", demo.fact("/projects/atlas/id"));
+    let subject = format!("project:{}", demo.fact("/projects/atlas/id"));
     let key = |n: u32| format!("old_{n}_AbCdEfGhIjKlMnOpQrStUvWx{n}");
-    let row = |n: u32| format!("Old {n},{authority},{},*:read,team=a\n", key(n));
-    let head = "name,authority,key,scopes,metadata\n";
+    let row = |n: u32| format!("Old {n},{subject},{},*:read,team=a\n", key(n));
+    let head = "name,subject,key,scopes,metadata\n";
     let import = |text: &str, more: &[&str]| {
         std::fs::write(&path, text).unwrap();
         demo.run(&[&["keys", "import", path.to_str().unwrap()], more].concat(), "")
@@ -108,7 +107,7 @@ fn keys_from_elsewhere() {
     let many = (1..=450).map(row).collect::<String>();
     let imported = import(&format!("{head}{many}"), &[]).good();
     assert!(imported.ends_with("449 imported, 1 duplicate.\n"), "{imported}");
-    assert!(demo.run(&["verify"], &key(450)).good().contains(&authority));
+    assert!(demo.run(&["verify"], &key(450)).good().contains(&subject));
     assert!(import(&format!("{head}{many}"), &[]).good().ends_with("0 imported, 450 duplicate.\n"));
 }
 
@@ -122,10 +121,8 @@ fn a_key_says_what_it_is_from_a_file_and_from_standard_input() {
     assert!(shown.contains("Team dashboard") && shown.contains("team:team_"), "{shown}");
     let piped = demo.run(&["whoami", "--key-file", "-", "--json"], &demo.fact("/keys/lab_team")).json();
     assert_eq!(piped["key"]["name"], "Team dashboard");
-    let secret = demo.run(
-        &["keys", "create", "x", "--authority", "operator", "--scope", "key:verify", "--secret-only"],
-        "",
-    );
+    let secret =
+        demo.run(&["keys", "create", "x", "--for", "operator", "--scope", "key:verify", "--secret-only"], "");
     assert!(secret.good().trim().starts_with("ck_"));
     let first = demo.run(&["keys", "list", "--limit", "2", "--json"], "").json();
     let rest = demo.run(&["keys", "list", "--limit", "0", "--json"], "").json();

@@ -174,7 +174,7 @@ fn keys_that_a_restoration_disabled_are_enabled_together() {
         run(program(arguments).env("CLAVIGER_URL", &server.url).arg("--data").arg(data), "")
     };
     let make = |name: &str| {
-        let more = ["--authority", "operator", "--scope", "history:read", "--json"];
+        let more = ["--for", "operator", "--scope", "history:read", "--json"];
         let made = call(&server, &data, &[&["keys", "create", name], &more[..]].concat()).json();
         made["key"]["id"].as_str().unwrap().to_owned()
     };
@@ -206,8 +206,7 @@ fn keys_that_a_restoration_disabled_are_enabled_together() {
         (status(&one), status(&two), status(&asleep)),
         ("active".into(), "active".into(), "disabled".into())
     );
-    let rest =
-        call(&served, &fresh, &["keys", "enable", "--authority", "operator", "--yes", "--json"]).json();
+    let rest = call(&served, &fresh, &["keys", "enable", "--for", "operator", "--yes", "--json"]).json();
     assert_eq!(rest["enabled"], serde_json::json!([asleep]));
     let unknown = "key_01jd3m0q7w8r9t2v4x6y8z0a1b";
     let mixed = call(&served, &fresh, &["keys", "enable", &one, unknown, "--yes"]);
@@ -227,7 +226,7 @@ fn whatever_is_wrong_with_a_row_is_its_own_outcome_with_the_line_of_the_file() {
         run(program(&["keys", "import"]).arg(&path).arg("--data").arg(server.folder()).args(more), "")
     };
     let key = |n: u32| format!("old_{n}_AbCdEfGhIjKlMnOpQrStUvWx{n}");
-    let head = "\u{feff}Name,Authority,Key,Scopes,Status,Expires_at,owner";
+    let head = "\u{feff}Name,Subject,Key,Scopes,Status,Expires_at,owner";
     let rows = [
         format!("one,operator,{},history:read,Active,2030-01-31T12:00:00.123Z,x", key(1)),
         String::new(),
@@ -275,7 +274,7 @@ fn whatever_is_wrong_with_a_row_is_its_own_outcome_with_the_line_of_the_file() {
     // One remark, not one for each row.
     let digests =
         (1..=60).map(|n| format!("d{n},operator,{n:032x}{n:032x},history:read\n")).collect::<String>();
-    let digests = format!("name,authority,sha256,scopes\n{digests}");
+    let digests = format!("name,subject,sha256,scopes\n{digests}");
     let unstated = import(&digests, &[]);
     assert_eq!(unstated.out.matches("needs --digests-are-strong").count(), 1, "{unstated:?}");
     assert!(unstated.out.contains("2, 3, 4, 5, 6 and 55 more"), "{unstated:?}");

@@ -7,8 +7,8 @@ use crate::fixed::{HISTORY, KEY, LIST, VERDICT, ask};
 use crate::support::{Demo, Ended, Server, program, run};
 
 const ID: &str = "key_01jd3m0q7w8r9t2v4x6y8z0a1b";
-const CREATED: &str = r#"{"secret":"sk_the_new_one","key":{"id":"key_01jd3m0q7w8r9t2v4x6y8z0a1d","name":"CI","kind":"account","authority":"account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b","scopes":["*:read"],"versions":null,"grants":null,"status":"active","expires_at":"2027-01-31T12:00:00Z","created_at":"2026-11-21T13:00:00Z","created_by":"system","created_via":"api","last_used_at":null,"last_used_from":null,"preview":"sk_..._one","replaces":null,"restrictions":{"addresses":null,"origins":null,"rate":null},"metadata":{}}}"#;
-const CHANGED: &str = r#"{"id":"key_01jd3m0q7w8r9t2v4x6y8z0a1b","name":"Blog","kind":"account","authority":"account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b","scopes":["*:read"],"versions":null,"grants":null,"status":"disabled","expires_at":null,"created_at":"2026-11-21T13:00:00Z","created_by":"system","created_via":"api","last_used_at":null,"last_used_from":null,"preview":"sk_...Zq3x","replaces":null,"restrictions":{"addresses":null,"origins":null,"rate":null},"metadata":{},"revocation":{"state":"complete","change":"chg_1","acknowledged_by":["node_1"],"elapsed_ms":3}}"#;
+const CREATED: &str = r#"{"secret":"sk_the_new_one","key":{"id":"key_01jd3m0q7w8r9t2v4x6y8z0a1d","name":"CI","kind":"account","subject":"account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b","scopes":["*:read"],"versions":null,"grants":null,"status":"active","expires_at":"2027-01-31T12:00:00Z","created_at":"2026-11-21T13:00:00Z","created_by":"system","created_via":"api","last_used_at":null,"last_used_from":null,"preview":"sk_..._one","replaces":null,"restrictions":{"addresses":null,"origins":null,"rate":null},"metadata":{}}}"#;
+const CHANGED: &str = r#"{"id":"key_01jd3m0q7w8r9t2v4x6y8z0a1b","name":"Blog","kind":"account","subject":"account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b","scopes":["*:read"],"versions":null,"grants":null,"status":"disabled","expires_at":null,"created_at":"2026-11-21T13:00:00Z","created_by":"system","created_via":"api","last_used_at":null,"last_used_from":null,"preview":"sk_...Zq3x","replaces":null,"restrictions":{"addresses":null,"origins":null,"rate":null},"metadata":{},"revocation":{"state":"complete","change":"chg_1","acknowledged_by":["node_1"],"elapsed_ms":3}}"#;
 const DELETED: &str = r#"{"id":"key_01jd3m0q7w8r9t2v4x6y8z0a1b","deleted":true,"revocation":{"state":"complete","change":"chg_1","acknowledged_by":["node_1"],"elapsed_ms":3}}"#;
 
 #[test]
@@ -17,7 +17,7 @@ fn of_every_command_that_asks_the_authority() {
     let me: &'static str = me.leak();
     let cases: [(&str, &'static str, &[&str]); 10] = [
         ("whoami", me, &["whoami"]),
-        ("keys_create", CREATED, &["keys", "create", "CI", "--authority", "account:acct_1"]),
+        ("keys_create", CREATED, &["keys", "create", "CI", "--for", "account:acct_1"]),
         ("keys_rename", CHANGED, &["keys", "rename", ID, "Blog"]),
         ("keys_disable", CHANGED, &["keys", "disable", ID]),
         ("keys_enable", KEY, &["keys", "enable", ID]),
@@ -40,7 +40,7 @@ fn of_every_command_that_asks_the_authority() {
     }
     let lines = ask(
         "200 OK",
-        r#"{"items":[{"at":"2026-11-21T13:00:00Z","actor":"system","key":null,"action":"key:create","target":"key:key_1","authority":"operator","origin":"cli","address":null,"request_id":null,"outcome":"done","detail":""}],"next_cursor":null}"#,
+        r#"{"items":[{"at":"2026-11-21T13:00:00Z","actor":"system","key":null,"action":"key:create","target":"key:key_1","subject":"operator","origin":"cli","address":null,"request_id":null,"outcome":"done","detail":""}],"next_cursor":null}"#,
         &["history", "--json-lines"],
     );
     insta::assert_snapshot!("history_json_lines", lines.shown());
@@ -106,7 +106,7 @@ fn of_an_import() {
     let path = folder.path().join("keys.csv");
     let project = format!("project:{}", demo.fact("/projects/atlas/id"));
     let rows =
-        format!("name,authority,key\nOne,{project},old_AbCdEfGhIjKlMnOpQrStUvWx1\nTwo,{project},short\n");
+        format!("name,subject,key\nOne,{project},old_AbCdEfGhIjKlMnOpQrStUvWx1\nTwo,{project},short\n");
     std::fs::write(&path, rows).unwrap();
     let path = path.to_string_lossy();
     let import = |more: &[&str]| {

@@ -45,11 +45,11 @@ fn routes_are_swapped_and_a_mistake_changes_nothing() {
 fn limits_and_policies_are_swapped_all_or_none() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("claviger.toml");
-    std::fs::write(&path, "keys_per_authority_max = 1\n").unwrap();
+    std::fs::write(&path, "keys_per_subject_max = 1\n").unwrap();
     let mut server = Server::start(Some(&path));
     let pid = Pid::from_raw(i32::try_from(server.process.id()).unwrap()).unwrap();
     let create = |server: &Server| {
-        let arguments = ["keys", "create", "n", "--authority", "operator", "--scope", "key:read"];
+        let arguments = ["keys", "create", "n", "--for", "operator", "--scope", "key:read"];
         let (mut command, key) = (program(&arguments), server.folder().join("operator-key"));
         let key = std::fs::read_to_string(key).unwrap();
         let made = run(command.env("CLAVIGER_URL", &server.url).env("CLAVIGER_KEY", key.trim()), "");
@@ -63,17 +63,17 @@ fn limits_and_policies_are_swapped_all_or_none() {
         kill_process(pid, Signal::HUP).unwrap();
         server.until(until)
     };
-    let text = "keys_per_authority_max = 2\nhistory_retention_days = 5\npublic_url = \"https://keys.example\"\n[defaults.operator]\nscopes = [\"key:read\"]\n";
+    let text = "keys_per_subject_max = 2\nhistory_retention_days = 5\npublic_url = \"https://keys.example\"\n[defaults.operator]\nscopes = [\"key:read\"]\n";
     let line = reload(&mut server, text, "the configuration was read again");
-    assert!(line.contains("changed=\"keys_per_authority_max, history_retention_days, defaults\""), "{line}");
+    assert!(line.contains("changed=\"keys_per_subject_max, history_retention_days, defaults\""), "{line}");
     assert!(line.contains("takes_restart=\"public_url\""), "{line}");
     assert!(create(&server) && !create(&server));
     // A default that names a format which is not in force yet: the larger limit is not put in force, either.
-    let text = "keys_per_authority_max = 9\n[formats.new]\nprefix = \"n_\"\nlength = 40\n[defaults.account]\nformat = \"new\"\n";
+    let text = "keys_per_subject_max = 9\n[formats.new]\nprefix = \"n_\"\nlength = 40\n[defaults.account]\nformat = \"new\"\n";
     let line = reload(&mut server, text, "the configuration is wrong");
     assert!(line.contains("formats take a restart"), "{line}");
     assert!(!create(&server));
-    let text = "keys_per_authority_max = 9\n[formats.new]\nprefix = \"n_\"\nlength = 40\n";
+    let text = "keys_per_subject_max = 9\n[formats.new]\nprefix = \"n_\"\nlength = 40\n";
     let line = reload(&mut server, text, "the configuration was read again");
     assert!(line.contains("takes_restart=\"formats\""), "{line}");
     assert!(create(&server));

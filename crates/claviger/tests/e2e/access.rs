@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::PROGRAM;
 
 /// `/d/{notebook}[@{version}].{js|tgz}`: anonymous callers read what is public, and nobody else's key is
-/// worse than none there. Public from version 2 on: `public@1` is its holder's.
+/// worse than none there. Public from version 2 on: `public@1` is its owner's.
 const DOWNLOADS: &str = "
                 private private@1 private@2 private@3 private@4 team team@1 team@2 unshared unshared@1 public public@1 public@2 public@3 atlas atlas@1 gone gone@1
 anonymous       404     404       404       404       404       404  404    404    404      404        200    404      200      200      404   404     404  404
@@ -102,8 +102,8 @@ fn cast(demo: Demo) -> Cast {
     };
     let stranger = format!("account:{}", demo.text("/accounts/stranger/id"));
     let owner = format!("account:{}", demo.text("/accounts/owner/id"));
-    let stranger = create(json!({"name": "stranger", "authority": stranger}));
-    let no_scopes = create(json!({"name": "nothing", "authority": owner, "scopes": []}));
+    let stranger = create(json!({"name": "stranger", "subject": stranger}));
+    let no_scopes = create(json!({"name": "nothing", "subject": owner, "scopes": []}));
     Cast { demo, stranger, no_scopes }
 }
 
@@ -166,9 +166,9 @@ fn who_reads_what() {
 
 fn embeds_show_what_is_granted(cast: &Cast) {
     let demo = &cast.demo;
-    let authority = format!("notebook:{}", demo.resource("private_notebook"));
+    let subject = format!("notebook:{}", demo.resource("private_notebook"));
     let granted = |grants: serde_json::Value| {
-        let body = json!({"name": "grants", "authority": authority, "versions": "@2", "grants": grants});
+        let body = json!({"name": "grants", "subject": subject, "versions": "@2", "grants": grants});
         let made = demo.api().post("/v1/keys", &body).bearer(demo.operator()).send().expect(201);
         made.json()["secret"].as_str().unwrap().to_owned()
     };

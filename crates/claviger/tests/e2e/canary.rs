@@ -22,8 +22,8 @@ struct Canary {
 }
 
 impl Canary {
-    fn create(demo: &Demo, authority: &str, scopes: Value) -> Self {
-        let body = json!({"name": "Canary", "authority": authority, "scopes": scopes});
+    fn create(demo: &Demo, subject: &str, scopes: Value) -> Self {
+        let body = json!({"name": "Canary", "subject": subject, "scopes": scopes});
         let made = demo.api().post("/v1/keys", &body).bearer(demo.operator()).send().expect(201).json();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         Self { id: text(&made["key"]["id"]), text: text(&made["secret"]) }
@@ -208,8 +208,8 @@ fn send_elsewhere(demo: &Demo, text: &str) {
     post("/v1/verify", json!({"keys": [text]}));
     post("/v1/verify", json!({"key": [text]}));
     post("/v1/verify/batch", json!({"requests": [{"key": text}, {"key": text, "ip": text}]}));
-    post("/v1/keys", json!({"name": "x", "authority": text}));
-    post("/v1/keys", json!({"name": "x", "authority": "operator", "scopes": [text], "format": text}));
+    post("/v1/keys", json!({"name": "x", "subject": text}));
+    post("/v1/keys", json!({"name": "x", "subject": "operator", "scopes": [text], "format": text}));
     post("/v1/keys", json!({text: text}));
     let path: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
     for target in [format!("/v1/keys/{path}"), format!("/v1/resources/{path}"), format!("/{path}")] {
@@ -226,8 +226,7 @@ fn send_elsewhere(demo: &Demo, text: &str) {
         let request = gateway.get(&format!("/forward-auth/{proxy}")).header("X-Original-Method", "GET");
         let _ = request.header("X-Forwarded-Method", "GET").header(name, &asked).send();
     }
-    let _ =
-        api.get(&format!("/v1/keys?authority={path}&cursor={path}&status={path}")).bearer(operator).send();
+    let _ = api.get(&format!("/v1/keys?subject={path}&cursor={path}&status={path}")).bearer(operator).send();
     let _ = api.get(&format!("/v1/history?cursor={path}&target={path}")).bearer(operator).send();
 }
 

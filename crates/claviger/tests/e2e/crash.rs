@@ -53,7 +53,7 @@ struct Known {
 /// One client: it changes its own keys only, so it knows what each of them has to be.
 struct Load {
     api: Client,
-    authority: String,
+    subject: String,
     chance: Chance,
     keys: Vec<Known>,
     /// Creations whose answer did not come: at most one for each kill.
@@ -99,7 +99,7 @@ impl Load {
     }
 
     fn create(&mut self) -> Option<()> {
-        let body = json!({"name": "crash", "authority": self.authority});
+        let body = json!({"name": "crash", "subject": self.subject});
         let Ok(answer) = self.api.post("/v1/keys", &body).bearer(OPERATOR).try_send() else {
             self.lost += 1;
             return None;
@@ -124,11 +124,11 @@ fn what_was_acknowledged_survives_a_kill() {
     let mut server = start(data.path());
     let account = server.api.post("/v1/accounts", &json!({"external_id": "crash"}));
     let account = account.bearer(OPERATOR).send().expect(201).json();
-    let authority = format!("account:{}", account["id"].as_str().unwrap());
+    let subject = format!("account:{}", account["id"].as_str().unwrap());
     let mut loads: Vec<Load> = (0..CLIENTS)
         .map(|_| Load {
             api: server.api,
-            authority: authority.clone(),
+            subject: subject.clone(),
             chance: chance.split(),
             keys: Vec::new(),
             lost: 0,
@@ -149,7 +149,7 @@ fn what_was_acknowledged_survives_a_kill() {
         let lost = loads.iter().map(|load| load.lost).sum();
         let mut known: Vec<&mut Known> = loads.iter_mut().flat_map(|load| &mut load.keys).collect();
         compare(server.api, &mut known, round);
-        compare_listing(server.api, &authority, &known, lost);
+        compare_listing(server.api, &subject, &known, lost);
         for load in &mut loads {
             load.api = server.api;
             load.keys.retain(|key| key.states != [State::Deleted]);
@@ -185,11 +185,11 @@ fn compare(api: Client, known: &mut [&mut Known], round: u64) {
 }
 
 /// What the API lists is what verification accepts, and nothing came from nowhere.
-fn compare_listing(api: Client, authority: &str, known: &[&mut Known], lost: u64) {
+fn compare_listing(api: Client, subject: &str, known: &[&mut Known], lost: u64) {
     let mut listed = BTreeSet::new();
     let mut cursor = String::new();
     loop {
-        let target = format!("/v1/keys?authority={authority}&limit=200{cursor}");
+        let target = format!("/v1/keys?subject={subject}&limit=200{cursor}");
         let page = api.get(&target).bearer(OPERATOR).send().expect(200).json();
         let ids = page["items"].as_array().unwrap().iter();
         listed.extend(ids.map(|key| key["id"].as_str().unwrap().to_owned()));

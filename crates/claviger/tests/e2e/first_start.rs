@@ -70,7 +70,7 @@ fn nothing_can_be_made_before_authentication() {
     let data = folder();
     let server = Serve::start(PROGRAM, data.path(), &[]);
     let requests = [
-        ("POST", "/v1/keys", serde_json::json!({"name": "x", "authority": "operator"})),
+        ("POST", "/v1/keys", serde_json::json!({"name": "x", "subject": "operator"})),
         ("POST", "/v1/accounts", serde_json::json!({"external_id": "x"})),
         ("POST", "/v1/teams", serde_json::json!({"name": "x"})),
         ("POST", "/v1/projects", serde_json::json!({"name": "x"})),

@@ -32,7 +32,7 @@ fn on_a_full_disk_keys_are_verified_and_every_answer_is_true() {
     let mut server = Serve::of(Process::start(&mut command));
 
     let create = |server: &Serve| {
-        let body = json!({"name": "k", "authority": "operator", "scopes": ["history:read"]});
+        let body = json!({"name": "k", "subject": "operator", "scopes": ["history:read"]});
         server.api.post("/v1/keys", &body).bearer(OPERATOR).send()
     };
     let verified = |server: &Serve, secret: &str| server.api.get("/v1/whoami").bearer(secret).send().status;
@@ -66,7 +66,7 @@ fn on_a_full_disk_keys_are_verified_and_every_answer_is_true() {
     for (id, secret) in &secrets {
         assert_eq!(verified(&server, secret), 200, "{id} was acknowledged");
     }
-    let target = "/v1/keys?authority=operator&limit=1";
+    let target = "/v1/keys?subject=operator&limit=1";
     assert_eq!(server.api.get(target).bearer(OPERATOR).send().status, 200);
     let ready = server.admin.get("/readyz").send().json();
     assert_eq!(ready["changes"], json!(true), "{ready}");

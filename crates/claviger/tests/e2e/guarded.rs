@@ -33,7 +33,7 @@ impl Guarded {
         let account = new.bearer(OPERATOR).send().expect(201).json()["id"].as_str().unwrap().to_owned();
         let account = format!("account:{account}");
         let resource =
-            json!({"holder": account, "visibility": "private", "latest_version": 7, "versions": []});
+            json!({"owner": account, "visibility": "private", "latest_version": 7, "versions": []});
         let put = serve.api.request("PUT", "/v1/resources/notebook:n1").json(&resource);
         put.bearer(OPERATOR).send().expect(201);
         let mut guarded = Self { serve, account, key: Value::Null };
@@ -43,7 +43,7 @@ impl Guarded {
 
     /// Another key of the account; the answer to its creation.
     pub(crate) fn new_key(&self, more: Value) -> Value {
-        let mut body = json!({"name": "n", "authority": self.account});
+        let mut body = json!({"name": "n", "subject": self.account});
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         self.serve.api.post("/v1/keys", &body).bearer(OPERATOR).send().expect(201).json()
     }

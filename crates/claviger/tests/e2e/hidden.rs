@@ -63,8 +63,8 @@ fn so_it_is_in_the_api() {
     let data = folder();
     let demo = Demo::start(PROGRAM, data.path());
     let api = demo.api();
-    let create = |authority: String, scopes: serde_json::Value| {
-        let body = json!({"name": "x", "authority": authority, "scopes": scopes});
+    let create = |subject: String, scopes: serde_json::Value| {
+        let body = json!({"name": "x", "subject": subject, "scopes": scopes});
         api.post("/v1/keys", &body).bearer(demo.operator()).send().expect(201).json()
     };
     let account = |name: &str| format!("account:{}", demo.text(&format!("/accounts/{name}/id")));

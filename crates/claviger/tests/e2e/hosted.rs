@@ -42,7 +42,7 @@ upstream = "UPSTREAM"
 
 /// What is always told, empty or not.
 fn identity(seen: &Value) -> [&str; 3] {
-    ["authority", "resource", "version"]
+    ["subject", "resource", "version"]
         .map(|name| seen["headers"][format!("x-claviger-{name}")].as_str().unwrap())
 }
 
@@ -93,10 +93,10 @@ fn keys_of_one_resource() {
     let upstream = Upstream::start();
     let house = Guarded::start(data.path(), &ROUTES.replace("UPSTREAM", &upstream.url));
     let described =
-        json!({"holder": house.account, "visibility": "private", "latest_version": 9, "versions": []});
+        json!({"owner": house.account, "visibility": "private", "latest_version": 9, "versions": []});
     let put = house.serve.api.request("PUT", "/v1/resources/report:own").json(&described);
     put.bearer(OPERATOR).send().expect(201);
-    let key = |versions: Value| house.new_key(json!({"authority": "report:own", "versions": versions}));
+    let key = |versions: Value| house.new_key(json!({"subject": "report:own", "versions": versions}));
     let (all, second, later) = (key(Value::Null), key(json!("@2")), key(json!("@2...")));
     let check = |path: &str, expect: [u16; 3]| {
         let told = [&all, &second, &later]

@@ -7,7 +7,7 @@ use crate::{PROGRAM, record};
 
 const IDENTITY: [&str; 8] = [
     "x-claviger-account",
-    "x-claviger-authority",
+    "x-claviger-subject",
     "x-claviger-grants",
     "x-claviger-key-id",
     "x-claviger-request-id",
@@ -71,7 +71,7 @@ fn forged_identity_never_gets_through() {
             200,
         );
     }
-    check("GET / HTTP/1.1", "X-Claviger-Authority: forged\r\nConnection: X-Claviger-Authority\r\n\r\n", 200);
+    check("GET / HTTP/1.1", "X-Claviger-Subject: forged\r\nConnection: X-Claviger-Subject\r\n\r\n", 200);
     let runs = format!("POST /api/v1/projects/{}/runs HTTP/1.1", demo.text("/projects/atlas/id"));
     let runner = format!("Authorization: Bearer {}\r\n", demo.key("atlas_project"));
     let chunked = "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n";
@@ -110,7 +110,7 @@ fn what_they_say(demo: &Demo, file: &std::path::Path) {
         &path,
         Some(demo.key("owner_account")),
         &[
-            ("authority", &account),
+            ("subject", &account),
             ("account", owner),
             ("grants", ""),
             ("resource", &notebook),
@@ -123,7 +123,7 @@ fn what_they_say(demo: &Demo, file: &std::path::Path) {
         &path,
         Some(demo.key("pinned_notebook")),
         &[
-            ("authority", &notebook),
+            ("subject", &notebook),
             ("account", ""),
             ("grants", "secret:WEATHER_TOKEN database:stations"),
             ("resource", &notebook),
@@ -131,11 +131,11 @@ fn what_they_say(demo: &Demo, file: &std::path::Path) {
         ],
     );
     let id =
-        check("/", None, &[("authority", "anonymous"), ("account", ""), ("resource", ""), ("version", "")]);
+        check("/", None, &[("subject", "anonymous"), ("account", ""), ("resource", ""), ("version", "")]);
     assert_eq!(id, "");
     let team = format!("team:{}", demo.text("/teams/lab/id"));
-    check("/api/v1/account", Some(demo.key("lab_team")), &[("authority", &team), ("account", "")]);
-    let narrow = json!({"name": "Narrow", "authority": account, "scopes": ["profile:read"]});
+    check("/api/v1/account", Some(demo.key("lab_team")), &[("subject", &team), ("account", "")]);
+    let narrow = json!({"name": "Narrow", "subject": account, "scopes": ["profile:read"]});
     let narrow = demo.api().post("/v1/keys", &narrow).bearer(demo.operator()).send().expect(201).json();
     check("/api/v1/account", narrow["secret"].as_str(), &[("scopes", "profile:read")]);
 }

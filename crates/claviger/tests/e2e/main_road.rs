@@ -76,8 +76,8 @@ struct Key {
 }
 
 fn create(demo: &Demo) -> Key {
-    let authority = format!("account:{}", demo.text("/accounts/owner/id"));
-    let body = json!({"name": "Main road", "authority": authority});
+    let subject = format!("account:{}", demo.text("/accounts/owner/id"));
+    let body = json!({"name": "Main road", "subject": subject});
     let made = demo.api().post("/v1/keys", &body).bearer(demo.operator()).send().expect(201);
     assert_eq!(made.joined("cache-control"), "no-store");
     let made = made.json();

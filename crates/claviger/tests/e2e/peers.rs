@@ -98,7 +98,7 @@ fn curl_in_every_version() {
     let (_upstream, house) = house(data.path());
     let base = format!("http://{}", house.serve.gateway.address());
     let (bearer, forged) =
-        (format!("Authorization: Bearer {}", house.secret()), "X-Claviger-Authority: account:acct_forged");
+        (format!("Authorization: Bearer {}", house.secret()), "X-Claviger-Subject: account:acct_forged");
     for version in ["--http1.0", "--http1.1", "--http2-prior-knowledge"] {
         let ending = "\n%{http_code} %header{x-claviger-version}";
         let target = format!("{base}/d/n1.js?x=%20+&y");
@@ -107,7 +107,7 @@ fn curl_in_every_version() {
         assert_eq!(status, "200 7", "{version}");
         let seen: Value = serde_json::from_str(body).unwrap();
         assert_eq!(seen["url"], "/d/n1.js?x=%20+&y", "{version}");
-        assert_eq!(seen["headers"]["x-claviger-authority"], house.account.as_str(), "{version}");
+        assert_eq!(seen["headers"]["x-claviger-subject"], house.account.as_str(), "{version}");
         assert_eq!(seen["headers"].get("authorization"), None, "{version}");
         // Half an answer is an error, also where only the end of the connection tells the end.
         let broken = curl(&[version, "-H", &bearer, &format!("{base}/broken")]);

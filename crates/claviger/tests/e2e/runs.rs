@@ -15,7 +15,7 @@ const WRITTEN_WITHIN: Duration = Duration::from_secs(15);
 fn history(demo: &Demo, project: &str, expect: usize) -> Vec<Value> {
     let since = Instant::now();
     loop {
-        let target = format!("/v1/history?authority=project:{project}&action=run:create");
+        let target = format!("/v1/history?subject=project:{project}&action=run:create");
         let answer = demo.api().get(&target).bearer(demo.operator()).send().expect(200).json();
         let mut rows = answer["items"].as_array().unwrap().clone();
         if rows.len() >= expect || since.elapsed() > WRITTEN_WITHIN {

@@ -54,7 +54,7 @@ server.on("upgrade", (request, socket) => {
       `Sec-WebSocket-Accept: ${accept}\r\n\r\n`,
   );
   const say = (kind, text) => socket.write(Buffer.concat([Buffer.from([0x80 | kind, text.length]), text]));
-  say(1, Buffer.from(request.headers["x-claviger-authority"]));
+  say(1, Buffer.from(request.headers["x-claviger-subject"]));
   let buffer = Buffer.alloc(0);
   socket.on("data", (part) => {
     buffer = Buffer.concat([buffer, part]);

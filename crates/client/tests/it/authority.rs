@@ -39,12 +39,12 @@ async fn a_key_through_its_life() {
 #[tokio::test]
 async fn listings_go_on_over_pages() {
     let running = Running::start().await;
-    let authority = format!("account:{}", running.account().await);
+    let subject = format!("account:{}", running.account().await);
     let operator = running.operator();
     for n in 0..5 {
-        operator.keys().create(&NewKey::new(format!("key {n}"), &authority)).await.unwrap();
+        operator.keys().create(&NewKey::new(format!("key {n}"), &subject)).await.unwrap();
     }
-    let filter = KeyFilter { authority: Some(authority), ..KeyFilter::default() };
+    let filter = KeyFilter { subject: Some(subject), ..KeyFilter::default() };
     let mut pages = operator.keys().list(&filter).page_size(2);
     let names = pages.collect(100).await.unwrap().into_iter().map(|key| key.name).collect::<Vec<_>>();
     assert_eq!(names, ["key 4", "key 3", "key 2", "key 1", "key 0"]);

@@ -100,7 +100,7 @@ async fn about_keys(client: &Client) {
         metadata: Some([].into()),
     };
     let filter = KeyFilter {
-        authority: some("account:acct_1"),
+        subject: some("account:acct_1"),
         kind: some("account"),
         status: some("active"),
         created_by: some("system"),
@@ -118,7 +118,7 @@ async fn about_keys(client: &Client) {
         keys.delete("key_1"),
         keys.delete_tagged("key_1", "\"1\""),
         keys.revoke(&Revoke::Ids(vec!["key_1".to_owned()])),
-        keys.revoke(&Revoke::Authority("account:acct_1".to_owned())),
+        keys.revoke(&Revoke::Subject("account:acct_1".to_owned())),
         keys.delete_own(),
         client.whoami(),
         client.change("chg_1"),
@@ -131,7 +131,7 @@ async fn about_imports(client: &Client) {
         key: Some(Secret::new(KEY)),
         sha256: some("00"),
         name: "n".to_owned(),
-        authority: "account:acct_1".to_owned(),
+        subject: "account:acct_1".to_owned(),
         scopes: Some(vec![]),
         versions: some("@1"),
         grants: Some(vec![]),
@@ -174,7 +174,7 @@ async fn about_verification(client: &Client) {
     let leak = Leak { url: some("https://example.org"), source: some("me"), ..Leak::new(KEY) };
     let usage = UsageFilter { from: at(), to: at(), step: UsageStep::Day, ..UsageFilter::new("key_1") };
     let history = HistoryFilter {
-        authority: some("operator"),
+        subject: some("operator"),
         actor: some("system"),
         key: some("key_1"),
         target: some("key:key_1"),
@@ -214,7 +214,7 @@ async fn about_accounts_and_resources(client: &Client) {
         ..ResourceDescription::default()
     };
     let listed = ListedResource { reference: "notebook:1".to_owned(), description: description.clone() };
-    let held = ResourceFilter { holder: some("account:acct_1"), kind: some("notebook") };
+    let held = ResourceFilter { owner: some("account:acct_1"), kind: some("notebook") };
     calls!(
         accounts.create(&new),
         accounts.create_once(&new, "x"),
@@ -250,9 +250,9 @@ async fn about_teams_and_projects(client: &Client) {
         teams.set_role("team_1", "acct_1", "owner", some("\"1\"")),
         teams.remove("team_1", "acct_1", some("\"1\"")),
     );
-    let project = NewProject { name: "Atlas".to_owned(), holder: String::new(), external_id: some("atlas") };
+    let project = NewProject { name: "Atlas".to_owned(), owner: String::new(), external_id: some("atlas") };
     let filter =
-        ProjectFilter { member: some("acct_1"), holder: some("team:team_1"), external_id: some("atlas") };
+        ProjectFilter { member: some("acct_1"), owner: some("team:team_1"), external_id: some("atlas") };
     calls!(
         projects.create(&project),
         projects.create_once(&project, "x"),

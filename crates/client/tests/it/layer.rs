@@ -17,7 +17,7 @@ const NOBODYS: &str = "sk_nobody_ever_issued_this_one_here";
 
 /// Tells who calls, and what is left of the request's head.
 async fn tell(request: Request) -> String {
-    let caller = request.extensions().get::<Verified>().map(|caller| caller.authority.clone());
+    let caller = request.extensions().get::<Verified>().map(|caller| caller.subject.clone());
     let mut names = request.headers().keys().map(ToString::to_string).collect::<Vec<_>>();
     names.sort();
     format!("{} {} {}", caller.unwrap_or_else(|| "nobody".to_owned()), request.uri(), names.join(","))
@@ -39,23 +39,23 @@ async fn ask(app: &Router, uri: &str, headers: &[(&str, &str)]) -> (StatusCode, 
 }
 
 async fn key(running: &Running, scopes: &[&str]) -> (Secret, String, String) {
-    let authority = format!("account:{}", running.account().await);
+    let subject = format!("account:{}", running.account().await);
     let scopes = Some(scopes.iter().map(ToString::to_string).collect());
-    let new = NewKey { scopes, ..NewKey::new("test", &authority) };
+    let new = NewKey { scopes, ..NewKey::new("test", &subject) };
     let created = running.operator().keys().create(&new).await.unwrap();
-    (created.secret, created.key.id, authority)
+    (created.secret, created.key.id, subject)
 }
 
 #[tokio::test]
 async fn who_calls_is_told_and_the_key_is_not() {
     let running = Running::start().await;
-    let (secret, id, authority) = key(&running, &["report:read"]).await;
+    let (secret, id, subject) = key(&running, &["report:read"]).await;
     let app = guarded(VerifyLayer::new(running.operator()).slots(Slots { query: true, ..Slots::HEADERS }));
     let bearer = format!("Bearer {}", secret.expose());
     let (status, _, text) = ask(&app, "/a?b", &[("authorization", &bearer), ("x-other", "1")]).await;
-    assert_eq!((status.as_u16(), text), (200, format!("{authority} /a?b x-other")));
+    assert_eq!((status.as_u16(), text), (200, format!("{subject} /a?b x-other")));
     let (_, _, text) = ask(&app, &format!("/a?api_key={}&b", secret.expose()), &[]).await;
-    assert_eq!(text, format!("{authority} /a?b "));
+    assert_eq!(text, format!("{subject} /a?b "));
 
     let (status, headers, body) = ask(&app, "/a", &[]).await;
     assert_eq!(
@@ -77,8 +77,8 @@ async fn who_calls_is_told_and_the_key_is_not() {
 #[tokio::test]
 async fn what_a_request_is_about_is_asked() {
     let running = Running::start().await;
-    let (secret, _, authority) = key(&running, &["report:read"]).await;
-    let target = authority.clone();
+    let (secret, _, subject) = key(&running, &["report:read"]).await;
+    let target = subject.clone();
     let app = guarded(VerifyLayer::new(running.operator()).asking(move |head| Asked {
         action: Some(head.headers["x-action"].to_str().unwrap().to_owned()),
         target: Some(target.clone()),
@@ -123,8 +123,8 @@ async fn a_key_is_good_from_where_it_may_be_used() {
         origins: Some(vec!["https://app.example.org".to_owned()]),
         ..Restrictions::default()
     };
-    let authority = format!("account:{}", running.account().await);
-    let new = NewKey { restrictions: Some(restrictions), ..NewKey::new("test", &authority) };
+    let subject = format!("account:{}", running.account().await);
+    let new = NewKey { restrictions: Some(restrictions), ..NewKey::new("test", &subject) };
     let secret = running.operator().keys().create(&new).await.unwrap().secret;
     // As it may be told by the connection, or by a proxy.
     let from = |head: &http::request::Parts| Asked {
@@ -169,13 +169,13 @@ async fn an_address_that_names_nothing_is_not_found() {
 #[tokio::test]
 async fn the_same_without_a_network() {
     let running = Running::start().await;
-    let (secret, _, authority) = key(&running, &["report:read"]).await;
+    let (secret, _, subject) = key(&running, &["report:read"]).await;
     let embedded = Embedded::new(running.authority.clone());
     let app = guarded(VerifyLayer::new(embedded.clone()));
     let (status, _, text) = ask(&app, "/a", &[("x-api-key", secret.expose())]).await;
-    assert_eq!((status.as_u16(), text), (200, format!("{authority} /a ")));
+    assert_eq!((status.as_u16(), text), (200, format!("{subject} /a ")));
     assert_eq!(ask(&app, "/a", &[("x-api-key", NOBODYS)]).await.0.as_u16(), 401);
-    for target in [None, Some(authority.clone()), Some("notebook:none".to_owned())] {
+    for target in [None, Some(subject.clone()), Some("notebook:none".to_owned())] {
         let question =
             claviger_client::Verify { target, explain: true, ..claviger_client::Verify::new(secret.clone()) };
         let remote = running.operator().verify(&question).await.unwrap();

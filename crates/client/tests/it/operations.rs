@@ -67,12 +67,12 @@ async fn teams_and_projects() {
     assert_eq!(teams.update(&lab.id, &patch, None).await.unwrap().value.name, "Laboratory");
 
     let projects = operator.projects();
-    let holder = format!("team:{}", lab.id);
-    let new = NewProject { name: "Atlas".to_owned(), holder: holder.clone(), external_id: None };
+    let owner = format!("team:{}", lab.id);
+    let new = NewProject { name: "Atlas".to_owned(), owner: owner.clone(), external_id: None };
     let atlas = projects.create_once(&new, "atlas").await.unwrap();
     assert!(atlas.other.is_empty(), "{atlas:?}");
     assert_eq!(code(projects.create_once(&new, "atlas").await), "idempotency_replayed");
-    let held = ProjectFilter { holder: Some(holder), ..ProjectFilter::default() };
+    let held = ProjectFilter { owner: Some(owner), ..ProjectFilter::default() };
     assert_eq!(projects.list(&held).collect(9).await.unwrap(), std::slice::from_ref(&atlas));
     projects.set_role(&atlas.id, &member, "viewer", None).await.unwrap();
     assert_eq!(projects.members(&atlas.id).collect(9).await.unwrap().len(), 1);
@@ -91,10 +91,10 @@ async fn resources() {
     let running = Running::start().await;
     let operator = running.operator();
     let resources = operator.resources();
-    let holder = format!("account:{}", running.account().await);
+    let owner = format!("account:{}", running.account().await);
     let version = ResourceVersion { version: 2, secrets: vec!["TOKEN".to_owned()], databases: vec![] };
     let description = ResourceDescription {
-        holder: holder.clone(),
+        owner: owner.clone(),
         visibility: "public".to_owned(),
         public_from: Some(2),
         latest_version: 2,
@@ -114,8 +114,8 @@ async fn resources() {
 
     resources.put("sample:b", &private, None).await.unwrap();
     let listed = async |filter: ResourceFilter| resources.list(&filter).collect(9).await.unwrap();
-    assert_eq!(listed(ResourceFilter { holder: Some(holder), kind: None }).await.len(), 2);
-    let samples = listed(ResourceFilter { holder: None, kind: Some("sample".to_owned()) }).await;
+    assert_eq!(listed(ResourceFilter { owner: Some(owner), kind: None }).await.len(), 2);
+    let samples = listed(ResourceFilter { owner: None, kind: Some("sample".to_owned()) }).await;
     assert_eq!((samples.len(), samples[0].versions.as_deref()), (1, None));
     let (_, old) = resources.get_tagged("sample:b").await.unwrap();
     let shared = ResourceDescription { latest_version: 3, ..private.clone() };
@@ -137,10 +137,10 @@ async fn resources() {
 async fn what_goes_with_a_key() {
     let running = Running::start().await;
     let operator = running.operator();
-    let authority = format!("account:{}", running.account().await);
+    let subject = format!("account:{}", running.account().await);
     let keys = operator.keys();
-    let first = keys.create_once(&NewKey::new("CI", &authority), "ci").await.unwrap();
-    assert_eq!(code(keys.create_once(&NewKey::new("CI", &authority), "ci").await), "idempotency_replayed");
+    let first = keys.create_once(&NewKey::new("CI", &subject), "ci").await.unwrap();
+    assert_eq!(code(keys.create_once(&NewKey::new("CI", &subject), "ci").await), "idempotency_replayed");
 
     let (_, tag) = keys.get_tagged(&first.key.id).await.unwrap();
     let rotation =
@@ -167,7 +167,7 @@ async fn what_goes_with_a_key() {
         "{usage:?}"
     );
 
-    let others = ["a", "b", "c"].map(|name| NewKey::new(name, &authority));
+    let others = ["a", "b", "c"].map(|name| NewKey::new(name, &subject));
     let mut ids = Vec::new();
     for new in &others {
         ids.push(keys.create(new).await.unwrap().key.id);
@@ -176,7 +176,7 @@ async fn what_goes_with_a_key() {
     assert!(revoked.revoked == 3 && revoked.revocation.unwrap().is_complete() && revoked.other.is_empty());
     assert_eq!(own.keys().delete_own().await.unwrap().id, next.key.id);
     assert_eq!(code(own.whoami().await), "invalid_key");
-    assert_eq!(keys.revoke(&Revoke::Authority(authority)).await.unwrap().revoked, 1);
+    assert_eq!(keys.revoke(&Revoke::Subject(subject)).await.unwrap().revoked, 1);
 }
 
 #[tokio::test]
@@ -184,11 +184,11 @@ async fn imports_in_one_request_and_in_steps() {
     let running = Running::start().await;
     let operator = running.operator();
     let keys = operator.keys();
-    let authority = format!("account:{}", running.account().await);
+    let subject = format!("account:{}", running.account().await);
     let row = |text: &str| ImportRow {
         key: Some(Secret::new(text)),
         name: "from elsewhere".to_owned(),
-        authority: authority.clone(),
+        subject: subject.clone(),
         ..ImportRow::default()
     };
     let one = row("elsewhere_0123456789abcdef0123456789abcdef");
@@ -212,23 +212,20 @@ async fn imports_in_one_request_and_in_steps() {
 async fn history_and_leaks() {
     let running = Running::start().await;
     let operator = running.operator();
-    let authority = format!("account:{}", running.account().await);
+    let subject = format!("account:{}", running.account().await);
     let row = NewHistoryRow {
-        target: authority.clone(),
+        target: subject.clone(),
         action: "run:create".to_owned(),
         detail: "Nightly".to_owned(),
-        actor: Some(authority.clone()),
+        actor: Some(subject.clone()),
     };
     assert_eq!(operator.history().record(&[row]).await.unwrap(), 1);
     let filter = HistoryFilter { action: Some("run:create".to_owned()), ..HistoryFilter::default() };
     let rows = operator.history().list(&filter).collect(9).await.unwrap();
-    assert_eq!(
-        (rows.len(), rows[0].origin.as_str(), rows[0].actor.as_str()),
-        (1, "site", authority.as_str())
-    );
+    assert_eq!((rows.len(), rows[0].origin.as_str(), rows[0].actor.as_str()), (1, "site", subject.as_str()));
     assert!(rows[0].other.is_empty(), "{rows:?}");
 
-    let key = operator.keys().create(&NewKey::new("lost", &authority)).await.unwrap();
+    let key = operator.keys().create(&NewKey::new("lost", &subject)).await.unwrap();
     // Whoever reports needs no key of their own.
     let finder = Client::builder(&running.url).build().unwrap();
     let leaks = [

@@ -30,7 +30,7 @@ struct Everybody;
 impl Verifier for Everybody {
     async fn verify(&self, question: Verify) -> Result<Verdict, Unverified> {
         let verdict = serde_json::json!({
-            "valid": true, "code": "valid", "key_id": question.key.expose(), "authority": "operator",
+            "valid": true, "code": "valid", "key_id": question.key.expose(), "subject": "operator",
         });
         Ok(serde_json::from_value(verdict).unwrap())
     }
@@ -216,19 +216,19 @@ async fn told(
 }
 
 /// A key that is past its date, and one that was disabled.
-async fn ended(running: &Running, authority: &str) -> [Secret; 2] {
+async fn ended(running: &Running, subject: &str) -> [Secret; 2] {
     let operator = running.operator();
     let keys = operator.keys();
     let old = Secret::new("old_0123456789abcdefghijklmnopqrstuvwx");
     let row = ImportRow {
         key: Some(old.clone()),
         name: "old".to_owned(),
-        authority: authority.to_owned(),
+        subject: subject.to_owned(),
         expires_at: Some(Timestamp::UNIX_EPOCH),
         ..ImportRow::default()
     };
     assert!(keys.import(&[row], ImportOptions::default()).await.unwrap().outcomes[0].is_good());
-    let lost = keys.create(&NewKey::new("lost", authority)).await.unwrap();
+    let lost = keys.create(&NewKey::new("lost", subject)).await.unwrap();
     keys.disable(&lost.key.id).await.unwrap();
     [old, lost.secret]
 }
@@ -236,8 +236,8 @@ async fn ended(running: &Running, authority: &str) -> [Secret; 2] {
 #[tokio::test]
 async fn refusals_are_those_of_the_api() {
     let running = Running::start().await;
-    let authority = format!("account:{}", running.account().await);
-    let [expired, disabled] = ended(&running, &authority).await;
+    let subject = format!("account:{}", running.account().await);
+    let [expired, disabled] = ended(&running, &subject).await;
     let layer = VerifyLayer::new(running.operator());
     let app = Router::new().fallback(mirror).layer(layer.problem_pages(&running.url));
     let http = Http::builder(TokioExecutor::new()).build_http::<Empty<bytes::Bytes>>();
@@ -266,12 +266,12 @@ async fn refusals_are_those_of_the_api() {
 async fn what_is_missing_is_named_as_the_gateway_names_it() {
     let running = Running::start().await;
     let operator = running.operator();
-    let holder = format!("account:{}", running.account().await);
+    let owner = format!("account:{}", running.account().await);
     let visibility = "private".to_owned();
     let notebook =
-        ResourceDescription { holder: holder.clone(), visibility, latest_version: 3, ..<_>::default() };
+        ResourceDescription { owner: owner.clone(), visibility, latest_version: 3, ..<_>::default() };
     operator.resources().put("notebook:a", &notebook, None).await.unwrap();
-    let reads = NewKey { scopes: Some(vec!["notebook:read".to_owned()]), ..NewKey::new("reads", &holder) };
+    let reads = NewKey { scopes: Some(vec!["notebook:read".to_owned()]), ..NewKey::new("reads", &owner) };
     let pinned = NewKey { versions: Some("@2".to_owned()), ..NewKey::new("pinned", "notebook:a") };
     let secret = async |new: &NewKey| operator.keys().create(new).await.unwrap().secret;
     let [reads, pinned] = [secret(&reads).await, secret(&pinned).await];

@@ -36,9 +36,9 @@ async fn behind_tls(running: &Running, names: &[&str]) -> (u16, String) {
 }
 
 fn certified(names: &[&str]) -> (String, ServerConfig) {
-    let mut authority = CertificateParams::new(Vec::new()).unwrap();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let issuer = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+    let mut subject = CertificateParams::new(Vec::new()).unwrap();
+    subject.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let issuer = CertifiedIssuer::self_signed(subject, KeyPair::generate().unwrap()).unwrap();
     let names = names.iter().map(ToString::to_string).collect::<Vec<_>>();
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();

@@ -10,7 +10,7 @@
 //!
 //! Operators manage all. Everyone else is told that there is no such key.
 //!
-//! A key that manages keys needs the scope for it, stays within its own authority, and never wins or gives
+//! A key that manages keys needs the scope for it, stays within its own subject, and never wins or gives
 //! more than it has: whatever yields a secret or widens a key needs rights that include the target's.
 //! So a key with a rate or a quota makes and widens no keys of its subject: each would have a rate or a quota
 //! of its own. And nobody makes a key that reads a version of a resource that its maker does not reach, see
@@ -21,10 +21,10 @@ use super::versions::selects_only_reached;
 use super::{
     Access, Credential, Missing, Place, Policy, Reasons, Refusal, Snapshot, Target, Who, authenticate, reach,
 };
-use crate::authority::{Authority, Kind};
 use crate::id::KeyId;
 use crate::key::{Actor, KeyRecord, KeyView, Rights};
 use crate::scope::Action;
+use crate::subject::{Kind, Subject};
 use crate::time::Timestamp;
 
 /// What is to be done with a key.
@@ -116,7 +116,7 @@ pub fn decide_key(
     let own = match caller {
         Credential::Anonymous | Credential::Unknown => return Err(Refusal::CredentialsRequired),
         Credential::SignedIn(account) => {
-            if !manages(snapshot, policy, caller, &rights.authority) {
+            if !manages(snapshot, policy, caller, &rights.subject) {
                 return Err(Refusal::NotFound);
             }
             let wins = matches!(action, KeyAction::Create | KeyAction::Widen);
@@ -132,7 +132,7 @@ pub fn decide_key(
     };
     let permit = ManagePermit { actor: Actor::Key(own.id), key: Some(own.id) };
     if target == Some(own.id) {
-        match (action, own.rights.authority.kind()) {
+        match (action, own.rights.subject.kind()) {
             (KeyAction::Read, _) => return Ok(permit),
             (KeyAction::Delete, Kind::Resource) => {
                 return Err(Refusal::Forbidden(Missing::ResourceKeyDeletesItself));
@@ -143,7 +143,7 @@ pub fn decide_key(
             (KeyAction::Create | KeyAction::Update | KeyAction::Widen, _) => {}
         }
     }
-    if !manages(snapshot, policy, caller, &rights.authority) {
+    if !manages(snapshot, policy, caller, &rights.subject) {
         return Err(Refusal::NotFound);
     }
     if !own.rights.scopes.cover(&action.action()) {
@@ -162,50 +162,45 @@ fn selects_reached(
     caller: Credential<'_>,
     rights: &Rights,
 ) -> Result<(), Refusal> {
-    let Some(key) = rights.authority.as_resource() else { return Ok(()) };
+    let Some(key) = rights.subject.as_resource() else { return Ok(()) };
     selects_only_reached(snapshot, policy, caller, key)
         .map_err(|right| Refusal::Forbidden(Missing::Right(right)))
 }
 
-/// Whether the caller manages keys of this authority, scopes aside.
+/// Whether the caller manages keys of this subject, scopes aside.
 #[must_use]
-pub fn manages(
-    snapshot: &impl Snapshot,
-    policy: Policy,
-    caller: Credential<'_>,
-    authority: &Authority,
-) -> bool {
-    if matches!(caller, Credential::Key(key) if key.rights.authority == Authority::Operator) {
+pub fn manages(snapshot: &impl Snapshot, policy: Policy, caller: Credential<'_>, subject: &Subject) -> bool {
+    if matches!(caller, Credential::Key(key) if key.rights.subject == Subject::Operator) {
         return true;
     }
     let who = Who::of(caller, policy);
-    let access = match authority {
-        Authority::Account(id) => reach::container(snapshot, who, Target::Account(*id)),
-        Authority::Team(id) => reach::container(snapshot, who, Target::Team(*id)),
-        Authority::Project(id) => reach::container(snapshot, who, Target::Project(*id)),
-        Authority::Resource(resource) => match snapshot.resource(resource.reference.name()) {
-            Some(found) if reach::is_open_holder(snapshot, found.holder) => {
+    let access = match subject {
+        Subject::Account(id) => reach::container(snapshot, who, Target::Account(*id)),
+        Subject::Team(id) => reach::container(snapshot, who, Target::Team(*id)),
+        Subject::Project(id) => reach::container(snapshot, who, Target::Project(*id)),
+        Subject::Resource(resource) => match snapshot.resource(resource.reference.name()) {
+            Some(found) if reach::is_open_owner(snapshot, found.owner) => {
                 reach::resource(snapshot, who, found, found.latest)
             }
             Some(_) | None => Access::None,
         },
-        Authority::Operator => Access::None,
+        Subject::Operator => Access::None,
     };
     access == Access::Administer
 }
 
 /// Whether a key's rights include those that another key would get from it. That it manages the other's
-/// authority is known already.
+/// subject is known already.
 ///
 /// # Errors
 /// The right that it lacks.
 pub fn includes(own: KeyView<'_>, target: &Rights) -> Result<(), Right> {
-    let operator = own.rights.authority == Authority::Operator;
+    let operator = own.rights.subject == Subject::Operator;
     // An operator with the control scope counts as including everybody's rights, but not another operator's.
-    if operator && target.authority != Authority::Operator {
+    if operator && target.subject != Subject::Operator {
         return Ok(());
     }
-    let grants = target.authority.as_resource().is_some_and(|resource| !resource.grants.is_empty());
+    let grants = target.subject.as_resource().is_some_and(|resource| !resource.grants.is_empty());
     if !operator && KeyRecord::grants_verification(&target.scopes) {
         Err(Right::Verify)
     } else if !own.rights.scopes.includes(&target.scopes) {

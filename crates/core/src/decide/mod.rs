@@ -8,14 +8,14 @@
 //!
 //! 1. it is active and not expired, and what it stands for is not closed;
 //! 2. it is used from where its restrictions allow;
-//! 3. its authority reaches the target *now* (memberships are looked up at each decision);
+//! 3. its subject reaches the target *now* (memberships are looked up at each decision);
 //! 4. selector and context allow it;
 //! 5. the reach is strong enough for the action (viewers read, collaborators write, admins do the rest);
 //! 6. its scopes cover the action.
 //!
-//! What each authority reaches:
+//! What each subject reaches:
 //!
-//! | authority | resources | containers |
+//! | subject | resources | containers |
 //! |---|---|---|
 //! | signed-in account | held: all; team: owner, admin and creator all, member reads and writes what is shared or public; project: by role | itself; its teams (member: read); its projects, by role |
 //! | account key | held: all; project: by role; team: only with `account_keys_reach_teams`, as if signed in | itself; its projects, by role |
@@ -46,15 +46,15 @@ pub use refusal::{Missing, Refusal, Right};
 pub use roles::{RoleChange, decide_role};
 pub use versions::{decide_opening, reaches_version};
 
-use crate::authority::{Authority, Kind};
 use crate::id::{AccountId, KeyId, ProjectId, TeamId};
 use crate::key::{Actor, KeyView};
 use crate::lifecycle::Standing;
+use crate::principal::{Account, Project, Team};
 use crate::resource::{References, Resource, ResourceName};
 use crate::restriction::Restricted;
 use crate::scope::{Action, is_control_type};
 use crate::selector::{Grants, Selector, Version};
-use crate::subject::{Account, Project, Team};
+use crate::subject::{Kind, Subject};
 use crate::time::Timestamp;
 
 /// What decisions read: the records as they are now.
@@ -216,11 +216,9 @@ impl<'s> Permit<'s> {
     pub const fn account(&self) -> Option<AccountId> {
         match self.credential {
             Credential::SignedIn(id) => Some(id),
-            Credential::Key(key) => match key.rights.authority {
-                Authority::Account(id) => Some(id),
-                Authority::Team(_) | Authority::Project(_) | Authority::Resource(_) | Authority::Operator => {
-                    None
-                }
+            Credential::Key(key) => match key.rights.subject {
+                Subject::Account(id) => Some(id),
+                Subject::Team(_) | Subject::Project(_) | Subject::Resource(_) | Subject::Operator => None,
             },
             Credential::Anonymous | Credential::Unknown => None,
         }
@@ -287,7 +285,7 @@ impl fmt::Display for Permit<'_> {
         match self.credential {
             Credential::Anonymous | Credential::Unknown => f.write_str("anonymous"),
             Credential::SignedIn(id) => write!(f, "account:{id}"),
-            Credential::Key(key) => write!(f, "{}", key.rights.authority),
+            Credential::Key(key) => write!(f, "{}", key.rights.subject),
         }
     }
 }
@@ -327,7 +325,7 @@ pub fn authenticate(
             reasons.push(Reason::SignedIn);
             return Ok(());
         }
-        Credential::SignedIn(_) => return Err(reasons.because(Reason::HolderClosed, Refusal::KeyDisabled)),
+        Credential::SignedIn(_) => return Err(reasons.because(Reason::OwnerClosed, Refusal::KeyDisabled)),
         Credential::Key(key) => key,
     };
     snapshot.rests_on_key(key.id);
@@ -337,8 +335,8 @@ pub fn authenticate(
         Standing::Retired => return Err(reasons.because(Reason::KeyRetired, Refusal::KeyRetired)),
         Standing::Active => reasons.push(Reason::KeyActive),
     }
-    if !reach::is_open_authority(snapshot, key.rights.authority) {
-        return Err(reasons.because(Reason::HolderClosed, Refusal::KeyDisabled));
+    if !reach::is_open_subject(snapshot, key.rights.subject) {
+        return Err(reasons.because(Reason::OwnerClosed, Refusal::KeyDisabled));
     }
     match key.rights.restrictions.admit(place.address, place.origin) {
         Ok(()) => Ok(()),
@@ -364,7 +362,7 @@ impl<'s, S: Snapshot> Decision<'s, '_, S> {
         let own = match credential {
             Credential::Anonymous | Credential::Unknown => return self.anonymous(),
             Credential::SignedIn(_) => self.general(credential),
-            Credential::Key(key) => match key.rights.authority.kind() {
+            Credential::Key(key) => match key.rights.subject.kind() {
                 Kind::Operator => self.operator(key),
                 Kind::Resource => self.resource_key(key),
                 Kind::Account | Kind::Team | Kind::Project => self.general(credential),
@@ -449,7 +447,7 @@ impl<'s, S: Snapshot> Decision<'s, '_, S> {
 
     /// A key of one resource: reads that one, at the versions it selects, and nothing else.
     fn resource_key(&mut self, key: KeyView<'s>) -> Result<Permit<'s>, Refusal> {
-        let Some(own) = key.rights.authority.as_resource() else { return Err(Refusal::NotFound) };
+        let Some(own) = key.rights.subject.as_resource() else { return Err(Refusal::NotFound) };
         let credential = Credential::Key(key);
         let (name, version, hosted) = match self.request.target {
             Target::Nothing => return Err(self.because(Reason::TargetRequired, Refusal::TargetRequired)),
@@ -519,14 +517,14 @@ impl<'s, S: Snapshot> Decision<'s, '_, S> {
         Ok(permit)
     }
 
-    /// The resource and the version to read, if both exist and its holder is open.
+    /// The resource and the version to read, if both exist and its owner is open.
     fn existing(
         &mut self,
         name: ResourceName<'_>,
         version: Option<Version>,
     ) -> Result<(&'s Resource, Version), Refusal> {
         let resource = match self.snapshot.resource(name) {
-            Some(resource) if reach::is_open_holder(self.snapshot, resource.holder) => resource,
+            Some(resource) if reach::is_open_owner(self.snapshot, resource.owner) => resource,
             Some(_) | None => return Err(self.because(Reason::Unknown, Refusal::NotFound)),
         };
         match version {

@@ -1,12 +1,12 @@
-//! How far an authority reaches.
+//! How far a subject reaches.
 
 use super::{Credential, Policy, Snapshot, Target};
-use crate::authority::{Authority, AuthorityView};
 use crate::id::{AccountId, ProjectId, TeamId};
-use crate::resource::{Holder, Resource};
+use crate::principal::{Project, ProjectOwner, ProjectRole, TeamRole};
+use crate::resource::{Owner, Resource};
 use crate::scope::{Action, is_control_type};
 use crate::selector::Version;
-use crate::subject::{Project, ProjectHolder, ProjectRole, TeamRole};
+use crate::subject::{Subject, SubjectView};
 
 /// How strongly something is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,12 +76,12 @@ impl Who {
         match credential {
             Credential::Anonymous | Credential::Unknown => Self::Nobody,
             Credential::SignedIn(id) => Self::SignedIn(id),
-            Credential::Key(key) => match key.rights.authority {
-                Authority::Account(id) if policy.account_keys_reach_teams => Self::SignedIn(id),
-                Authority::Account(id) => Self::AccountKey(id),
-                Authority::Team(id) => Self::Team(id),
-                Authority::Project(id) => Self::Project(id),
-                Authority::Resource(_) | Authority::Operator => Self::Nobody,
+            Credential::Key(key) => match key.rights.subject {
+                Subject::Account(id) if policy.account_keys_reach_teams => Self::SignedIn(id),
+                Subject::Account(id) => Self::AccountKey(id),
+                Subject::Team(id) => Self::Team(id),
+                Subject::Project(id) => Self::Project(id),
+                Subject::Resource(_) | Subject::Operator => Self::Nobody,
             },
         }
     }
@@ -93,20 +93,20 @@ pub(super) fn resource(snapshot: &impl Snapshot, who: Who, resource: &Resource, 
     held(snapshot, who, resource, version).max(public)
 }
 
-/// How strongly a resource is reached for what the asker is to its holder.
+/// How strongly a resource is reached for what the asker is to its owner.
 ///
-/// | holder | signed in | account key | team key | project key |
+/// | owner | signed in | account key | team key | project key |
 /// |---|---|---|---|---|
 /// | account | itself: administer | itself: administer | - | - |
 /// | team | owner, admin, creator: administer; member: write if shared | - | the team: administer if shared | - |
 /// | project | by role; a creator who may write: administer | the same | - | the project: administer |
 fn held(snapshot: &impl Snapshot, who: Who, resource: &Resource, version: Version) -> Access {
     let created = |account: AccountId| resource.creator == Some(account);
-    match (resource.holder, who) {
-        (Holder::Account(holder), Who::SignedIn(account) | Who::AccountKey(account)) if holder == account => {
+    match (resource.owner, who) {
+        (Owner::Account(owner), Who::SignedIn(account) | Who::AccountKey(account)) if owner == account => {
             Access::Administer
         }
-        (Holder::Team(team), Who::SignedIn(account)) => {
+        (Owner::Team(team), Who::SignedIn(account)) => {
             match snapshot.team(team).and_then(|team| team.members.role(account)) {
                 Some(TeamRole::Owner | TeamRole::Admin) => Access::Administer,
                 Some(TeamRole::Member) if created(account) => Access::Administer,
@@ -114,12 +114,12 @@ fn held(snapshot: &impl Snapshot, who: Who, resource: &Resource, version: Versio
                 Some(TeamRole::Member) | None => Access::None,
             }
         }
-        (Holder::Team(holder), Who::Team(team))
-            if holder == team && resource.visibility.is_shared_at(version) =>
+        (Owner::Team(owner), Who::Team(team))
+            if owner == team && resource.visibility.is_shared_at(version) =>
         {
             Access::Administer
         }
-        (Holder::Project(project), Who::SignedIn(account) | Who::AccountKey(account)) => {
+        (Owner::Project(project), Who::SignedIn(account) | Who::AccountKey(account)) => {
             match snapshot.project(project).and_then(|project| project_role(snapshot, project, who)) {
                 Some(ProjectRole::Admin) => Access::Administer,
                 Some(ProjectRole::Collaborator) if created(account) => Access::Administer,
@@ -128,8 +128,8 @@ fn held(snapshot: &impl Snapshot, who: Who, resource: &Resource, version: Versio
                 None => Access::None,
             }
         }
-        (Holder::Project(holder), Who::Project(project)) if holder == project => Access::Administer,
-        (Holder::Account(_) | Holder::Team(_) | Holder::Project(_), _) => Access::None,
+        (Owner::Project(owner), Who::Project(project)) if owner == project => Access::Administer,
+        (Owner::Account(_) | Owner::Team(_) | Owner::Project(_), _) => Access::None,
     }
 }
 
@@ -170,14 +170,14 @@ fn project_role(snapshot: &impl Snapshot, project: &Project, who: Who) -> Option
         Who::SignedIn(account) | Who::AccountKey(account) => account,
         Who::Team(_) | Who::Project(_) | Who::Nobody => return None,
     };
-    let holds = match (project.holder, who) {
-        (ProjectHolder::Account(holder), _) => holder == account,
-        (ProjectHolder::Team(team), Who::SignedIn(_)) => snapshot
+    let holds = match (project.owner, who) {
+        (ProjectOwner::Account(owner), _) => owner == account,
+        (ProjectOwner::Team(team), Who::SignedIn(_)) => snapshot
             .team(team)
             .filter(|team| !team.closed)
             .and_then(|team| team.members.role(account))
             .is_some_and(|role| role >= TeamRole::Admin),
-        (ProjectHolder::Team(_), _) => false,
+        (ProjectOwner::Team(_), _) => false,
     };
     if holds { Some(ProjectRole::Admin) } else { project.members.role(account) }
 }
@@ -190,32 +190,32 @@ fn is_open_team(snapshot: &impl Snapshot, id: TeamId) -> bool {
     snapshot.team(id).is_some_and(|team| !team.closed)
 }
 
-/// A project is open while its holder is.
+/// A project is open while its owner is.
 fn is_open_project(snapshot: &impl Snapshot, id: ProjectId) -> bool {
     snapshot.project(id).is_some_and(|project| {
         !project.closed
-            && match project.holder {
-                ProjectHolder::Account(account) => is_open_account(snapshot, account),
-                ProjectHolder::Team(team) => is_open_team(snapshot, team),
+            && match project.owner {
+                ProjectOwner::Account(account) => is_open_account(snapshot, account),
+                ProjectOwner::Team(team) => is_open_team(snapshot, team),
             }
     })
 }
 
-pub(super) fn is_open_holder(snapshot: &impl Snapshot, holder: Holder) -> bool {
-    match holder {
-        Holder::Account(id) => is_open_account(snapshot, id),
-        Holder::Team(id) => is_open_team(snapshot, id),
-        Holder::Project(id) => is_open_project(snapshot, id),
+pub(super) fn is_open_owner(snapshot: &impl Snapshot, owner: Owner) -> bool {
+    match owner {
+        Owner::Account(id) => is_open_account(snapshot, id),
+        Owner::Team(id) => is_open_team(snapshot, id),
+        Owner::Project(id) => is_open_project(snapshot, id),
     }
 }
 
 /// Whether what a key stands for is open. A resource is judged when it is read.
-pub(super) fn is_open_authority(snapshot: &impl Snapshot, authority: AuthorityView<'_>) -> bool {
-    match authority {
-        Authority::Account(id) => is_open_account(snapshot, id),
-        Authority::Team(id) => is_open_team(snapshot, id),
-        Authority::Project(id) => is_open_project(snapshot, id),
-        Authority::Resource(_) | Authority::Operator => true,
+pub(super) fn is_open_subject(snapshot: &impl Snapshot, subject: SubjectView<'_>) -> bool {
+    match subject {
+        Subject::Account(id) => is_open_account(snapshot, id),
+        Subject::Team(id) => is_open_team(snapshot, id),
+        Subject::Project(id) => is_open_project(snapshot, id),
+        Subject::Resource(_) | Subject::Operator => true,
     }
 }
 

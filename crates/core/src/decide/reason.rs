@@ -24,14 +24,14 @@ pub enum Reason {
     /// The key was replaced without an overlap.
     KeyRetired,
     /// What the key stands for was closed.
-    HolderClosed,
+    OwnerClosed,
     /// The address is outside the key's blocks.
     AddressOutside,
     /// The origin is not one of the key's.
     OriginOutside,
     /// The route, or the action, needs a credential.
     CredentialRequired,
-    /// The target does not exist, or its holder was closed.
+    /// The target does not exist, or its owner was closed.
     Unknown,
     /// The resource has no such version.
     NoSuchVersion,
@@ -91,7 +91,7 @@ impl Reason {
             Self::KeyDisabled => "key_disabled",
             Self::KeyExpired => "key_expired",
             Self::KeyRetired => "key_retired",
-            Self::HolderClosed => "holder_closed",
+            Self::OwnerClosed => "owner_closed",
             Self::AddressOutside => "address_outside",
             Self::OriginOutside => "origin_outside",
             Self::CredentialRequired => "credential_required",
@@ -131,7 +131,7 @@ impl Reason {
         Self::KeyActive,
         Self::KeyDisabled,
         Self::KeyExpired,
-        Self::HolderClosed,
+        Self::OwnerClosed,
         Self::AddressOutside,
         Self::OriginOutside,
         Self::CredentialRequired,
@@ -209,11 +209,11 @@ impl fmt::Display for Reason {
             Self::KeyDisabled => "the key is disabled",
             Self::KeyExpired => "the key has expired",
             Self::KeyRetired => "the key was replaced by another one",
-            Self::HolderClosed => "the account, team or project it stands for was closed",
+            Self::OwnerClosed => "the account, team or project it stands for was closed",
             Self::AddressOutside => "the address is outside the key's restrictions, or was not stated",
             Self::OriginOutside => "the origin is outside the key's restrictions, or was not stated",
             Self::CredentialRequired => "this cannot be done without a credential",
-            Self::Unknown => "the target does not exist, or its holder was closed",
+            Self::Unknown => "the target does not exist, or its owner was closed",
             Self::NoSuchVersion => "the resource has no such version",
             Self::Latest(version) => return write!(f, "no version was named; the latest is {version}"),
             Self::Public => "the version is public",

@@ -15,12 +15,12 @@
 use super::manage::{ManagePermit, includes};
 use super::refusal::Right;
 use super::{Credential, Missing, Place, Policy, Refusal, Request, Snapshot, Target, decide};
-use crate::authority::Authority;
 use crate::id::{ProjectId, TeamId};
 use crate::key::Rights;
+use crate::principal::{ProjectRole, TeamRole};
 use crate::restriction::Restrictions;
 use crate::scope::{Action, ScopeSet};
-use crate::subject::{ProjectRole, TeamRole};
+use crate::subject::Subject;
 use crate::time::Timestamp;
 
 /// What every role reads of Claviger's own records, beside what the role says of the host's.
@@ -66,13 +66,11 @@ impl RoleChange {
             Self::Team(_, _, None) | Self::Project(_, _, None) => Gives::Nothing,
             Self::Team(_, _, Some(TeamRole::Owner | TeamRole::Admin))
             | Self::Project(_, _, Some(ProjectRole::Admin)) => Gives::Administration,
-            Self::Team(id, _, Some(TeamRole::Member)) => {
-                Gives::of(Authority::Team(id), &["*:*", "team:read"])
-            }
+            Self::Team(id, _, Some(TeamRole::Member)) => Gives::of(Subject::Team(id), &["*:*", "team:read"]),
             Self::Project(id, _, Some(ProjectRole::Collaborator)) => {
-                Gives::of(Authority::Project(id), &["*:*"])
+                Gives::of(Subject::Project(id), &["*:*"])
             }
-            Self::Project(id, _, Some(ProjectRole::Viewer)) => Gives::of(Authority::Project(id), &["*:read"]),
+            Self::Project(id, _, Some(ProjectRole::Viewer)) => Gives::of(Subject::Project(id), &["*:read"]),
         }
     }
 }
@@ -85,10 +83,10 @@ enum Gives {
 }
 
 impl Gives {
-    fn of(authority: Authority, scopes: &[&str]) -> Self {
+    fn of(subject: Subject, scopes: &[&str]) -> Self {
         match ScopeSet::parse(scopes.iter().chain(&MEMBERS_READ).copied()) {
             Ok(scopes) => Self::Rights(Rights {
-                authority,
+                subject,
                 scopes,
                 expires_at: None,
                 restrictions: Restrictions::default(),
@@ -123,7 +121,7 @@ pub fn decide_role(
             let role = snapshot.team(team).and_then(|team| team.members.role(account));
             (role == Some(TeamRole::Owner), None)
         }
-        Credential::Key(key) => (key.rights.authority == Authority::Operator, Some(key)),
+        Credential::Key(key) => (key.rights.subject == Subject::Operator, Some(key)),
         Credential::Anonymous | Credential::Unknown => return Err(Refusal::CredentialsRequired),
     };
     if change.concerns_owners() && !may_own {

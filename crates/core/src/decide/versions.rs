@@ -21,9 +21,9 @@
 
 use super::refusal::Right;
 use super::{Access, Credential, Missing, Policy, Refusal, Snapshot, Who, reach};
-use crate::authority::{Authority, ResourceAuthority};
-use crate::resource::{Holder, Resource, Visibility};
+use crate::resource::{Owner, Resource, Visibility};
 use crate::selector::{Selector, Version};
+use crate::subject::{ResourceSubject, Subject};
 
 /// Whether the caller reads this version of a resource, scopes aside. Operators see every version's record.
 #[must_use]
@@ -43,7 +43,7 @@ pub(super) fn selects_only_reached(
     snapshot: &impl Snapshot,
     policy: Policy,
     caller: Credential<'_>,
-    key: &ResourceAuthority,
+    key: &ResourceSubject,
 ) -> Result<(), Right> {
     let first = match key.selector {
         Selector::Any => Version::FIRST,
@@ -87,8 +87,8 @@ pub fn decide_opening(
 
 /// Whether somebody may read a version after the change who may not have read it before.
 fn opens(before: &Resource, after: &Resource, version: Version) -> bool {
-    let team = matches!(after.holder, Holder::Team(_));
-    before.holder != after.holder
+    let team = matches!(after.owner, Owner::Team(_));
+    before.owner != after.owner
         || before.creator != after.creator
         || (version > before.latest && version <= after.latest)
         || (after.visibility.is_public_at(version) && !before.visibility.is_public_at(version))
@@ -103,5 +103,5 @@ const fn first_public(resource: &Resource) -> Option<Version> {
 }
 
 fn is_operator(caller: Credential<'_>) -> bool {
-    matches!(caller, Credential::Key(key) if key.rights.authority == Authority::Operator)
+    matches!(caller, Credential::Key(key) if key.rights.subject == Subject::Operator)
 }

@@ -7,7 +7,6 @@ use unicode_normalization::UnicodeNormalization as _;
 use super::format::FormatName;
 use super::text::{Digest, Preview};
 use super::view::RightsView;
-use crate::authority::{Authority, ResourceAuthority};
 use crate::id::{AccountId, KeyId};
 use crate::lifecycle::{Standing, Status, is_expired};
 use crate::limit::{METADATA_NAME_BYTES_MAX, METADATA_PAIRS_MAX, METADATA_VALUE_BYTES_MAX};
@@ -15,13 +14,14 @@ use crate::name::{Name, is_unprintable, is_visible};
 use crate::restriction::Restrictions;
 use crate::scope::{Action, ScopeSet};
 use crate::selector::{Grants, Selector};
+use crate::subject::{ResourceSubject, Subject};
 use crate::time::{Timestamp, UnixSeconds};
 
 /// What a key may do, and until when.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Rights {
     /// What it stands for.
-    pub authority: Authority,
+    pub subject: Subject,
     /// What it may do there.
     pub scopes: ScopeSet,
     /// The second from which it is refused.
@@ -40,15 +40,15 @@ impl Rights {
     /// Whether `other`, which stands for the same thing, may do nothing that these rights do not allow.
     #[must_use]
     pub fn include(&self, other: &Self) -> bool {
-        let authority = match (&self.authority, &other.authority) {
-            (Authority::Resource(mine), Authority::Resource(theirs)) => {
+        let subject = match (&self.subject, &other.subject) {
+            (Subject::Resource(mine), Subject::Resource(theirs)) => {
                 mine.reference == theirs.reference
                     && mine.selector.includes(theirs.selector)
                     && mine.grants.includes(theirs.grants)
             }
             (mine, theirs) => mine == theirs,
         };
-        authority
+        subject
             && self.scopes.includes(&other.scopes)
             && self.outlast(other)
             && self.restrictions.includes(&other.restrictions)
@@ -334,10 +334,10 @@ impl KeyRecord {
             return Err(PatchError::Retires);
         }
         if patch.selector.is_some() || patch.grants.is_some() {
-            let Authority::Resource(resource) = &self.entry.rights.authority else {
+            let Subject::Resource(resource) = &self.entry.rights.subject else {
                 return Err(PatchError::NotAResourceKey);
             };
-            next.entry.rights.authority = Authority::Resource(Box::new(ResourceAuthority {
+            next.entry.rights.subject = Subject::Resource(Box::new(ResourceSubject {
                 reference: resource.reference.clone(),
                 selector: patch.selector.unwrap_or(resource.selector),
                 grants: patch.grants.unwrap_or(resource.grants),
@@ -397,7 +397,7 @@ mod tests {
                 id: KeyId::from_bits(1),
                 status,
                 rights: Rights {
-                    authority: Authority::Account(AccountId::from_bits(1)),
+                    subject: Subject::Account(AccountId::from_bits(1)),
                     scopes: ScopeSet::parse(scopes.split_whitespace()).unwrap(),
                     expires_at: expires_at.and_then(UnixSeconds::new),
                     restrictions: Restrictions::default(),

@@ -1,11 +1,11 @@
 //! What a decision reads of a key, wherever its parts are kept.
 
 use super::record::{KeyEntry, Rights};
-use crate::authority::AuthorityView;
 use crate::id::KeyId;
 use crate::lifecycle::{Standing, Status};
 use crate::restriction::Restrictions;
 use crate::scope::ScopeSet;
+use crate::subject::SubjectView;
 use crate::time::{Timestamp, UnixSeconds};
 
 /// What a decision reads of a key. Many keys share scopes and restrictions, so these are borrowed.
@@ -23,7 +23,7 @@ pub struct KeyView<'s> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RightsView<'s> {
     /// What it stands for.
-    pub authority: AuthorityView<'s>,
+    pub subject: SubjectView<'s>,
     /// What it may do there.
     pub scopes: &'s ScopeSet,
     /// The second from which it is refused.
@@ -61,7 +61,7 @@ impl RightsView<'_> {
     #[must_use]
     pub fn to_rights(&self) -> Rights {
         Rights {
-            authority: self.authority.to_authority(),
+            subject: self.subject.to_subject(),
             scopes: self.scopes.clone(),
             expires_at: self.expires_at,
             restrictions: self.restrictions.clone(),
@@ -78,7 +78,7 @@ impl<'s> From<&'s KeyEntry> for KeyView<'s> {
 impl<'s> From<&'s Rights> for RightsView<'s> {
     fn from(rights: &'s Rights) -> Self {
         Self {
-            authority: rights.authority.view(),
+            subject: rights.subject.view(),
             scopes: &rights.scopes,
             expires_at: rights.expires_at,
             restrictions: &rights.restrictions,

@@ -235,11 +235,11 @@ fn managing_keys() {
             ("teamlate@1...", resource_key("teamlate", "@1...", Default::default()).rights),
             ("teamlate@2", resource_key("teamlate", "@2", Default::default()).rights),
             ("teamlate@2...", resource_key("teamlate", "@2...", Default::default()).rights),
-            ("operator", key(claviger_core::Authority::Operator, "key:verify").rights),
+            ("operator", key(claviger_core::Subject::Operator, "key:verify").rights),
         ])
         .collect();
     let mut text = String::new();
-    let mut rated = key(claviger_core::Authority::Account(OLGA), "*:* key:*");
+    let mut rated = key(claviger_core::Subject::Account(OLGA), "*:* key:*");
     rated.rights.restrictions.rate =
         Some(claviger_core::restriction::Rate { limit: 1_000_000, period_seconds: 1 });
     for action in [KeyAction::Read, KeyAction::Create, KeyAction::Widen] {
@@ -271,7 +271,7 @@ fn managing_keys() {
 /// change the notebook at all, the matrices above say.
 #[test]
 fn opening_versions() {
-    use claviger_core::resource::{Holder, Resource, Visibility};
+    use claviger_core::resource::{Owner, Resource, Visibility};
     let (world, cast) = (world(), cast());
     let before = world.resources["notebook:teamlate"].clone();
     let change = |change: &dyn Fn(&mut Resource)| {
@@ -291,7 +291,7 @@ fn opening_versions() {
         ("from 2, shared before", show(from(2, true))),
         ("4 versions", change(&|after| after.latest = version(4))),
         ("1 version", change(&|after| after.latest = version(1))),
-        ("handed to olga", change(&|after| after.holder = Holder::Account(OLGA))),
+        ("handed to olga", change(&|after| after.owner = Owner::Account(OLGA))),
     ];
     let rows = cast.credentials().into_iter().map(|(name, caller)| {
         let cell = |after: &Resource| {
@@ -307,28 +307,28 @@ fn opening_versions() {
 /// Who gives which role: the columns are the role before and after, in the team and in the project that Pam holds.
 #[test]
 fn roles() {
-    use claviger_core::subject::{ProjectRole as P, TeamRole as T};
+    use claviger_core::principal::{ProjectRole as P, TeamRole as T};
     let (world, cast) = (world(), cast());
     let plenty = "*:* key:create key:read key:update key:delete team:* project:* resource:* history:*";
-    let mut ends = key(claviger_core::Authority::Team(LAB), plenty);
+    let mut ends = key(claviger_core::Subject::Team(LAB), plenty);
     ends.rights.expires_at = claviger_core::UnixSeconds::new(1_900_000_000);
-    let mut office = key(claviger_core::Authority::Project(ATLAS), plenty);
+    let mut office = key(claviger_core::Subject::Project(ATLAS), plenty);
     office.rights.restrictions.rate =
         Some(claviger_core::restriction::Rate { limit: 1_000_000, period_seconds: 1 });
     let more = [
-        ("key of the team, team:update", key(claviger_core::Authority::Team(LAB), "team:update")),
+        ("key of the team, team:update", key(claviger_core::Subject::Team(LAB), "team:update")),
         (
             "key of the team, without key:*",
-            key(claviger_core::Authority::Team(LAB), "*:* team:* project:* resource:*"),
+            key(claviger_core::Subject::Team(LAB), "*:* team:* project:* resource:*"),
         ),
         ("key of the team that ends", ends),
-        ("key of atlas, project:update", key(claviger_core::Authority::Project(ATLAS), "project:update")),
+        ("key of atlas, project:update", key(claviger_core::Subject::Project(ATLAS), "project:update")),
         (
             "key of atlas, reads",
-            key(claviger_core::Authority::Project(ATLAS), "*:read project:* resource:read"),
+            key(claviger_core::Subject::Project(ATLAS), "*:read project:* resource:read"),
         ),
         ("key of atlas with a rate", office),
-        ("operator, team:update", key(claviger_core::Authority::Operator, "team:update")),
+        ("operator, team:update", key(claviger_core::Subject::Operator, "team:update")),
     ];
     let team = |before, after| (RoleChange::Team(LAB, before, after), format!("{before:?}>{after:?}"));
     let project =

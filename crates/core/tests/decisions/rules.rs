@@ -1,16 +1,16 @@
 //! Rules that hold over every credential and every request.
 
-use claviger_core::Authority;
+use claviger_core::Subject;
 use claviger_core::decide::{
     Context, Credential, KeyAction, Missing, Place, Policy, Reason, Refusal, Request, RoleChange, Target,
     decide, decide_key, decide_role,
 };
 use claviger_core::key::{KeyEntry, Rights};
 use claviger_core::lifecycle::Status;
+use claviger_core::principal::{Members, ProjectRole, TeamRole};
 use claviger_core::resource::ResourceName;
 use claviger_core::restriction::{Restrictions, parse_block};
 use claviger_core::scope::{Action, Scope, ScopeSet};
-use claviger_core::subject::{Members, ProjectRole, TeamRole};
 use claviger_core::{KeyId, UnixSeconds};
 use proptest::prelude::*;
 
@@ -189,7 +189,7 @@ fn no_scopes_allow_nothing() {
         for request in requests() {
             let verdict = decide(&world, Policy::default(), Credential::Key((&bare).into()), &request, NOW);
             let own = verdict.outcome.is_ok_and(|permit| permit.key().is_some());
-            assert!(!own, "{:?} {request:?}", full.rights.authority);
+            assert!(!own, "{:?} {request:?}", full.rights.subject);
         }
     }
 }
@@ -240,10 +240,10 @@ fn closing_ends_the_keys() {
     world.projects.get_mut(&ATLAS).unwrap().closed = true;
     for (name, key) in &cast.keys {
         let told = outcome(&world, Credential::Key(key.into()), &read("notebook:own"));
-        let expect = match key.rights.authority {
-            Authority::Account(id) if id == OLGA && *name != "key of olga, expired" => Refusal::KeyDisabled,
-            Authority::Team(_) => Refusal::KeyDisabled,
-            Authority::Project(id) if id == ATLAS => Refusal::KeyDisabled,
+        let expect = match key.rights.subject {
+            Subject::Account(id) if id == OLGA && *name != "key of olga, expired" => Refusal::KeyDisabled,
+            Subject::Team(_) => Refusal::KeyDisabled,
+            Subject::Project(id) if id == ATLAS => Refusal::KeyDisabled,
             _ => continue,
         };
         assert_eq!(told, Err(expect), "{name}");
@@ -258,7 +258,7 @@ fn closing_ends_the_keys() {
 #[test]
 fn restrictions_come_before_everything_that_is_asked() {
     let world = world();
-    let mut office = key(Authority::Account(OLGA), "*:read");
+    let mut office = key(Subject::Account(OLGA), "*:read");
     office.rights.restrictions.addresses = Some(Box::new([parse_block("192.0.2.0/24").unwrap()]));
     let from = |address: &str| Request {
         place: Place { address: address.parse().ok(), origin: None },
@@ -296,10 +296,10 @@ fn hosted_resources() {
     let name = ResourceName::parse("sample:anything").unwrap();
     let request = |version| Request::new(Action::literal("sample", "read"), Target::Hosted(name, version));
     assert_eq!(
-        outcome(&world, Credential::Key((&key(Authority::Account(OLGA), "*:read")).into()), &request(None)),
+        outcome(&world, Credential::Key((&key(Subject::Account(OLGA), "*:read")).into()), &request(None)),
         Ok(())
     );
-    let narrow = key(Authority::Account(OLGA), "notebook:read");
+    let narrow = key(Subject::Account(OLGA), "notebook:read");
     assert_eq!(
         outcome(&world, Credential::Key((&narrow).into()), &request(None)),
         Err(Refusal::Forbidden(Missing::Scope))
@@ -343,7 +343,7 @@ fn a_key_reads_and_deletes_itself_unless_it_stands_in_pages() {
         )
         .map(|_| ())
     };
-    let account = key(Authority::Account(OLGA), "");
+    let account = key(Subject::Account(OLGA), "");
     assert_eq!(decide(&account, KeyAction::Read), Ok(()));
     assert_eq!(decide(&account, KeyAction::Delete), Ok(()));
     assert_eq!(decide(&account, KeyAction::Widen), Err(Refusal::Forbidden(Missing::Scope)));
@@ -377,18 +377,15 @@ fn scopes() -> impl Strategy<Value = ScopeSet> {
 }
 
 fn rights() -> impl Strategy<Value = Rights> {
-    let authority = prop_oneof![
-        Just(Authority::Account(OLGA)),
-        Just(Authority::Team(LAB)),
-        Just(Authority::Project(ATLAS))
-    ];
+    let subject =
+        prop_oneof![Just(Subject::Account(OLGA)), Just(Subject::Team(LAB)), Just(Subject::Project(ATLAS))];
     let expiry = prop_oneof![Just(None), (1_800_000_001_u64..1_800_000_005).prop_map(UnixSeconds::new)];
     let blocks = ["192.0.2.0/24", "192.0.2.7/32", "0.0.0.0/0"];
     let addresses = proptest::option::of(proptest::sample::subsequence(blocks.to_vec(), 0..=blocks.len()));
-    (authority, scopes(), expiry, addresses).prop_map(|(authority, scopes, expires_at, blocks)| {
+    (subject, scopes(), expiry, addresses).prop_map(|(subject, scopes, expires_at, blocks)| {
         let addresses = blocks.map(|blocks| blocks.into_iter().map(|b| parse_block(b).unwrap()).collect());
         Rights {
-            authority,
+            subject,
             scopes,
             expires_at,
             restrictions: Restrictions { addresses, ..Restrictions::default() },

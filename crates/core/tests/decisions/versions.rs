@@ -5,10 +5,10 @@ use claviger_core::decide::{
     decide_opening,
 };
 use claviger_core::key::KeyEntry;
-use claviger_core::resource::{Holder, Resource, ResourceName, Visibility};
+use claviger_core::resource::{Owner, Resource, ResourceName, Visibility};
 use claviger_core::scope::Action;
 use claviger_core::selector::{Grants, Version};
-use claviger_core::{AccountId, Authority};
+use claviger_core::{AccountId, Subject};
 use proptest::prelude::*;
 
 use crate::world::{ATLAS, Cast, LAB, MIA, NOW, OLGA, PAM, World, cast, resource_key, version, world};
@@ -29,17 +29,17 @@ fn visibilities() -> impl Strategy<Value = Visibility> {
     ]
 }
 
-fn holders() -> impl Strategy<Value = Holder> {
+fn owners() -> impl Strategy<Value = Owner> {
     prop_oneof![
-        4 => Just(Holder::Team(LAB)),
-        1 => Just(Holder::Account(OLGA)),
-        1 => Just(Holder::Project(ATLAS)),
+        4 => Just(Owner::Team(LAB)),
+        1 => Just(Owner::Account(OLGA)),
+        1 => Just(Owner::Project(ATLAS)),
     ]
 }
 
 fn resources(creator: Option<AccountId>) -> impl Strategy<Value = Resource> {
-    (visibilities(), holders(), 1_u32..8).prop_map(move |(visibility, holder, latest)| Resource {
-        holder,
+    (visibilities(), owners(), 1_u32..8).prop_map(move |(visibility, owner, latest)| Resource {
+        owner,
         creator,
         visibility,
         latest: version(latest),
@@ -64,7 +64,7 @@ fn reads(world: &World, policy: Policy, who: Credential<'_>, version: Version) -
 /// Everybody who can act; operators may open what they like.
 fn makers<'c>(world: &World, cast: &'c Cast) -> Vec<Credential<'c>> {
     let acts = |who: &Credential<'_>| {
-        let operator = matches!(who, Credential::Key(key) if key.rights.authority == Authority::Operator);
+        let operator = matches!(who, Credential::Key(key) if key.rights.subject == Subject::Operator);
         let nobody = matches!(who, Credential::Anonymous);
         let accepted = authenticate(world, *who, Place::default(), NOW, &mut Reasons::default()).is_ok();
         accepted && !nobody && !operator

@@ -1,18 +1,18 @@
-//! A small world: one of each holder, visibility and role.
+//! A small world: one of each owner, visibility and role.
 
 use std::collections::BTreeMap;
 
-use claviger_core::authority::ResourceAuthority;
 use claviger_core::decide::{Credential, Snapshot};
 use claviger_core::id::{AccountId, KeyId, ProjectId, TeamId};
 use claviger_core::key::{KeyEntry, Rights};
 use claviger_core::lifecycle::Status;
-use claviger_core::resource::{Holder, References, Resource, ResourceName, ResourceRef, Visibility};
+use claviger_core::principal::{Account, Members, Project, ProjectOwner, ProjectRole, Team, TeamRole};
+use claviger_core::resource::{Owner, References, Resource, ResourceName, ResourceRef, Visibility};
 use claviger_core::restriction::Restrictions;
 use claviger_core::scope::ScopeSet;
 use claviger_core::selector::{Grants, Selector, Version};
-use claviger_core::subject::{Account, Members, Project, ProjectHolder, ProjectRole, Team, TeamRole};
-use claviger_core::{Authority, Timestamp, UnixSeconds};
+use claviger_core::subject::ResourceSubject;
+use claviger_core::{Subject, Timestamp, UnixSeconds};
 
 pub const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -64,12 +64,12 @@ pub fn world() -> World {
     let members = vec![(OLGA, TeamRole::Owner), (ADA, TeamRole::Admin), (MIA, TeamRole::Member)];
     world.teams.insert(LAB, Team { id: LAB, closed: false, members: Members::new(members) });
     let members = Members::new(vec![(COL, ProjectRole::Collaborator), (VIC, ProjectRole::Viewer)]);
-    let atlas = Project { id: ATLAS, closed: false, holder: ProjectHolder::Account(PAM), members };
+    let atlas = Project { id: ATLAS, closed: false, owner: ProjectOwner::Account(PAM), members };
     world.projects.insert(ATLAS, atlas);
-    let holder = ProjectHolder::Team(LAB);
+    let owner = ProjectOwner::Team(LAB);
     let members = Members::new(vec![(PAM, ProjectRole::Admin)]);
-    world.projects.insert(LABWORK, Project { id: LABWORK, closed: false, holder, members });
-    let mut put = |id: &str, holder, creator, visibility| {
+    world.projects.insert(LABWORK, Project { id: LABWORK, closed: false, owner, members });
+    let mut put = |id: &str, owner, creator, visibility| {
         let reference = ResourceRef::parse(&format!("notebook:{id}")).unwrap();
         let references = [References {
             version: version(2),
@@ -78,29 +78,29 @@ pub fn world() -> World {
         }];
         let references = Box::new(references);
         let latest = version(3);
-        let resource = Resource { reference, holder, creator, visibility, latest, references };
+        let resource = Resource { reference, owner, creator, visibility, latest, references };
         world.resources.insert(format!("notebook:{id}"), resource);
     };
     let from_two = |before_shared| Visibility::PublicFrom { first: version(2), before_shared };
-    put("own", Holder::Account(OLGA), Some(OLGA), Visibility::Private);
-    put("open", Holder::Account(OLGA), Some(OLGA), Visibility::Public);
-    put("open2", Holder::Account(OLGA), Some(OLGA), from_two(false));
-    put("team", Holder::Team(LAB), Some(OLGA), Visibility::Shared);
-    put("mias", Holder::Team(LAB), Some(MIA), Visibility::Private);
-    put("teamopen2", Holder::Team(LAB), Some(OLGA), from_two(true));
-    put("teamlate", Holder::Team(LAB), Some(OLGA), from_two(false));
-    put("atlas", Holder::Project(ATLAS), Some(COL), Visibility::Private);
-    put("labwork", Holder::Project(LABWORK), None, Visibility::Private);
-    put("gone", Holder::Account(GONE), Some(GONE), Visibility::Public);
+    put("own", Owner::Account(OLGA), Some(OLGA), Visibility::Private);
+    put("open", Owner::Account(OLGA), Some(OLGA), Visibility::Public);
+    put("open2", Owner::Account(OLGA), Some(OLGA), from_two(false));
+    put("team", Owner::Team(LAB), Some(OLGA), Visibility::Shared);
+    put("mias", Owner::Team(LAB), Some(MIA), Visibility::Private);
+    put("teamopen2", Owner::Team(LAB), Some(OLGA), from_two(true));
+    put("teamlate", Owner::Team(LAB), Some(OLGA), from_two(false));
+    put("atlas", Owner::Project(ATLAS), Some(COL), Visibility::Private);
+    put("labwork", Owner::Project(LABWORK), None, Visibility::Private);
+    put("gone", Owner::Account(GONE), Some(GONE), Visibility::Public);
     world
 }
 
-pub fn key(authority: Authority, scopes: &str) -> KeyEntry {
+pub fn key(subject: Subject, scopes: &str) -> KeyEntry {
     KeyEntry {
         id: KeyId::from_bits(99),
         status: Status::Active,
         rights: Rights {
-            authority,
+            subject,
             scopes: ScopeSet::parse(scopes.split_whitespace()).unwrap(),
             expires_at: None,
             restrictions: Restrictions::default(),
@@ -111,7 +111,7 @@ pub fn key(authority: Authority, scopes: &str) -> KeyEntry {
 pub fn resource_key(id: &str, selector: &str, grants: Grants) -> KeyEntry {
     let reference = ResourceRef::parse(&format!("notebook:{id}")).unwrap();
     let selector = if selector.is_empty() { Selector::Any } else { selector.parse().unwrap() };
-    key(Authority::Resource(Box::new(ResourceAuthority { reference, selector, grants })), "*:read")
+    key(Subject::Resource(Box::new(ResourceSubject { reference, selector, grants })), "*:read")
 }
 
 /// Everyone who asks, by a name for the matrix.
@@ -122,9 +122,9 @@ pub struct Cast {
 
 pub fn cast() -> Cast {
     const ALL: &str = "*:* key:* account:* team:* project:* resource:* history:*";
-    let mut disabled = key(Authority::Account(OLGA), ALL);
+    let mut disabled = key(Subject::Account(OLGA), ALL);
     disabled.status = Status::Disabled;
-    let mut expired = key(Authority::Account(OLGA), ALL);
+    let mut expired = key(Subject::Account(OLGA), ALL);
     expired.rights.expires_at = UnixSeconds::new(1_800_000_000);
     Cast {
         people: vec![
@@ -138,27 +138,27 @@ pub fn cast() -> Cast {
             ("gone (closed)", GONE),
         ],
         keys: vec![
-            ("key of olga", key(Authority::Account(OLGA), ALL)),
-            ("key of olga, *:read", key(Authority::Account(OLGA), "*:read")),
-            ("key of olga, no scopes", key(Authority::Account(OLGA), "")),
+            ("key of olga", key(Subject::Account(OLGA), ALL)),
+            ("key of olga, *:read", key(Subject::Account(OLGA), "*:read")),
+            ("key of olga, no scopes", key(Subject::Account(OLGA), "")),
             ("key of olga, disabled", disabled),
             ("key of olga, expired", expired),
-            ("key of mia", key(Authority::Account(MIA), ALL)),
-            ("key of pam", key(Authority::Account(PAM), ALL)),
-            ("key of col", key(Authority::Account(COL), ALL)),
-            ("key of vic", key(Authority::Account(VIC), ALL)),
-            ("key of sam", key(Authority::Account(SAM), ALL)),
-            ("key of gone", key(Authority::Account(GONE), ALL)),
-            ("key of the team", key(Authority::Team(LAB), ALL)),
-            ("key of atlas", key(Authority::Project(ATLAS), ALL)),
-            ("key of labwork", key(Authority::Project(LABWORK), ALL)),
+            ("key of mia", key(Subject::Account(MIA), ALL)),
+            ("key of pam", key(Subject::Account(PAM), ALL)),
+            ("key of col", key(Subject::Account(COL), ALL)),
+            ("key of vic", key(Subject::Account(VIC), ALL)),
+            ("key of sam", key(Subject::Account(SAM), ALL)),
+            ("key of gone", key(Subject::Account(GONE), ALL)),
+            ("key of the team", key(Subject::Team(LAB), ALL)),
+            ("key of atlas", key(Subject::Project(ATLAS), ALL)),
+            ("key of labwork", key(Subject::Project(LABWORK), ALL)),
             ("key of notebook own", resource_key("own", "", Grants::BOTH)),
             ("key of notebook own@2", resource_key("own", "@2", Grants::BOTH)),
             ("key of notebook own@2...", resource_key("own", "@2...", Grants::default())),
             ("key of notebook mias", resource_key("mias", "", Grants::BOTH)),
             ("key of notebook gone", resource_key("gone", "", Grants::BOTH)),
             ("key of notebook lost", resource_key("lost", "@2", Grants::BOTH)),
-            ("operator key", key(Authority::Operator, ALL)),
+            ("operator key", key(Subject::Operator, ALL)),
         ],
     }
 }

@@ -3,7 +3,7 @@
 use claviger_authority::groups::GroupPatch;
 use claviger_core::AccountId;
 use claviger_core::name::Name;
-use claviger_core::subject::{Members, Role};
+use claviger_core::principal::{Members, Role};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

@@ -25,7 +25,7 @@ use crate::credential::{QUERY_PARAMETER, X_API_KEY};
         (name = "keys", description = "API keys, and what they may do"),
         (name = "verify", description = "What a key is worth that was presented to your application"),
         (name = "whoami", description = "The credential itself"),
-        (name = "changes", description = "How far a change that takes authority away has come"),
+        (name = "changes", description = "How far a change that takes subject away has come"),
         (name = "accounts", description = "Accounts: people who sign in, and those that your application manages"),
         (name = "teams", description = "Teams and their members"),
         (name = "projects", description = "Projects and who works in them"),

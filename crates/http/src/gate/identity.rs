@@ -10,7 +10,7 @@ use http::header::{HeaderName, HeaderValue};
 
 use crate::request_id::RequestId;
 
-const AUTHORITY: HeaderName = HeaderName::from_static("x-claviger-authority");
+const SUBJECT: HeaderName = HeaderName::from_static("x-claviger-subject");
 const ACCOUNT: HeaderName = HeaderName::from_static("x-claviger-account");
 const KEY_ID: HeaderName = HeaderName::from_static("x-claviger-key-id");
 const SCOPES: HeaderName = HeaderName::from_static("x-claviger-scopes");
@@ -31,7 +31,7 @@ pub(super) fn headers(
     id: &RequestId,
 ) -> Vec<(HeaderName, HeaderValue)> {
     let mut texts = Texts::default();
-    let authority = texts.add(permit);
+    let subject = texts.add(permit);
     let account = texts.add_if(permit.account());
     let key = texts.add_if(permit.key_id());
     let scopes = texts.add_if(permit.key().map(|key| key.rights.scopes));
@@ -41,7 +41,7 @@ pub(super) fn headers(
     let value = |range: Range<usize>| value(texts.slice(range));
     let version = permit.version().map(|version| HeaderValue::from(version.get()));
     vec![
-        (AUTHORITY, value(authority)),
+        (SUBJECT, value(subject)),
         (ACCOUNT, value(account)),
         (KEY_ID, value(key)),
         (SCOPES, value(scopes)),

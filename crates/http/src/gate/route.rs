@@ -1,10 +1,10 @@
 //! Routes: what a method and a path mean.
 
-use claviger_core::authority::Reference;
 use claviger_core::decide::{Context, Target};
 use claviger_core::resource::ResourceName;
 use claviger_core::scope::{Action, is_control_type, is_word};
 use claviger_core::selector::Version;
+use claviger_core::subject::Reference;
 use http::Method;
 
 use super::config::{RouteConfig, RouteConfigError, RouteMistake};

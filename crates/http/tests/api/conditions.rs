@@ -15,7 +15,7 @@ fn conditional(w: &World) -> Vec<(&'static str, &'static str, String, Value)> {
     let (account, team) = (format!("/v1/accounts/{}", w.ada), format!("/v1/teams/{}", w.lab));
     let project = format!("/v1/projects/{}", w.atlas);
     let notebook = json!({
-        "holder": format!("account:{}", w.ada), "visibility": "private", "latest_version": 7, "versions": [],
+        "owner": format!("account:{}", w.ada), "visibility": "private", "latest_version": 7, "versions": [],
     });
     let (member, viewer) = (format!("{team}/members/{}", w.eve), format!("{project}/members/{}", w.eve));
     vec![
@@ -109,7 +109,7 @@ async fn a_resource_is_made_or_replaced_only_as_asked() {
     let w = World::new().await;
     let (path, body) = (
         "/v1/resources/notebook:brand.new",
-        json!({"holder": format!("account:{}", w.ada), "visibility": "private"}),
+        json!({"owner": format!("account:{}", w.ada), "visibility": "private"}),
     );
     let put = async |header: &str, value: &str| {
         let request =

@@ -58,12 +58,12 @@ fn row(
 fn of_keys(w: &World) -> Vec<Row> {
     let of_ada = format!("account:{}", w.ada);
     let (one, other) = (format!("/v1/keys/{}", w.ada_narrow.id), format!("/v1/keys/{}", w.ada_disabled.id));
-    let new = json!({"name": "n", "authority": of_ada, "scopes": ["notebook:read"]});
+    let new = json!({"name": "n", "subject": of_ada, "scopes": ["notebook:read"]});
     let verify = json!({"key": w.ada_full.secret});
     let batch = json!({"requests": [verify]});
     let change = format!("/v1/changes/chg_{:032x}", 7);
     vec![
-        row("GET", "/v1/keys", By::Ada, 404, format!("/v1/keys?authority={of_ada}"), None),
+        row("GET", "/v1/keys", By::Ada, 404, format!("/v1/keys?subject={of_ada}"), None),
         row("POST", "/v1/keys", By::Ada, 404, "/v1/keys", Some(new)),
         row("GET", "/v1/keys/{id}", By::Ada, 404, other.clone(), None),
         row("PATCH", "/v1/keys/{id}", By::Ada, 404, one, Some(json!({"name": "m"}))),
@@ -80,7 +80,7 @@ fn of_keys(w: &World) -> Vec<Row> {
 fn of_lives(w: &World) -> Vec<Row> {
     let of_ada = format!("account:{}", w.ada);
     let imported =
-        json!({"key": "legacy_0123456789abcdefghijklmnop", "name": "n", "authority": of_ada, "scopes": []});
+        json!({"key": "legacy_0123456789abcdefghijklmnop", "name": "n", "subject": of_ada, "scopes": []});
     let (rows, begin) = (json!({"rows": [imported]}), json!({"dry_run": true}));
     let short = json!({"rows": [imported], "dry_run": true});
     let import = "/v1/keys/imports/imp_7";
@@ -149,7 +149,7 @@ fn of_teams(w: &World) -> Vec<Row> {
 fn of_projects(w: &World) -> Vec<Row> {
     let one = format!("/v1/projects/{}", w.atlas);
     let (members, member) = (format!("{one}/members"), format!("{one}/members/{}", w.eve));
-    let new = json!({"name": "P", "holder": format!("account:{}", w.ada)});
+    let new = json!({"name": "P", "owner": format!("account:{}", w.ada)});
     let (name, role) = (json!({"name": "L"}), json!({"role": "collaborator"}));
     vec![
         row("GET", "/v1/projects", By::Ada, 404, format!("/v1/projects?member={}", w.ada), None),
@@ -166,17 +166,17 @@ fn of_projects(w: &World) -> Vec<Row> {
 fn of_resources(w: &World) -> Vec<Row> {
     let one = "/v1/resources/notebook:alpha";
     let of_ada = format!("account:{}", w.ada);
-    let put = json!({"holder": of_ada, "visibility": "private", "latest_version": 4, "versions": []});
+    let put = json!({"owner": of_ada, "visibility": "private", "latest_version": 4, "versions": []});
     let mut listed = put.clone();
     listed["reference"] = json!("notebook:alpha");
     let all = json!({"resources": [listed]});
     vec![
-        row("GET", "/v1/resources", By::Ada, 404, format!("/v1/resources?holder={of_ada}"), None),
+        row("GET", "/v1/resources", By::Ada, 404, format!("/v1/resources?owner={of_ada}"), None),
         row("PUT", "/v1/resources", By::Operator, 403, "/v1/resources?type=notebook", Some(all)),
         row("GET", "/v1/resources/{reference}", By::Ada, 404, one, None),
         row("PUT", "/v1/resources/{reference}", By::Operator, 404, one, Some(put)),
         row("DELETE", "/v1/resources/{reference}", By::Ada, 404, one, None),
-        row("GET", "/v1/history", By::Ada, 404, format!("/v1/history?authority={of_ada}"), None),
+        row("GET", "/v1/history", By::Ada, 404, format!("/v1/history?subject={of_ada}"), None),
     ]
 }
 
@@ -258,25 +258,26 @@ async fn a_foreign_owner_in_the_body_writes_nothing() {
     let w = World::new().await;
     let before = w.app.sequence().await;
     let of_ada = format!("account:{}", w.ada);
-    let resource = |holder: &str| json!({"holder": holder, "visibility": "private", "latest_version": 1, "versions": []});
+    let resource =
+        |owner: &str| json!({"owner": owner, "visibility": "private", "latest_version": 1, "versions": []});
     let refused = async |method: &str, path: &str, body: Value| {
         let answer = w.app.call(method, path, Some(&w.bob_full.secret), Some(body.clone())).await;
         assert!([400, 403, 404].contains(&answer.status.as_u16()), "{path} {body}: {}", answer.text());
         assert_eq!(w.app.sequence().await, before, "{path} {body}");
     };
-    for authority in [&of_ada, &format!("team:{}", w.lab), &format!("project:{}", w.atlas)] {
-        refused("POST", "/v1/keys", json!({"name": "n", "authority": authority, "scopes": []})).await;
+    for subject in [&of_ada, &format!("team:{}", w.lab), &format!("project:{}", w.atlas)] {
+        refused("POST", "/v1/keys", json!({"name": "n", "subject": subject, "scopes": []})).await;
     }
-    for authority in ["notebook:alpha", "operator"] {
-        refused("POST", "/v1/keys", json!({"name": "n", "authority": authority, "scopes": []})).await;
+    for subject in ["notebook:alpha", "operator"] {
+        refused("POST", "/v1/keys", json!({"name": "n", "subject": subject, "scopes": []})).await;
     }
     refused("POST", "/v1/teams", json!({"name": "n", "owner": w.ada})).await;
     refused("POST", "/v1/teams", json!({"name": "n", "external_id": "theirs"})).await;
-    for holder in [&of_ada, &format!("team:{}", w.lab)] {
-        refused("POST", "/v1/projects", json!({"name": "n", "holder": holder})).await;
+    for owner in [&of_ada, &format!("team:{}", w.lab)] {
+        refused("POST", "/v1/projects", json!({"name": "n", "owner": owner})).await;
     }
-    for holder in [&of_ada, &format!("team:{}", w.lab), &format!("project:{}", w.atlas)] {
-        refused("PUT", "/v1/resources/notebook:new", resource(holder)).await;
+    for owner in [&of_ada, &format!("team:{}", w.lab), &format!("project:{}", w.atlas)] {
+        refused("PUT", "/v1/resources/notebook:new", resource(owner)).await;
     }
     // Nor somebody else's resource under one's own name, nor a name that only the host may give.
     let of_bob = format!("account:{}", w.bob);
@@ -293,7 +294,7 @@ async fn an_import_is_its_beginners() {
     let path = format!("/v1/keys/imports/{}", begun["id"].as_str().unwrap());
     let of_bob = format!("account:{}", w.bob);
     let row =
-        json!({"key": "legacy_0123456789abcdefghijklmnop", "name": "n", "authority": of_bob, "scopes": []});
+        json!({"key": "legacy_0123456789abcdefghijklmnop", "name": "n", "subject": of_bob, "scopes": []});
     let calls = [
         ("GET", path.clone(), None),
         ("POST", format!("{path}/rows"), Some(json!({"rows": [row]}))),

@@ -33,7 +33,7 @@ struct Narrow {
 async fn callers(w: &World) -> Vec<Narrow> {
     let of_ada = format!("account:{}", w.ada);
     let made = async |scopes: &[&str], more: Value| {
-        let mut body = json!({"name": "narrow", "authority": of_ada, "scopes": scopes});
+        let mut body = json!({"name": "narrow", "subject": of_ada, "scopes": scopes});
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         key(&w.app, body).await.secret
     };
@@ -59,7 +59,7 @@ async fn callers(w: &World) -> Vec<Narrow> {
 async fn doors(w: &World) -> Vec<Door> {
     let of_ada = format!("account:{}", w.ada);
     let made = async |more: Value| {
-        let mut body = json!({"name": "behind", "authority": of_ada, "scopes": BEHIND});
+        let mut body = json!({"name": "behind", "subject": of_ada, "scopes": BEHIND});
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         format!("/v1/keys/{}", key(&w.app, body).await.id)
     };
@@ -87,7 +87,7 @@ async fn doors(w: &World) -> Vec<Door> {
         .map(|(name, path, body)| Door { name, method: "PATCH", path, body, opened_by: ada() })
         .into_iter()
         .collect::<Vec<_>>();
-    let create = json!({"name": "n", "authority": of_ada, "scopes": BEHIND});
+    let create = json!({"name": "n", "subject": of_ada, "scopes": BEHIND});
     let rotate = format!("{}/rotate", made(json!({})).await);
     doors.push(Door {
         name: "create",
@@ -103,7 +103,7 @@ async fn doors(w: &World) -> Vec<Door> {
 
 /// Doors to keys of one notebook, which Ada holds; what they carry into a page only operators and people give.
 async fn of_a_notebook(w: &World) -> Vec<Door> {
-    let body = json!({"name": "page", "authority": "notebook:alpha", "versions": "@2", "grants": []});
+    let body = json!({"name": "page", "subject": "notebook:alpha", "versions": "@2", "grants": []});
     let pinned = format!("/v1/keys/{}", key(&w.app, body.clone()).await.id);
     let bare = format!("/v1/keys/{}", key(&w.app, body.clone()).await.id);
     let mut granted = body.clone();
@@ -156,7 +156,7 @@ async fn whoever_lacks_something_is_refused_and_has_written_nothing() {
 async fn what_wins_nothing_is_open() {
     let w = World::new().await;
     let of_ada = format!("account:{}", w.ada);
-    let wide = key(&w.app, json!({"name": "wide", "authority": of_ada, "scopes": ["*:*"]})).await;
+    let wide = key(&w.app, json!({"name": "wide", "subject": of_ada, "scopes": ["*:*"]})).await;
     let path = format!("/v1/keys/{}", wide.id);
     for narrow in callers(&w).await.iter().filter(|narrow| narrow.status == 403) {
         let expect = if narrow.lacks == "the scope to manage" { 403 } else { 200 };
@@ -177,9 +177,9 @@ async fn imports() {
     let w = World::new().await;
     let of_ada = format!("account:{}", w.ada);
     let rows = [json!({"key": TEXT}), json!({"sha256": TEXT_SHA256})].map(|mut row| {
-        row.as_object_mut().unwrap().extend(
-            json!({"name": "old", "authority": of_ada, "scopes": BEHIND}).as_object().unwrap().clone(),
-        );
+        row.as_object_mut()
+            .unwrap()
+            .extend(json!({"name": "old", "subject": of_ada, "scopes": BEHIND}).as_object().unwrap().clone());
         row
     });
     let works = async || w.app.get(TEXT, "/v1/whoami").await.status == 200;
@@ -238,26 +238,26 @@ async fn opening_again() {
 async fn verification_is_given_by_operators() {
     let w = World::new().await;
     let of_ada = format!("account:{}", w.ada);
-    let new = |scope: &str| json!({"name": "n", "authority": of_ada, "scopes": [scope]});
+    let new = |scope: &str| json!({"name": "n", "subject": of_ada, "scopes": [scope]});
     let verifies = [FULL.as_slice(), &["key:*"]].concat();
-    let all = json!({"name": "all", "authority": of_ada, "scopes": verifies});
-    let holder = key(&w.app, all).await;
+    let all = json!({"name": "all", "subject": of_ada, "scopes": verifies});
+    let owner = key(&w.app, all).await;
     let before = w.app.sequence().await;
-    for secret in [&holder.secret, &w.ada_full.secret] {
+    for secret in [&owner.secret, &w.ada_full.secret] {
         for scope in ["key:verify", "key:*"] {
             w.app.post(secret, "/v1/keys", new(scope)).await.refused(403, "forbidden");
             let path = format!("/v1/keys/{}", w.ada_narrow.id);
             w.app.patch(secret, &path, json!({"scopes": [scope]})).await.refused(403, "forbidden");
         }
-        let rotate = format!("/v1/keys/{}/rotate", holder.id);
+        let rotate = format!("/v1/keys/{}/rotate", owner.id);
         w.app.post(secret, &rotate, json!({})).await.refused(403, "forbidden");
     }
     assert_eq!(w.app.sequence().await, before);
     let made = key(&w.app, new("key:verify")).await;
     w.app.post(&made.secret, "/v1/verify", json!({"key": TEXT})).await.ok(200);
     // An operator key that has it not gives it to no operator key.
-    let creator = key(&w.app, json!({"name": "c", "authority": "operator", "scopes": ["key:create"]})).await;
-    let operator = json!({"name": "n", "authority": "operator", "scopes": ["key:verify"]});
+    let creator = key(&w.app, json!({"name": "c", "subject": "operator", "scopes": ["key:create"]})).await;
+    let operator = json!({"name": "n", "subject": "operator", "scopes": ["key:verify"]});
     w.app.post(&creator.secret, "/v1/keys", operator).await.refused(403, "forbidden");
 }
 

@@ -65,8 +65,8 @@ async fn members_of_a_team() {
 #[tokio::test]
 async fn keys_give_no_more_than_they_have() {
     let w = World::new().await;
-    let made = async |authority: &str, scopes: &[&str]| {
-        key(&w.app, json!({"name": "m", "authority": authority, "scopes": scopes})).await.secret
+    let made = async |subject: &str, scopes: &[&str]| {
+        key(&w.app, json!({"name": "m", "subject": subject, "scopes": scopes})).await.secret
     };
     let narrow = made(&format!("team:{}", w.lab), &["team:update"]).await;
     let reader = made(&format!("project:{}", w.atlas), &["project:*", "*:read", "resource:read"]).await;
@@ -102,19 +102,19 @@ async fn projects() {
     let path = format!("/v1/projects/{}", w.atlas);
     let shown = w.app.get(&w.atlas_full.secret, &path).await.ok(200);
     let expect = json!({
-        "id": w.atlas, "name": "Atlas", "holder": format!("account:{}", w.ada), "external_id": null,
+        "id": w.atlas, "name": "Atlas", "owner": format!("account:{}", w.ada), "external_id": null,
         "closed": false, "created_at": "2027-01-15T08:00:00Z",
     });
     assert_eq!(shown, expect);
-    for query in [format!("member={}", w.eve), format!("holder=account:{}", w.ada)] {
+    for query in [format!("member={}", w.eve), format!("owner=account:{}", w.ada)] {
         let listed = w.app.get(OPERATOR, &format!("/v1/projects?{query}")).await.ok(200);
         assert_eq!(listed["items"], json!([expect]), "{query}");
     }
     let before = w.app.sequence().await;
-    let new = |holder: &str| json!({"name": "P", "holder": holder});
-    for holder in ["", "operator", "notebook:alpha", &format!("project:{}", w.atlas)] {
-        w.app.post(OPERATOR, "/v1/projects", new(holder)).await.refused(400, "invalid_request");
-        w.app.get(OPERATOR, &format!("/v1/projects?holder={holder}")).await.refused(400, "invalid_request");
+    let new = |owner: &str| json!({"name": "P", "owner": owner});
+    for owner in ["", "operator", "notebook:alpha", &format!("project:{}", w.atlas)] {
+        w.app.post(OPERATOR, "/v1/projects", new(owner)).await.refused(400, "invalid_request");
+        w.app.get(OPERATOR, &format!("/v1/projects?owner={owner}")).await.refused(400, "invalid_request");
     }
     let nobody = "account:acct_00000000000000000000000000";
     w.app.post(OPERATOR, "/v1/projects", new(nobody)).await.refused(404, "not_found");
@@ -138,13 +138,10 @@ async fn members_of_a_project() {
     // A collaborator knows of the project, and does not manage it.
     w.app.get(&w.bob_full.secret, &path).await.ok(200);
     w.app.put(&w.bob_full.secret, &bob, role("admin")).await.refused(403, "forbidden");
-    let authority = format!("project:{}", w.atlas);
-    let new = json!({"name": "n", "authority": authority, "scopes": []});
+    let subject = format!("project:{}", w.atlas);
+    let new = json!({"name": "n", "subject": subject, "scopes": []});
     w.app.post(&w.bob_full.secret, "/v1/keys", new).await.refused(404, "not_found");
-    w.app
-        .get(&w.bob_full.secret, &format!("/v1/history?authority={authority}"))
-        .await
-        .refused(403, "forbidden");
+    w.app.get(&w.bob_full.secret, &format!("/v1/history?subject={subject}")).await.refused(403, "forbidden");
     w.app.delete(&w.ada_full.secret, &bob).await.ok(200);
     w.app.get(&w.bob_full.secret, &path).await.refused(404, "not_found");
 }

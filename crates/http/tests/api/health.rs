@@ -63,7 +63,7 @@ async fn answers_tell_made_not_made_and_unknown_apart() {
     let disk = Breakable::default();
     let app = TestApp::on(&disk).await;
     let create = async || {
-        app.post(OPERATOR, "/v1/keys", json!({"name": "k", "authority": "operator", "scopes": []})).await
+        app.post(OPERATOR, "/v1/keys", json!({"name": "k", "subject": "operator", "scopes": []})).await
     };
     disk.breaks(&[(Commit, 0)]);
     let refused = create().await;

@@ -45,7 +45,7 @@ async fn foreign_and_nonexistent_are_the_same() {
     for method in ["GET", "DELETE"] {
         alike(&w.app, key, method, "/v1/resources/notebook:alpha", "/v1/resources/notebook:none", None).await;
     }
-    for list in ["keys?authority", "history?authority", "resources?holder", "projects?holder"] {
+    for list in ["keys?subject", "history?subject", "resources?owner", "projects?owner"] {
         let foreign = format!("/v1/{list}=account:{}", w.ada);
         alike(&w.app, key, "GET", &foreign, &format!("/v1/{list}=account:acct_{nothing}"), None).await;
     }
@@ -79,14 +79,14 @@ async fn listings_show_what_can_be_opened() {
         let items = page["items"].as_array().unwrap();
         items.iter().map(|item| item[field].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    let of_lab = format!("/v1/resources?holder=team:{}", w.lab);
+    let of_lab = format!("/v1/resources?owner=team:{}", w.lab);
     assert_eq!(listed(&w.lab_full.secret, &of_lab, "reference").await, ["notebook:shared"]);
     // Keys of accounts do not reach what teams hold, so not the teams either.
     assert_eq!(listed(&w.ada_full.secret, "/v1/teams", "id").await, Vec::<String>::new());
     assert_eq!(listed(&w.ada_full.secret, "/v1/projects", "id").await, std::slice::from_ref(&w.atlas));
-    let holder = format!("team:{}", w.lab);
-    let made = json!({"name": "Lab's own", "holder": holder});
+    let owner = format!("team:{}", w.lab);
+    let made = json!({"name": "Lab's own", "owner": owner});
     w.app.post(&w.lab_full.secret, "/v1/projects", made).await.ok(201);
-    let of_lab = format!("/v1/projects?holder={holder}");
+    let of_lab = format!("/v1/projects?owner={owner}");
     assert_eq!(listed(&w.lab_full.secret, &of_lab, "id").await, Vec::<String>::new());
 }

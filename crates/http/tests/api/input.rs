@@ -22,7 +22,7 @@ fn bodies(w: &World) -> Vec<(&'static str, String, &'static str)> {
         ("POST", "/v1/projects".into(), "name"),
         ("PATCH", format!("/v1/projects/{}", w.atlas), "name"),
         ("PUT", format!("/v1/projects/{}/members/{}", w.atlas, w.eve), "role"),
-        ("PUT", "/v1/resources/notebook:alpha".into(), "holder"),
+        ("PUT", "/v1/resources/notebook:alpha".into(), "owner"),
         ("PUT", "/v1/resources?type=notebook".into(), "resources"),
         ("POST", format!("/v1/keys/{}/rotate", w.ada_narrow.id), "unknown"),
         ("POST", "/v1/keys/revoke".into(), "ids"),
@@ -102,7 +102,7 @@ async fn members_of_metadata_have_each_name_once() {
     ] {
         let body = format!(r#"{{"metadata": {metadata}}}"#);
         send(&w, "PATCH", &path, json, body).await.refused(400, "malformed_json");
-        let body = format!(r#"{{"name": "x", "authority": "account:{}", "metadata": {metadata}}}"#, w.ada);
+        let body = format!(r#"{{"name": "x", "subject": "account:{}", "metadata": {metadata}}}"#, w.ada);
         send(&w, "POST", "/v1/keys", json, body).await.refused(400, "malformed_json");
     }
     for metadata in [
@@ -128,10 +128,10 @@ async fn names_can_be_seen() {
         ("PATCH", format!("/v1/accounts/{}", w.ada), json!({})),
         ("PATCH", format!("/v1/teams/{}", w.lab), json!({})),
         ("PATCH", format!("/v1/projects/{}", w.atlas), json!({})),
-        ("POST", "/v1/keys".into(), json!({"authority": format!("account:{}", w.ada)})),
+        ("POST", "/v1/keys".into(), json!({"subject": format!("account:{}", w.ada)})),
         ("POST", "/v1/accounts".into(), json!({"external_id": "x"})),
         ("POST", "/v1/teams".into(), json!({"owner": w.ada})),
-        ("POST", "/v1/projects".into(), json!({"holder": format!("account:{}", w.ada)})),
+        ("POST", "/v1/projects".into(), json!({"owner": format!("account:{}", w.ada)})),
     ];
     for (method, path, rest) in places {
         for name in [
@@ -199,7 +199,7 @@ async fn times_are_read_as_programs_write_them() {
 #[tokio::test]
 async fn an_id_of_a_resource_is_one_segment_of_a_path() {
     let w = World::new().await;
-    let body = json!({"holder": format!("account:{}", w.ada), "visibility": "private"});
+    let body = json!({"owner": format!("account:{}", w.ada), "visibility": "private"});
     for id in ["v1.2.3", "a~b", ".hidden", "a..b", "...", &"x".repeat(128)] {
         let path = format!("/v1/resources/notebook:{id}");
         w.app.put(OPERATOR, &path, body.clone()).await.ok(201);
@@ -237,7 +237,7 @@ async fn numbers_at_their_bounds() {
         (
             "PUT",
             "/v1/resources/notebook:n".to_owned(),
-            format!(r#"{{"holder": "{of_ada}", "visibility": "public", "{member}": {number}}}"#),
+            format!(r#"{{"owner": "{of_ada}", "visibility": "public", "{member}": {number}}}"#),
         )
     };
     let key = |restrictions: String| {

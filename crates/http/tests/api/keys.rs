@@ -8,9 +8,9 @@ use crate::world::World;
 #[tokio::test]
 async fn a_key_from_its_creation_to_its_end() {
     let w = World::new().await;
-    let authority = format!("account:{}", w.ada);
+    let subject = format!("account:{}", w.ada);
     let body = json!({
-        "name": " CI ", "authority": authority, "scopes": ["run:create", "notebook:read"],
+        "name": " CI ", "subject": subject, "scopes": ["run:create", "notebook:read"],
         "expires_at": "2027-02-01T00:00:00+01:00", "metadata": {"team": "blue"},
         "restrictions": {"addresses": ["127.0.0.0/8", "::1"], "rate": {"limit": 5, "period_seconds": 60}},
     });
@@ -112,7 +112,7 @@ async fn what_a_patch_changes() {
         json!({"restrictions": {"rate": [1, 1]}}),
         json!({"restrictions": {"blocks": []}}),
         json!({"scopes": "*:*"}),
-        json!({"authority": "operator"}),
+        json!({"subject": "operator"}),
         json!({"metadata": {"a": 1}}),
     ] {
         w.app.patch(OPERATOR, &path, body).await.refused(400, "malformed_json");
@@ -131,8 +131,8 @@ async fn listing() {
     };
     let own = &w.ada_full.secret;
     let (mine, _) = ids(own, "").await;
-    assert_eq!(mine.len(), 4, "one that names no authority means its own");
-    let (named, _) = ids(own, &format!("authority=account:{}", w.ada)).await;
+    assert_eq!(mine.len(), 4, "one that names no subject means its own");
+    let (named, _) = ids(own, &format!("subject=account:{}", w.ada)).await;
     assert_eq!(named, mine);
     let (first, cursor) = ids(own, "limit=3").await;
     let (second, end) = ids(own, &format!("limit=3&cursor={}", cursor.unwrap())).await;
@@ -140,7 +140,7 @@ async fn listing() {
     assert_eq!(ids(own, "status=disabled").await.0, std::slice::from_ref(&w.ada_disabled.id));
     assert_eq!(ids(own, "status=expired").await.0, std::slice::from_ref(&w.ada_expired.id));
     assert_eq!(ids(OPERATOR, "kind=resource").await.0.len(), 2);
-    assert_eq!(ids(OPERATOR, "authority=notebook:alpha&status=active").await.0.len(), 2);
+    assert_eq!(ids(OPERATOR, "subject=notebook:alpha&status=active").await.0.len(), 2);
     assert_eq!(ids(OPERATOR, "created_by=system").await.0.len(), 1);
     assert_eq!(ids(OPERATOR, "kind=operator&unused_since=2027-01-15T07:59:59Z").await.0.len(), 0);
     assert_eq!(ids(OPERATOR, "kind=operator&unused_since=2027-01-15T08:00:05Z").await.0.len(), 1);
@@ -149,8 +149,8 @@ async fn listing() {
         "kind=x",
         "status=gone",
         "created_by=ada",
-        "authority=ada",
-        "authority=account:%00",
+        "subject=ada",
+        "subject=account:%00",
         "unused_since=yesterday",
         "limit=0",
         "limit=201",
@@ -191,7 +191,7 @@ async fn creation_refuses_what_cannot_be() {
     let app = TestApp::start().await;
     let before = app.sequence().await;
     let new = |more: serde_json::Value| {
-        let mut body = json!({"name": "n", "authority": "operator", "scopes": []});
+        let mut body = json!({"name": "n", "subject": "operator", "scopes": []});
         for (field, value) in more.as_object().unwrap() {
             body[field] = value.clone();
         }
@@ -199,9 +199,9 @@ async fn creation_refuses_what_cannot_be() {
     };
     for more in [
         json!({"name": " "}),
-        json!({"authority": "operators"}),
-        json!({"authority": "account:acct_1"}),
-        json!({"authority": "Notebook:1"}),
+        json!({"subject": "operators"}),
+        json!({"subject": "account:acct_1"}),
+        json!({"subject": "Notebook:1"}),
         json!({"scopes": ["*"]}),
         json!({"scopes": (0..65).map(|n| format!("t{n}:read")).collect::<Vec<_>>()}),
         json!({"versions": "@1"}),
@@ -212,9 +212,9 @@ async fn creation_refuses_what_cannot_be() {
     ] {
         app.post(OPERATOR, "/v1/keys", new(more)).await.refused(400, "invalid_request");
     }
-    let unnamed = json!({"name": "n", "authority": "operator"});
+    let unnamed = json!({"name": "n", "subject": "operator"});
     app.post(OPERATOR, "/v1/keys", unnamed).await.refused(400, "invalid_request");
-    let nowhere = new(json!({"authority": "notebook:none"}));
+    let nowhere = new(json!({"subject": "notebook:none"}));
     app.post(OPERATOR, "/v1/keys", nowhere).await.refused(404, "not_found");
     assert_eq!(app.sequence().await, before);
 }

@@ -39,7 +39,7 @@ fn x(count: usize) -> String {
 
 fn of_keys(w: &World) -> Vec<Limit> {
     let key = |field: &'static str, value: Value| {
-        let mut key = json!({"name": "n", "authority": format!("account:{}", w.ada), "scopes": []});
+        let mut key = json!({"name": "n", "subject": format!("account:{}", w.ada), "scopes": []});
         key[field] = value;
         key
     };
@@ -93,7 +93,7 @@ fn of_subjects() -> Vec<Limit> {
 }
 
 fn of_resources(w: &World) -> Vec<Limit> {
-    let resource = |latest: usize, versions: Value| json!({"holder": format!("account:{}", w.ada), "visibility": "private", "latest_version": latest, "versions": versions});
+    let resource = |latest: usize, versions: Value| json!({"owner": format!("account:{}", w.ada), "visibility": "private", "latest_version": latest, "versions": versions});
     let one = |field: &'static str, names: Vec<String>| resource(1, json!([{"version": 1, field: names}]));
     let names = |n: usize| (0..n).map(|n| n.to_string()).collect::<Vec<_>>();
     let of =
@@ -110,7 +110,7 @@ fn of_resources(w: &World) -> Vec<Limit> {
 fn of_batches(w: &World) -> Vec<Limit> {
     let repeated = |name: &'static str, one: Value| move |n: usize| json!({name: vec![one.clone(); n]});
     let question = repeated("requests", json!({"key": "sk_x"}));
-    let row = json!({"key": "x", "name": "n", "authority": format!("account:{}", w.ada)});
+    let row = json!({"key": "x", "name": "n", "subject": format!("account:{}", w.ada)});
     let entry = |detail: String| json!({"target": "page:x", "action": "run:create", "detail": detail});
     let ids = |n: usize| json!({"ids": (0..n).map(|n| format!("key_{n:026}")).collect::<Vec<_>>()});
     let mut revoke = limit("keys to revoke", "POST", "/v1/keys/revoke", ids, 1_000);
@@ -157,7 +157,7 @@ async fn one_more_is_refused() {
 #[tokio::test]
 async fn identifiers_of_resources() {
     let w = World::new().await;
-    let body = json!({"holder": format!("account:{}", w.ada), "visibility": "private", "latest_version": 1, "versions": []});
+    let body = json!({"owner": format!("account:{}", w.ada), "visibility": "private", "latest_version": 1, "versions": []});
     let put =
         async |n: usize| w.app.put(OPERATOR, &format!("/v1/resources/page:{}", x(n)), body.clone()).await;
     put(129).await.refused(400, "invalid_request");
@@ -176,9 +176,9 @@ async fn sized(w: &World, method: &str, path: &str, body: &Value, bytes: usize) 
 #[tokio::test]
 async fn bodies() {
     let w = World::new().await;
-    let holder = format!("account:{}", w.ada);
-    let resource = json!({"holder": holder, "visibility": "private", "latest_version": 1, "versions": []});
-    let key = json!({"name": "n", "authority": holder, "scopes": []});
+    let owner = format!("account:{}", w.ada);
+    let resource = json!({"owner": owner, "visibility": "private", "latest_version": 1, "versions": []});
+    let key = json!({"name": "n", "subject": owner, "scopes": []});
     let import = format!(
         "/v1/keys/imports/{}/rows",
         w.app.post(OPERATOR, "/v1/keys/imports", json!({})).await.ok(201)["id"].as_str().unwrap()

@@ -59,13 +59,13 @@ async fn walk(w: &World, path: &str, churn: impl AsyncFn(usize, &[String], &[Str
 #[tokio::test]
 async fn keys() {
     let w = World::new().await;
-    let authority = format!("account:{}", w.bob);
-    let new = || json!({"name": "n", "authority": authority, "scopes": []});
+    let subject = format!("account:{}", w.bob);
+    let new = || json!({"name": "n", "subject": subject, "scopes": []});
     for _ in 0..9 {
         w.app.advance(1);
         key(&w.app, new()).await;
     }
-    walk(&w, &format!("/v1/keys?authority={authority}"), async |_, seen, unseen| {
+    walk(&w, &format!("/v1/keys?subject={subject}"), async |_, seen, unseen| {
         // The one that the cursor names, one that was seen before, and the next one to be seen.
         let mut gone = vec![seen[seen.len() - 1].clone(), seen[0].clone()];
         gone.extend(unseen.last().cloned());
@@ -85,7 +85,7 @@ async fn keys() {
 async fn resources() {
     let w = World::new().await;
     let body = json!({
-        "holder": format!("account:{}", w.ada), "visibility": "private", "latest_version": 1, "versions": [],
+        "owner": format!("account:{}", w.ada), "visibility": "private", "latest_version": 1, "versions": [],
     });
     let put =
         async |id: &str| w.app.put(OPERATOR, &format!("/v1/resources/page:{id}"), body.clone()).await.ok(201);
@@ -139,14 +139,14 @@ async fn members() {
 #[tokio::test]
 async fn accounts_teams_projects_and_the_history() {
     let w = World::new().await;
-    let holder = format!("account:{}", w.ada);
+    let owner = format!("account:{}", w.ada);
     let paths = ["/v1/accounts", "/v1/teams", "/v1/projects"];
     let make = async |n: usize| {
         w.app.advance(1);
         let external = json!({"external_id": format!("grown-{n}")});
         w.app.post(OPERATOR, paths[0], external).await.ok(201);
         w.app.post(OPERATOR, paths[1], json!({"name": "n"})).await.ok(201);
-        w.app.post(OPERATOR, paths[2], json!({"name": "n", "holder": holder})).await.ok(201);
+        w.app.post(OPERATOR, paths[2], json!({"name": "n", "owner": owner})).await.ok(201);
     };
     for n in 0..5 {
         make(n).await;

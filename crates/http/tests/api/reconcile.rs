@@ -11,7 +11,7 @@ const NOTEBOOKS: &str = "/v1/resources?type=notebook";
 
 fn notebook(w: &World, id: &str) -> Value {
     json!({
-        "reference": format!("notebook:{id}"), "holder": format!("account:{}", w.ada), "creator": w.ada,
+        "reference": format!("notebook:{id}"), "owner": format!("account:{}", w.ada), "creator": w.ada,
         "visibility": "private", "latest_version": 3, "versions": [
             {"version": 1, "secrets": [], "databases": ["lake"]},
             {"version": 2, "secrets": ["token"], "databases": ["lake"]},
@@ -22,9 +22,9 @@ fn notebook(w: &World, id: &str) -> Value {
 
 /// The notebooks as the world has them.
 fn known(w: &World) -> Vec<Value> {
-    let held = |id: &str, holder: String, visibility: &str| {
+    let held = |id: &str, owner: String, visibility: &str| {
         let mut notebook = notebook(w, id);
-        notebook["holder"] = json!(holder);
+        notebook["owner"] = json!(owner);
         notebook["visibility"] = json!(visibility);
         notebook
     };
@@ -71,7 +71,7 @@ async fn a_list_that_says_what_is_known_changes_nothing() {
 #[tokio::test]
 async fn what_differs_is_made_so_at_once_and_told() {
     let w = World::new().await;
-    let other = json!({"holder": format!("account:{}", w.ada), "visibility": "private", "latest_version": 1, "versions": []});
+    let other = json!({"owner": format!("account:{}", w.ada), "visibility": "private", "latest_version": 1, "versions": []});
     w.app.put(OPERATOR, "/v1/resources/sample:kept", other).await.ok(201);
     // Without alpha and atlas; `open` is private by now; two are new.
     let mut list = known(&w);
@@ -118,7 +118,7 @@ async fn what_differs_is_made_so_at_once_and_told() {
     w.app.get(&w.pinned.secret, "/v1/whoami").await.refused(401, "invalid_key");
 
     // Each difference is in the history, under whoever holds the resource.
-    let rows = w.app.get(OPERATOR, &format!("/v1/history?authority=project:{}", w.atlas)).await.ok(200);
+    let rows = w.app.get(OPERATOR, &format!("/v1/history?subject=project:{}", w.atlas)).await.ok(200);
     let row = &rows["items"][0];
     assert_eq!((&row["action"], &row["target"]), (&json!("resource:delete"), &json!("notebook:atlas")));
     for (target, action) in [("new", "create"), ("open", "update"), ("alpha", "create")] {
@@ -147,10 +147,10 @@ async fn nothing_is_done_by_halves_or_by_mistake() {
         ),
         (with("reference", json!("notebook")), "`type:id`"),
         (
-            with("holder", json!("account:acct_00000000000000000000000000")),
-            "`resources[2].holder`: there is no such account",
+            with("owner", json!("account:acct_00000000000000000000000000")),
+            "`resources[2].owner`: there is no such account",
         ),
-        (with("holder", json!("operator")), "`resources[2]`: `holder`"),
+        (with("owner", json!("operator")), "`resources[2]`: `owner`"),
         (with("creator", json!("acct_00000000000000000000000000")), "`resources[2].creator`"),
         (with("visibility", json!("shared")), "`resources[2].visibility`"),
         (with("latest_version", json!(2)), "`resources[2].versions`"),
@@ -184,12 +184,12 @@ async fn operators_with_all_three_scopes() {
         json!(["resource:update", "resource:delete"]),
         json!(["resource:create", "resource:delete", "resource:read"]),
     ] {
-        let some = key(&w.app, json!({"name": "n", "authority": "operator", "scopes": scopes})).await;
+        let some = key(&w.app, json!({"name": "n", "subject": "operator", "scopes": scopes})).await;
         w.app.put(&some.secret, NOTEBOOKS, body()).await.refused(403, "forbidden");
     }
     w.app.put(&w.ada_full.secret, NOTEBOOKS, body()).await.refused(403, "forbidden");
     let all = json!(["resource:create", "resource:update", "resource:delete"]);
-    let all = key(&w.app, json!({"name": "n", "authority": "operator", "scopes": all})).await;
+    let all = key(&w.app, json!({"name": "n", "subject": "operator", "scopes": all})).await;
     w.app.put(&all.secret, NOTEBOOKS, body()).await.ok(200);
     // Who may not is told before the list is read, however long or broken it is.
     let request = Request::builder().method("PUT").uri(NOTEBOOKS).header("x-api-key", &w.ada_full.secret);
@@ -204,7 +204,7 @@ async fn a_long_list() {
     let w = World::new().await;
     let brief = |n: usize, latest: u32| {
         json!({
-            "reference": format!("sample:{n:016x}"), "holder": format!("account:{}", w.ada),
+            "reference": format!("sample:{n:016x}"), "owner": format!("account:{}", w.ada),
             "visibility": "private", "latest_version": latest, "versions": [],
         })
     };

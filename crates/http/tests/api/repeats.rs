@@ -10,10 +10,10 @@ use crate::world::World;
 /// Every route that makes something under a name that the client gave the request: where, what, and another
 /// request for the same. Each names itself at the host, so that making it twice would fail, too.
 fn creations(w: &World) -> Vec<(&'static str, Value, Value)> {
-    let authority = format!("account:{}", w.ada);
-    let key = |name: &str| json!({"name": name, "authority": authority, "scopes": []});
+    let subject = format!("account:{}", w.ada);
+    let key = |name: &str| json!({"name": name, "subject": subject, "scopes": []});
     let named = |id: &str| json!({"name": "n", "external_id": id});
-    let project = |id: &str| json!({"name": "n", "external_id": id, "holder": authority});
+    let project = |id: &str| json!({"name": "n", "external_id": id, "owner": subject});
     vec![
         ("/v1/keys", key("a"), key("b")),
         ("/v1/accounts", named("a"), named("b")),
@@ -52,12 +52,12 @@ async fn a_repeat_is_told_what_was_made() {
         assert_ne!(made(&send(&w, OPERATOR, path, &format!("two of {path}"), &other).await), id, "{path}");
     }
     // One name, on two routes: two requests of which the second is another one.
-    let authority = format!("account:{}", w.ada);
+    let subject = format!("account:{}", w.ada);
     let rotate = format!("/v1/keys/{}/rotate", w.ada_narrow.id);
     let one = "one of /v1/keys";
     send(&w, OPERATOR, &rotate, one, &json!({})).await.refused(409, "idempotency_mismatch");
     // The name is the caller's own: somebody else's request under it is carried out.
-    let new = json!({"name": "a", "authority": authority, "scopes": []});
+    let new = json!({"name": "a", "subject": subject, "scopes": []});
     made(&send(&w, &w.ada_full.secret, "/v1/keys", one, &new).await);
 }
 

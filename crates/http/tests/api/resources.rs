@@ -9,7 +9,7 @@ use crate::world::World;
 
 fn described(w: &World) -> Value {
     json!({
-        "holder": format!("account:{}", w.ada), "creator": w.ada, "visibility": "private", "latest_version": 2,
+        "owner": format!("account:{}", w.ada), "creator": w.ada, "visibility": "private", "latest_version": 2,
         "versions": [{"version": 2, "secrets": ["b", "a", "a"], "databases": []}],
     })
 }
@@ -21,7 +21,7 @@ async fn a_resource_from_its_first_description_to_its_end() {
     let made = w.app.put(OPERATOR, path, described(&w)).await;
     assert_eq!(made.header("etag"), "\"r1\"");
     let expect = json!({
-        "reference": "sample:7a02e4c9f6185db3", "type": "sample", "holder": format!("account:{}", w.ada),
+        "reference": "sample:7a02e4c9f6185db3", "type": "sample", "owner": format!("account:{}", w.ada),
         "creator": w.ada, "visibility": "private", "public_from": null, "latest_version": 2,
         "versions": [{"version": 2, "secrets": ["a", "b"], "databases": []}],
         "created_at": "2027-01-15T08:00:10Z", "updated_at": "2027-01-15T08:00:10Z",
@@ -61,12 +61,12 @@ async fn listing() {
     };
     assert_eq!(names(OPERATOR, "").await, ["alpha", "atlas", "open", "shared", "unshared"]);
     assert_eq!(names(OPERATOR, "type=sample").await, Vec::<String>::new());
-    assert_eq!(names(OPERATOR, &format!("holder=team:{}", w.lab)).await, ["shared", "unshared"]);
+    assert_eq!(names(OPERATOR, &format!("owner=team:{}", w.lab)).await, ["shared", "unshared"]);
     assert_eq!(names(&w.ada_full.secret, "").await, ["alpha", "open"], "its own, unless it names another");
-    let of_atlas = format!("holder=project:{}", w.atlas);
+    let of_atlas = format!("owner=project:{}", w.atlas);
     assert_eq!(names(&w.ada_full.secret, &of_atlas).await, ["atlas"]);
     assert_eq!(names(&w.atlas_full.secret, "type=notebook").await, ["atlas"]);
-    for query in ["type=Notebook", "type=", "holder=operator", "holder=notebook:alpha", "cursor=alpha"] {
+    for query in ["type=Notebook", "type=", "owner=operator", "owner=notebook:alpha", "cursor=alpha"] {
         let answer = w.app.get(OPERATOR, &format!("/v1/resources?{query}")).await;
         answer.refused(400, "invalid_request");
     }
@@ -84,8 +84,8 @@ async fn descriptions_that_contradict_themselves() {
     let names = |names: Vec<String>| json!([{"version": 1, "secrets": names}]);
     let many = (0..65).map(|n| n.to_string()).collect();
     for body in [
-        with("holder", json!("operator")),
-        with("holder", json!("acct_1")),
+        with("owner", json!("operator")),
+        with("owner", json!("acct_1")),
         with("creator", json!("ada")),
         with("creator", json!("acct_00000000000000000000000000")),
         with("visibility", json!("secret")),
@@ -114,7 +114,7 @@ async fn descriptions_that_contradict_themselves() {
         with("versions", json!([{"version": 1, "secret": []}])),
         with("latest_version", json!(1.5)),
         with("latest_version", json!("2")),
-        with("holder", json!(null)),
+        with("owner", json!(null)),
     ] {
         w.app.put(OPERATOR, "/v1/resources/sample:x", body).await.refused(400, "malformed_json");
     }
@@ -126,7 +126,7 @@ async fn descriptions_that_contradict_themselves() {
             .await
             .refused(400, "invalid_request");
     }
-    let nobody = with("holder", json!("account:acct_00000000000000000000000000"));
+    let nobody = with("owner", json!("account:acct_00000000000000000000000000"));
     w.app.put(OPERATOR, "/v1/resources/sample:x", nobody).await.refused(404, "not_found");
     assert_eq!(w.app.sequence().await, before);
 }
@@ -138,7 +138,7 @@ async fn only_operators_give_names_and_references() {
     let before = w.app.sequence().await;
     let own = |latest: u32, versions: Value| {
         json!({
-            "holder": format!("account:{}", w.ada), "creator": w.ada, "visibility": "private",
+            "owner": format!("account:{}", w.ada), "creator": w.ada, "visibility": "private",
             "latest_version": latest, "versions": versions,
         })
     };

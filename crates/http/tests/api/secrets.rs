@@ -8,7 +8,7 @@ use crate::world::World;
 #[tokio::test]
 async fn the_text_of_a_key_is_shown_once() {
     let w = World::new().await;
-    let body = json!({"name": "n", "authority": format!("account:{}", w.ada), "scopes": ["notebook:read"]});
+    let body = json!({"name": "n", "subject": format!("account:{}", w.ada), "scopes": ["notebook:read"]});
     let made = w.app.post(&w.ada_full.secret, "/v1/keys", body).await.ok(201);
     let secret = made["secret"].as_str().unwrap();
     let path = format!("/v1/keys/{}", made["key"]["id"].as_str().unwrap());
@@ -19,7 +19,7 @@ async fn the_text_of_a_key_is_shown_once() {
     texts.push(w.app.get(secret, "/v1/whoami").await.text().to_owned());
     texts.push(w.app.get(secret, "/v1/history").await.text().to_owned());
     texts.push(w.app.get(secret, &format!("/v1/keys?cursor={secret}")).await.text().to_owned());
-    texts.push(w.app.get(OPERATOR, &format!("/v1/keys?authority={secret}")).await.text().to_owned());
+    texts.push(w.app.get(OPERATOR, &format!("/v1/keys?subject={secret}")).await.text().to_owned());
     texts.push(w.app.get(OPERATOR, &format!("/v1/keys?{secret}=1")).await.text().to_owned());
     texts.push(w.app.get(OPERATOR, &format!("/v1/keys?limit={secret}")).await.text().to_owned());
     texts.push(w.app.get(OPERATOR, &format!("/v1/keys/{secret}")).await.text().to_owned());

@@ -89,13 +89,13 @@ const NAMELESS: [(&str, &str); 13] = [
 fn about_keys(t: &Things) -> Vec<(&'static str, Vec<Probe>)> {
     let one = format!("/v1/keys/{}", t.key);
     let of = t.references();
-    let new = |authority: &String| json!({"name": "n", "authority": authority, "scopes": []});
+    let new = |subject: &String| json!({"name": "n", "subject": subject, "scopes": []});
     let create = of.iter().map(|of| ("POST", "/v1/keys".to_owned(), Some(new(of)))).collect();
-    let list = of.iter().map(|of| ("GET", format!("/v1/keys?authority={of}"), None)).collect();
+    let list = of.iter().map(|of| ("GET", format!("/v1/keys?subject={of}"), None)).collect();
     let mut revoke = vec![("POST", "/v1/keys/revoke".to_owned(), Some(json!({"ids": [t.key]})))];
-    revoke.extend(of.iter().map(|of| ("POST", "/v1/keys/revoke".to_owned(), Some(json!({"authority": of})))));
+    revoke.extend(of.iter().map(|of| ("POST", "/v1/keys/revoke".to_owned(), Some(json!({"subject": of})))));
     let rows = of.iter().enumerate().map(|(n, of)| {
-        json!({"key": format!("legacy_0123456789abcdefghijklmno{n}"), "name": "n", "authority": of, "scopes": []})
+        json!({"key": format!("legacy_0123456789abcdefghijklmno{n}"), "name": "n", "subject": of, "scopes": []})
     });
     let rows = rows.collect::<Vec<_>>();
     let import = format!("/v1/keys/imports/{}", t.import);
@@ -139,10 +139,10 @@ fn about_groups(w: &World, t: &Things) -> Vec<(&'static str, Vec<Probe>)> {
     let of = t.references();
     let create = of[..3]
         .iter()
-        .map(|holder| ("POST", "/v1/projects".to_owned(), Some(json!({"name": "n", "holder": holder}))));
+        .map(|owner| ("POST", "/v1/projects".to_owned(), Some(json!({"name": "n", "owner": owner}))));
     let mut list = t.references()[..3]
         .iter()
-        .map(|holder| ("GET", format!("/v1/projects?holder={holder}"), None))
+        .map(|owner| ("GET", format!("/v1/projects?owner={owner}"), None))
         .collect::<Vec<_>>();
     list.push(("GET", format!("/v1/projects?member=account:{}", t.account), None));
     vec![
@@ -169,15 +169,15 @@ fn about_groups(w: &World, t: &Things) -> Vec<(&'static str, Vec<Probe>)> {
 
 fn about_resources(w: &World, t: &Things) -> Vec<(&'static str, Vec<Probe>)> {
     let resource = format!("/v1/resources/{}", t.resource);
-    let put = |holder: &String| {
-        let body = json!({"holder": holder, "visibility": "public", "latest_version": 1, "versions": []});
+    let put = |owner: &String| {
+        let body = json!({"owner": owner, "visibility": "public", "latest_version": 1, "versions": []});
         ("PUT", resource.clone(), Some(body))
     };
-    let mut holders = t.references()[..3].to_vec();
-    holders.push(format!("account:{}", w.bob));
+    let mut owners = t.references()[..3].to_vec();
+    owners.push(format!("account:{}", w.bob));
     let history = t.references();
-    let list = history[..3].iter().map(|of| ("GET", format!("/v1/resources?holder={of}"), None));
-    let listed = history.iter().map(|of| ("GET", format!("/v1/history?authority={of}"), None));
+    let list = history[..3].iter().map(|of| ("GET", format!("/v1/resources?owner={of}"), None));
+    let listed = history.iter().map(|of| ("GET", format!("/v1/history?subject={of}"), None));
     let mut listed = listed.collect::<Vec<_>>();
     listed.push(("GET", format!("/v1/history?target={}", t.resource), None));
     listed.push(("GET", format!("/v1/history?key={}", t.key), None));
@@ -186,7 +186,7 @@ fn about_resources(w: &World, t: &Things) -> Vec<(&'static str, Vec<Probe>)> {
         ("POST", "/v1/history".to_owned(), Some(json!({"entries": [entry]})))
     });
     vec![
-        ("put_resource", holders.iter().map(put).collect()),
+        ("put_resource", owners.iter().map(put).collect()),
         ("list_resources", list.collect()),
         ("read_resource", vec![("GET", resource.clone(), None)]),
         ("delete_resource", vec![("DELETE", resource.clone(), None)]),
@@ -244,13 +244,12 @@ async fn callers(w: &World) -> Vec<(&'static str, [Key; 2])> {
     };
     let team = made("/v1/teams", json!({"name": "Rivals", "owner": w.bob})).await;
     let of_bob = format!("account:{}", w.bob);
-    let project = made("/v1/projects", json!({"name": "Rival", "holder": of_bob})).await;
-    let resource = json!({"holder": of_bob, "visibility": "private", "latest_version": 3, "versions": []});
+    let project = made("/v1/projects", json!({"name": "Rival", "owner": of_bob})).await;
+    let resource = json!({"owner": of_bob, "visibility": "private", "latest_version": 3, "versions": []});
     app.put(OPERATOR, "/v1/resources/notebook:rival", resource).await.ok(201);
-    let of =
-        |authority: &str, scopes: &[&str]| json!({"name": "k", "authority": authority, "scopes": scopes});
+    let of = |subject: &str, scopes: &[&str]| json!({"name": "k", "subject": subject, "scopes": scopes});
     let (of_team, of_project) = (format!("team:{team}"), format!("project:{project}"));
-    let resource_key = json!({"name": "k", "authority": "notebook:rival"});
+    let resource_key = json!({"name": "k", "subject": "notebook:rival"});
     let mut disabled = twins(app, of(&of_bob, &FULL)).await;
     for key in &mut disabled {
         app.patch(OPERATOR, &format!("/v1/keys/{}", key.id), json!({"status": "disabled"})).await.ok(200);

@@ -20,7 +20,7 @@ struct Verifier<'w> {
 
 impl<'w> Verifier<'w> {
     async fn new(world: &'w World) -> Self {
-        let body = json!({"name": "app", "authority": "operator", "scopes": ["key:verify"]});
+        let body = json!({"name": "app", "subject": "operator", "scopes": ["key:verify"]});
         Self { world, key: key(&world.app, body).await.secret }
     }
 
@@ -114,7 +114,7 @@ async fn the_whole_answer() {
     let answer = v.ask(&w.open.secret, question).await;
     let nothing = json!({"secrets": [], "databases": []});
     let expect = json!({
-        "valid": true, "code": "valid", "key_id": w.open.id, "kind": "resource", "authority": "notebook:alpha",
+        "valid": true, "code": "valid", "key_id": w.open.id, "kind": "resource", "subject": "notebook:alpha",
         "scopes": ["*:read"], "expires_at": null, "grants": nothing, "version": 3,
         "reasons": [
             {"code": "key_active", "text": "the key is active and not expired"},
@@ -127,7 +127,7 @@ async fn the_whole_answer() {
     let unknown = v.ask("sk_0000000000000000000000000000000000000", json!({"explain": true})).await;
     let text = "the key is not known: mistyped, deleted, or never issued here";
     let expect = json!({
-        "valid": false, "code": "invalid_key", "key_id": null, "kind": null, "authority": null, "scopes": null,
+        "valid": false, "code": "invalid_key", "key_id": null, "kind": null, "subject": null, "scopes": null,
         "expires_at": null, "grants": nothing, "version": null,
         "reasons": [{"code": "key_unknown", "text": text}],
     });
@@ -162,9 +162,9 @@ async fn grants_are_carried_into_embeds_only() {
 async fn restrictions_hold_for_what_the_caller_states() {
     let w = World::new().await;
     let v = Verifier::new(&w).await;
-    let authority = format!("account:{}", w.ada);
+    let subject = format!("account:{}", w.ada);
     let restrictions = json!({"addresses": ["192.0.2.0/24"], "origins": ["https://example.org"]});
-    let body = json!({"name": "n", "authority": authority, "restrictions": restrictions});
+    let body = json!({"name": "n", "subject": subject, "restrictions": restrictions});
     let restricted = key(&w.app, body).await.secret;
     let (ip, origin) = ("192.0.2.7", "https://example.org");
     for (more, expect) in [
@@ -373,7 +373,7 @@ async fn a_node_that_may_lack_a_change_answers_503_to_everything() {
             ("POST", "/v1/verify/batch", Some(json!({"requests": [{"key": ada}]}))),
             ("GET", "/v1/whoami", None),
             ("GET", "/v1/keys", None),
-            ("POST", "/v1/keys", Some(json!({"name": "n", "authority": "operator", "scopes": []}))),
+            ("POST", "/v1/keys", Some(json!({"name": "n", "subject": "operator", "scopes": []}))),
             ("DELETE", "/v1/whoami/key", None),
         ] {
             let answer = w.app.call(method, path, Some(key), body).await;
@@ -392,7 +392,7 @@ async fn a_diagnosis_uses_up_nothing() {
     let v = Verifier::new(&w).await;
     let restrictions = json!({"rate": {"limit": 2, "period_seconds": 60}});
     let body = json!({
-        "name": "k", "authority": format!("account:{}", w.ada), "scopes": ["*:*"], "restrictions": restrictions,
+        "name": "k", "subject": format!("account:{}", w.ada), "scopes": ["*:*"], "restrictions": restrictions,
     });
     let limited = key(&w.app, body).await;
     let diagnosis = json!({"count": false, "explain": true});
@@ -432,7 +432,7 @@ async fn a_diagnosis_uses_up_nothing() {
 async fn explanations_say_what_the_one_who_asks_may_know() {
     let w = World::new().await;
     let v = Verifier::new(&w).await;
-    let verifier = json!({"name": "v", "authority": format!("account:{}", w.bob), "scopes": ["key:verify"]});
+    let verifier = json!({"name": "v", "subject": format!("account:{}", w.bob), "scopes": ["key:verify"]});
     let verifier = Verifier { world: &w, key: key(&w.app, verifier).await.secret };
     let codes = |answer: &Value| {
         let reasons = answer["reasons"].as_array().unwrap();

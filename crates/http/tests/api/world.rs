@@ -58,8 +58,8 @@ impl World {
         let bob = account(&app, "Bob").await;
         let eve = account(&app, "Eve").await;
         let lab = made(&app, "/v1/teams", json!({"name": "Lab", "owner": ada})).await;
-        let holder = format!("account:{ada}");
-        let atlas = made(&app, "/v1/projects", json!({"name": "Atlas", "holder": holder})).await;
+        let owner = format!("account:{ada}");
+        let atlas = made(&app, "/v1/projects", json!({"name": "Atlas", "owner": owner})).await;
         for (group, role) in [(format!("teams/{lab}"), "member"), (format!("projects/{atlas}"), "viewer")] {
             app.put(OPERATOR, &format!("/v1/{group}/members/{eve}"), json!({"role": role})).await.ok(200);
         }
@@ -67,7 +67,7 @@ impl World {
         let (of_ada, of_bob) = (format!("account:{ada}"), format!("account:{bob}"));
         let (of_lab, of_atlas) = (format!("team:{lab}"), format!("project:{atlas}"));
         let scopes =
-            |authority: &str, scopes: &[&str]| json!({"name": "k", "authority": authority, "scopes": scopes});
+            |subject: &str, scopes: &[&str]| json!({"name": "k", "subject": subject, "scopes": scopes});
         let ada_disabled = key(&app, scopes(&of_ada, &FULL)).await;
         app.patch(OPERATOR, &format!("/v1/keys/{}", ada_disabled.id), json!({"status": "disabled"}))
             .await
@@ -77,7 +77,7 @@ impl World {
         let ada_expired = key(&app, brief).await;
         app.advance(10);
         let versions =
-            |versions: &str| json!({"name": "r", "authority": "notebook:alpha", "versions": versions});
+            |versions: &str| json!({"name": "r", "subject": "notebook:alpha", "versions": versions});
         Self {
             ada_full: key(&app, scopes(&of_ada, &FULL)).await,
             bob_full: key(&app, scopes(&of_bob, &FULL)).await,
@@ -123,9 +123,9 @@ async fn resources(app: &TestApp, ada: &str, lab: &str, atlas: &str) {
         {"version": 2, "secrets": ["token"], "databases": ["lake"]},
         {"version": 3},
     ]);
-    let put = async |id: &str, holder: String, visibility: &str| {
+    let put = async |id: &str, owner: String, visibility: &str| {
         let mut body = json!({
-            "holder": holder, "creator": ada, "visibility": visibility, "latest_version": 3, "versions": versions,
+            "owner": owner, "creator": ada, "visibility": visibility, "latest_version": 3, "versions": versions,
         });
         if id == "open" {
             body["public_from"] = json!(2);

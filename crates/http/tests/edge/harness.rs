@@ -342,7 +342,7 @@ async fn decide(
     let forward = Forward {
         target: parts.uri.path_and_query().unwrap().clone(),
         identity: vec![
-            (HeaderName::from_static("x-claviger-authority"), HeaderValue::from_static("account:acct_1")),
+            (HeaderName::from_static("x-claviger-subject"), HeaderValue::from_static("account:acct_1")),
             (HeaderName::from_static("x-claviger-grants"), HeaderValue::from_static("")),
         ],
         strip: vec![HeaderName::from_static("x-api-key")],

@@ -6,13 +6,13 @@ use crate::harness::{Behind, Gateway, REFUSED, Setup, field, get, ok, status};
 async fn connection_names_identity_host_or_content_length() {
     let behind = Behind::echoing().await;
     let gateway = Gateway::before(&behind).await;
-    let named = "x-claviger-authority, host, content-length, authorization, x-claviger-grants";
+    let named = "x-claviger-subject, host, content-length, authorization, x-claviger-grants";
     let request = format!(
         "POST /a HTTP/1.1\r\nhost: example.com\r\nconnection: {named}\r\nauthorization: mine\r\n\
-         x-claviger-authority: account:evil\r\ncontent-length: 2\r\n\r\nhi"
+         x-claviger-subject: account:evil\r\ncontent-length: 2\r\n\r\nhi"
     );
     let (_, seen) = gateway.ask(request).await;
-    assert_eq!(field(&seen, "x-claviger-authority"), Some("account:acct_1"), "{seen}");
+    assert_eq!(field(&seen, "x-claviger-subject"), Some("account:acct_1"), "{seen}");
     assert_eq!(field(&seen, "x-claviger-grants"), Some(""), "{seen}");
     assert_eq!(field(&seen, "host"), Some("example.com"));
     assert_eq!(field(&seen, "content-length"), Some("2"));
@@ -24,12 +24,12 @@ async fn connection_names_identity_host_or_content_length() {
 async fn identity_is_forged_in_other_spellings() {
     let behind = Behind::echoing().await;
     let gateway = Gateway::before(&behind).await;
-    let lines = "X_Claviger_Authority: account:evil\r\nX.Claviger.Authority: account:evil\r\n\
-                 X-Claviger-Authority: account:evil\r\nX-CLAVIGER-AUTHORITY: account:evil\r\n\
+    let lines = "X_Claviger_Subject: account:evil\r\nX.Claviger.Authority: account:evil\r\n\
+                 X-Claviger-Subject: account:evil\r\nX-CLAVIGER-AUTHORITY: account:evil\r\n\
                  x-claviger_authority: account:evil\r\nX-Claviger-Other: evil\r\n";
     let (_, seen) = gateway.get("/", lines).await;
     assert!(!seen.contains("evil"), "{seen}");
-    assert_eq!(field(&seen, "x-claviger-authority"), Some("account:acct_1"));
+    assert_eq!(field(&seen, "x-claviger-subject"), Some("account:acct_1"));
 }
 
 #[tokio::test]
@@ -64,7 +64,7 @@ async fn the_host_is_the_clients_or_the_upstreams() {
 async fn the_answer_leaks_hops_or_identity() {
     let behind = Behind::answering(
         "HTTP/1.1 200 OK\r\nconnection: x-hop, keep-alive\r\nx-hop: x-bad\r\nkeep-alive: x-bad\r\n\
-         proxy-authenticate: x-bad\r\nx-claviger-authority: x-bad\r\nx_claviger_authority: x-bad\r\n\
+         proxy-authenticate: x-bad\r\nx-claviger-subject: x-bad\r\nx_claviger_subject: x-bad\r\n\
          upgrade: x-bad\r\nx-kept: 1\r\ncontent-length: 2\r\n\r\nhi",
     )
     .await;
@@ -85,7 +85,7 @@ async fn reserved_names_hide_in_trailers() {
     .await;
     let gateway = Gateway::before(&behind).await;
     let head = "POST / HTTP/1.1\r\nhost: example.com\r\ntransfer-encoding: chunked\r\n";
-    let body = "2\r\nhi\r\n0\r\nx-sum: 1\r\nx-claviger-authority: evil\r\nx_claviger_authority: evil\r\n\r\n";
+    let body = "2\r\nhi\r\n0\r\nx-sum: 1\r\nx-claviger-subject: evil\r\nx_claviger_subject: evil\r\n\r\n";
     let (_, seen) = gateway.ask(format!("{head}trailer: x-sum\r\n\r\n{body}")).await;
     assert!(seen.contains("x-sum: 1") && !seen.contains("evil"), "{seen}");
     let (head, body) = gateway.ask(format!("{head}trailer: x-sum, x_claviger-authority\r\n\r\n{body}")).await;

@@ -48,7 +48,7 @@ async fn http2_is_not_spoken() {
     let uri = "http://example.com/a%2Fb//c?x=%20+";
     for round in 0..3 {
         let request = Request::get(uri).header("cookie", "a=1").header("cookie", "b=2");
-        let request = request.header("x-claviger-authority", "evil").body(Full::default()).unwrap();
+        let request = request.header("x-claviger-subject", "evil").body(Full::default()).unwrap();
         let response = soon(sender.send_request(request)).await.unwrap();
         assert_eq!((response.status().as_u16(), response.version()), (200, http::Version::HTTP_2), "{round}");
         let body = response.into_body().collect().await.unwrap().to_bytes();
@@ -56,7 +56,7 @@ async fn http2_is_not_spoken() {
         assert_eq!(seen.lines().next(), Some("GET /a%2Fb//c?x=%20+ HTTP/1.1"));
         assert_eq!(field(seen, "host"), Some("example.com"));
         assert_eq!(field(seen, "cookie"), Some("a=1; b=2"));
-        assert_eq!(field(seen, "x-claviger-authority"), Some("account:acct_1"));
+        assert_eq!(field(seen, "x-claviger-subject"), Some("account:acct_1"));
     }
     let request = Request::post("http://example.com/").body(Full::from("hello")).unwrap();
     let response = soon(sender.send_request(request)).await.unwrap();

@@ -4,7 +4,7 @@ use crate::harness::{Behind, Gateway, SHORT, Setup, eventually, field, get, ok, 
 
 const UPGRADE: &str = "connection: keep-alive, Upgrade\r\nupgrade: WebSocket\r\nsec-websocket-key: k\r\n";
 const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
-                      sec-websocket-accept: a\r\nx-claviger-authority: evil\r\n";
+                      sec-websocket-accept: a\r\nx-claviger-subject: evil\r\n";
 
 /// Switches and then sends everything back; says how many tunnels are open by holding them.
 async fn switching() -> Behind {
@@ -13,7 +13,7 @@ async fn switching() -> Behind {
         assert_eq!(field(&head, "upgrade"), Some("websocket"), "{head}");
         assert_eq!(field(&head, "connection"), Some("upgrade"), "{head}");
         assert_eq!(field(&head, "sec-websocket-key"), Some("k"), "{head}");
-        assert_eq!(field(&head, "x-claviger-authority"), Some("account:acct_1"), "{head}");
+        assert_eq!(field(&head, "x-claviger-subject"), Some("account:acct_1"), "{head}");
         // The first words come with the head.
         wire.send(format!("{SWITCH}\r\nhello")).await;
         let (mut reading, mut writing) = wire.stream.into_split();

@@ -81,10 +81,9 @@ async fn rates() {
 async fn operator_keys_are_refused_on_every_route() {
     let house = House::new().await;
     let address = gateway(&house).await;
-    let narrow = json!({"name": "app", "authority": "operator", "scopes": ["key:verify"]});
+    let narrow = json!({"name": "app", "subject": "operator", "scopes": ["key:verify"]});
     let narrow = house.post("/v1/keys", narrow).await.text("secret");
-    let public =
-        json!({"holder": house.account, "visibility": "public", "latest_version": 1, "versions": []});
+    let public = json!({"owner": house.account, "visibility": "public", "latest_version": 1, "versions": []});
     house.ask("PUT", "/v1/resources/notebook:x", OPERATOR, &[], Some(public)).await;
     for key in [OPERATOR, &narrow] {
         for (method, path) in [
@@ -180,7 +179,7 @@ async fn what_is_recorded() {
     let rows = async |query: &str| {
         let listed = house.get(&format!("/v1/history?{query}")).await.body;
         let row = |row: &Value| {
-            ["actor", "action", "authority", "origin", "outcome"].map(|f| row[f].as_str().unwrap().to_owned())
+            ["actor", "action", "subject", "origin", "outcome"].map(|f| row[f].as_str().unwrap().to_owned())
         };
         listed["items"].as_array().unwrap().iter().map(row).collect::<Vec<_>>()
     };
@@ -196,9 +195,9 @@ async fn what_is_recorded_of_embeds() {
     let house = House::new().await;
     let address = gateway(&house).await;
     let notebook =
-        json!({"holder": house.account, "visibility": "private", "latest_version": 1, "versions": []});
+        json!({"owner": house.account, "visibility": "private", "latest_version": 1, "versions": []});
     house.ask("PUT", "/v1/resources/notebook:x", OPERATOR, &[], Some(notebook)).await;
-    let page = json!({"name": "page", "authority": "notebook:x"});
+    let page = json!({"name": "page", "subject": "notebook:x"});
     let page = house.post("/v1/keys", page).await;
     assert_eq!(page.status, 201, "{}", page.body);
     let (id, key) = house.key(json!({})).await;
@@ -210,7 +209,7 @@ async fn what_is_recorded_of_embeds() {
     house.state.authority.flush_notes().await.unwrap();
     let listed = house.get("/v1/history?origin=embed").await.body;
     let row = |row: &Value| {
-        ["key", "action", "target", "authority", "outcome"].map(|f| row[f].as_str().unwrap().to_owned())
+        ["key", "action", "target", "subject", "outcome"].map(|f| row[f].as_str().unwrap().to_owned())
     };
     let rows = listed["items"].as_array().unwrap().iter().map(row).collect::<Vec<_>>();
     let page = page.body["key"]["id"].as_str().unwrap().to_owned();

@@ -33,7 +33,7 @@ async fn left(house: &House, polls: usize, method: &str, path: &str, body: &Valu
 
 fn rows(house: &House, polls: usize) -> Value {
     let key = |n| format!("imported-{polls:04}-{n}-kq7Zp2Xw9Lr4Tn8Vb3Ms6Yc1Hd5Jf0");
-    let row = |n| json!({"key": key(n), "name": "old", "authority": house.account});
+    let row = |n| json!({"key": key(n), "name": "old", "subject": house.account});
     json!({"rows": [row(1), row(2), row(3)]})
 }
 

@@ -107,7 +107,7 @@ impl House {
 
     /// A key of the account: its identifier and its text.
     pub(crate) async fn key(&self, more: Value) -> (String, String) {
-        let mut body = json!({"name": "CI", "authority": self.account, "scopes": ["*:*"]});
+        let mut body = json!({"name": "CI", "subject": self.account, "scopes": ["*:*"]});
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let made = self.post("/v1/keys", body).await;
         assert_eq!(made.status, 201, "{}", made.body);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::house::{House, OPERATOR};
 
 fn row(house: &House, n: u32) -> Value {
-    json!({"key": format!("imported-{n:04}-kq7Zp2Xw9Lr4Tn8Vb3Ms6Yc1Hd5Jf0"), "name": "old", "authority": house.account})
+    json!({"key": format!("imported-{n:04}-kq7Zp2Xw9Lr4Tn8Vb3Ms6Yc1Hd5Jf0"), "name": "old", "subject": house.account})
 }
 
 async fn good(house: &House, n: u32) -> bool {
@@ -72,7 +72,7 @@ async fn each_row_has_its_outcome_whatever_is_wrong_with_it() {
         with(2, "status", json!("Active")),
         with(3, "expires_at", json!("2023-05-01 10:22:33")),
         with(4, "restrictions", json!({"addresses": ["nowhere"]})),
-        {"sha256": digest, "name": "x", "authority": house.account},
+        {"sha256": digest, "name": "x", "subject": house.account},
     ]);
     let expect = [
         "imported", "invalid", "invalid", "invalid", "invalid", "invalid", "imported", "imported", "invalid",

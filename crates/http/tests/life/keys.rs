@@ -38,7 +38,7 @@ async fn many_keys_go_together_or_not_at_all() {
     assert_eq!((gone.status.as_u16(), gone.body["revoked"].as_u64()), (200, Some(1)));
     assert_eq!(gone.body["revocation"]["state"], "complete");
     assert_eq!(house.ask("GET", "/v1/whoami", &text, &[], None).await.status, 401);
-    let rest = house.post("/v1/keys/revoke", json!({"authority": house.account})).await;
+    let rest = house.post("/v1/keys/revoke", json!({"subject": house.account})).await;
     assert_eq!(rest.body["revoked"].as_u64(), Some(1));
     assert_eq!(house.get(&format!("/v1/keys/{second}")).await.status, 404);
 }
@@ -46,7 +46,7 @@ async fn many_keys_go_together_or_not_at_all() {
 #[tokio::test]
 async fn a_repeat_is_told_the_key_and_never_its_text() {
     let house = House::new().await;
-    let body = json!({"name": "CI", "authority": house.account});
+    let body = json!({"name": "CI", "subject": house.account});
     let send = async |name: &str, body: &serde_json::Value| {
         house.ask("POST", "/v1/keys", OPERATOR, &[("idempotency-key", name)], Some(body.clone())).await
     };
@@ -56,7 +56,7 @@ async fn a_repeat_is_told_the_key_and_never_its_text() {
     assert_eq!((repeat.status.as_u16(), repeat.code()), (409, "idempotency_replayed"));
     assert!(repeat.text("detail").contains(first.body["key"]["id"].as_str().unwrap()));
     assert!(!repeat.body.to_string().contains(&first.text("secret")));
-    let other = send("a", &json!({"name": "CD", "authority": house.account})).await;
+    let other = send("a", &json!({"name": "CD", "subject": house.account})).await;
     assert_eq!((other.status.as_u16(), other.code()), (409, "idempotency_mismatch"));
     assert_eq!(send("b", &body).await.status, 201);
     assert_eq!(send(&"x".repeat(257), &body).await.status, 400);

@@ -106,7 +106,7 @@ async fn a_quota_is_told_beside_the_rate() {
     }
     let wrong = [json!({"limit": 0, "period": "day"}), json!({"limit": 1, "period": "week"})];
     for quota in wrong {
-        let body = json!({"name": "n", "authority": house.account, "restrictions": {"quota": quota}});
+        let body = json!({"name": "n", "subject": house.account, "restrictions": {"quota": quota}});
         let refused = house.post("/v1/keys", body).await;
         assert_eq!((refused.status.as_u16(), refused.code()), (400, "invalid_request"), "{quota}");
     }

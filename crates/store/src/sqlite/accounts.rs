@@ -4,8 +4,8 @@ use claviger_core::change::ChangeItem;
 use claviger_core::id::AccountId;
 use claviger_core::name::{Email, ExternalId, Name};
 use claviger_core::permit::RecordRef;
+use claviger_core::principal::{Account, AccountRecord, PasswordHash};
 use claviger_core::revocation;
-use claviger_core::subject::{Account, AccountRecord, PasswordHash};
 use rusqlite::{Connection, ToSql, params};
 
 use super::error::Place;

@@ -101,7 +101,7 @@ pub(super) fn set_time(conn: &Connection, at: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// Writes the change row, which points to what was touched and names the records that lost authority; none
+/// Writes the change row, which points to what was touched and names the records that lost subject; none
 /// if that is not known.
 pub(super) fn insert(
     conn: &Connection,

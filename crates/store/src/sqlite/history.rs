@@ -12,10 +12,10 @@ use super::row::{Cells, bytes};
 use crate::query::{HistoryFilter, Page};
 
 const INSERT: &str = "INSERT INTO history
-    (at, actor, key, action, target, authority, origin, address, request_id, outcome, detail, reasons)
+    (at, actor, key, action, target, subject, origin, address, request_id, outcome, detail, reasons)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 const SELECT: &str =
-    "SELECT row, at, actor, key, action, target, authority, origin, address, request_id, outcome, detail, reasons
+    "SELECT row, at, actor, key, action, target, subject, origin, address, request_id, outcome, detail, reasons
     FROM history WHERE true";
 /// Looks at the oldest rows only: they were written in the order of time, so where none of them is old
 /// enough, none is.
@@ -34,7 +34,7 @@ pub(crate) fn append(conn: &Connection, entries: &[HistoryEntry]) -> Result<()> 
             entry.key.map(bytes),
             entry.action,
             entry.target,
-            entry.authority,
+            entry.subject,
             entry.origin.as_str(),
             entry.address.map(|address| address.to_string()),
             entry.request_id,
@@ -62,16 +62,16 @@ pub(crate) fn list(
 }
 
 pub(super) fn select(filter: &HistoryFilter, after: Option<i64>) -> Select {
-    // A request has a row or two, an authority may have millions; the index of the one is to be used, not the
+    // A request has a row or two, a subject may have millions; the index of the one is to be used, not the
     // other's. (In SQLite, a `+` keeps a condition from choosing an index.)
-    let (authority, among) = match filter.request_id {
-        Some(_) => (None, filter.authority.clone()),
-        None => (filter.authority.clone(), None),
+    let (subject, among) = match filter.request_id {
+        Some(_) => (None, filter.subject.clone()),
+        None => (filter.subject.clone(), None),
     };
     Select::new(SELECT)
         .and("request_id = ?", filter.request_id.clone())
-        .and("authority = ?", authority)
-        .and("+authority = ?", among)
+        .and("subject = ?", subject)
+        .and("+subject = ?", among)
         .and("actor = ?", filter.actor.map(|actor| actor.to_string()))
         .and("key = ?", filter.key.map(|key| bytes(key).to_vec()))
         .and("target = ?", filter.target.clone())
@@ -102,7 +102,7 @@ fn decode(cells: &Cells<'_>) -> Result<(u64, HistoryEntry)> {
         key: cells.id_or_none(3)?,
         action: cells.text(4)?.into(),
         target: cells.text(5)?.into(),
-        authority: cells.text(6)?.into(),
+        subject: cells.text(6)?.into(),
         origin: cells.word(7, Origin::from_word)?,
         address: cells.address_or_none(8)?,
         request_id: cells.text_or_none(9)?.map(Into::into),

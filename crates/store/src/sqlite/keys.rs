@@ -4,13 +4,13 @@ mod decode;
 
 use std::collections::HashMap;
 
-use claviger_core::authority::Authority;
 use claviger_core::change::ChangeItem;
 use claviger_core::id::KeyId;
 use claviger_core::key::{Digest, KeyRecord};
 use claviger_core::lifecycle::Status;
 use claviger_core::permit::RecordRef;
 use claviger_core::revocation;
+use claviger_core::subject::Subject;
 use claviger_core::time::{Timestamp, UnixSeconds};
 use rusqlite::{Connection, ToSql, params};
 
@@ -28,14 +28,14 @@ use crate::query::{LastUsed, Staged, StoredKey, Taken};
 /// What verification holds of a key, and its digest.
 macro_rules! entry_columns {
     () => {
-        "id, kind, authority, selector, grants, scopes, status, expires_at, restrictions, digest_head, digest_tail"
+        "id, kind, subject, selector, grants, scopes, status, expires_at, restrictions, digest_head, digest_tail"
     };
 }
 
 /// The same as it is read: a retired key says so.
 macro_rules! entry_values {
     () => {
-        "id, kind, authority, selector, grants, scopes, iif(retired_at IS NULL, status, 'retired'), expires_at, restrictions, digest_head, digest_tail"
+        "id, kind, subject, selector, grants, scopes, iif(retired_at IS NULL, status, 'retired'), expires_at, restrictions, digest_head, digest_tail"
     };
 }
 
@@ -64,11 +64,10 @@ const INSERT: &str = concat!(
 const UPDATE: &str = "UPDATE keys
     SET selector = ?4, grants = ?5, scopes = ?6, status = ?7, expires_at = ?8, restrictions = ?9, preview = ?12,
         name = ?13, format = ?14, metadata = ?19, revision = ?20
-    WHERE id = ?1 AND kind = ?2 AND authority = ?3 AND digest_head = ?10 AND digest_tail = ?11 AND created_at = ?15
+    WHERE id = ?1 AND kind = ?2 AND subject = ?3 AND digest_head = ?10 AND digest_tail = ?11 AND created_at = ?15
         AND created_by = ?16 AND created_via = ?17 AND replaces IS ?18 AND revision = ?20 - 1";
 const DELETE: &str = "DELETE FROM keys WHERE id = ?1 AND (?2 IS NULL OR revision = ?2) RETURNING id, digest_head, digest_tail, import";
-const DELETE_OF: &str =
-    "DELETE FROM keys WHERE authority = ?1 RETURNING id, digest_head, digest_tail, import";
+const DELETE_OF: &str = "DELETE FROM keys WHERE subject = ?1 RETURNING id, digest_head, digest_tail, import";
 pub(super) const PURGE: &str = "DELETE FROM keys WHERE digest_head IN
     (SELECT digest_head FROM keys WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)
     RETURNING id, digest_head, digest_tail, import";
@@ -86,8 +85,8 @@ const SUCCESSOR: &str = "WITH RECURSIVE chain (id) AS (
 /// Whether a digest is taken.
 const TAKEN: &str = "SELECT 1 FROM keys WHERE digest_head = ?1";
 const REVISION: &str = "SELECT revision FROM keys WHERE id = ?1";
-/// All of an authority that are stored, rows of open imports included. Stops counting at the limit.
-pub(super) const LISTED: &str = "SELECT count(*) FROM (SELECT 1 FROM keys WHERE authority = ?1 LIMIT ?2)";
+/// All of a subject that are stored, rows of open imports included. Stops counting at the limit.
+pub(super) const LISTED: &str = "SELECT count(*) FROM (SELECT 1 FROM keys WHERE subject = ?1 LIMIT ?2)";
 pub(super) const SELECT_STORED: &str = concat!(
     "SELECT ",
     entry_values!(),
@@ -163,7 +162,7 @@ pub(super) struct Staging<'c> {
     conn: &'c Connection,
     import: u64,
     rooms: Rooms,
-    exists: HashMap<Authority, bool>,
+    exists: HashMap<Subject, bool>,
 }
 
 impl<'c> Staging<'c> {
@@ -174,7 +173,7 @@ impl<'c> Staging<'c> {
 
     /// Stages a row.
     pub(super) fn stage(&mut self, key: &KeyRecord, limit: Option<u32>) -> Result<Staged> {
-        if !self.exists(&key.entry.rights.authority)? {
+        if !self.exists(&key.entry.rights.subject)? {
             return Ok(Staged::Missing);
         }
         if deleted::contains(self.conn, &key.digest)? {
@@ -190,16 +189,16 @@ impl<'c> Staging<'c> {
         Ok(if staged { Staged::Staged } else { Staged::Duplicate })
     }
 
-    fn exists(&mut self, authority: &Authority) -> Result<bool> {
-        if let Some(known) = self.exists.get(authority) {
+    fn exists(&mut self, subject: &Subject) -> Result<bool> {
+        if let Some(known) = self.exists.get(subject) {
             return Ok(*known);
         }
-        let exists = match require_authority(self.conn, authority) {
+        let exists = match require_subject(self.conn, subject) {
             Ok(()) => true,
             Err(StoreError::Missing(_)) => false,
             Err(other) => return Err(other),
         };
-        self.exists.insert(authority.clone(), exists);
+        self.exists.insert(subject.clone(), exists);
         Ok(exists)
     }
 }
@@ -301,9 +300,9 @@ pub(crate) fn delete_many(write: &mut Write<'_>, ids: &[KeyId]) -> Result<u64> {
     Ok(deleted as u64)
 }
 
-/// Deletes all keys of an authority.
-pub(crate) fn delete_of(write: &mut Write<'_>, authority: &str) -> Result<u64> {
-    Ok(delete_where(write, DELETE_OF, &[&authority])? as u64)
+/// Deletes all keys of a subject.
+pub(crate) fn delete_of(write: &mut Write<'_>, subject: &str) -> Result<u64> {
+    Ok(delete_where(write, DELETE_OF, &[&subject])? as u64)
 }
 
 /// Deletes keys that expired or were retired long ago.
@@ -333,15 +332,15 @@ fn place(id: &KeyId) -> Place<'_, [u8; 16]> {
     Place { table: "keys", revision: REVISION, key: bytes(*id), name: id }
 }
 
-/// Refuses a key beyond the limit of its authority.
+/// Refuses a key beyond the limit of its subject.
 fn check_room(conn: &Connection, rooms: &mut Rooms, key: &KeyRecord, limit: u32) -> Result<()> {
-    rooms.take(key.entry.rights.authority.to_string(), limit, |authority| {
-        Ok(conn.prepare_cached(LISTED)?.query_row(params![authority, limit], |row| row.get(0))?)
+    rooms.take(key.entry.rights.subject.to_string(), limit, |subject| {
+        Ok(conn.prepare_cached(LISTED)?.query_row(params![subject, limit], |row| row.get(0))?)
     })
 }
 
 fn insert(write: &mut Write<'_>, key: KeyRecord) -> Result<()> {
-    require_authority(write.conn, &key.entry.rights.authority)?;
+    require_subject(write.conn, &key.entry.rights.subject)?;
     deleted::require_new(write.conn, &key.digest)?;
     execute(write.conn, INSERT, &key, None)?;
     write.touch_new(ChangeItem::Key(key.digest, key.entry));
@@ -350,13 +349,13 @@ fn insert(write: &mut Write<'_>, key: KeyRecord) -> Result<()> {
 
 /// Refuses a key for what does not exist. Without this a key made while its resource is being deleted would
 /// come to life when a resource is made again under that name.
-fn require_authority(conn: &Connection, authority: &Authority) -> Result<()> {
-    match authority {
-        Authority::Account(id) => accounts::require(conn, *id),
-        Authority::Team(id) => teams::require(conn, *id),
-        Authority::Project(id) => projects::require(conn, *id),
-        Authority::Resource(resource) => resources::require_reference(conn, &resource.reference),
-        Authority::Operator => Ok(()),
+fn require_subject(conn: &Connection, subject: &Subject) -> Result<()> {
+    match subject {
+        Subject::Account(id) => accounts::require(conn, *id),
+        Subject::Team(id) => teams::require(conn, *id),
+        Subject::Project(id) => projects::require(conn, *id),
+        Subject::Resource(resource) => resources::require_reference(conn, &resource.reference),
+        Subject::Operator => Ok(()),
     }
 }
 
@@ -380,14 +379,14 @@ fn delete_where(write: &mut Write<'_>, sql: &str, values: &[&dyn ToSql]) -> Resu
 
 fn execute(conn: &Connection, sql: &str, key: &KeyRecord, import: Option<u64>) -> Result<usize> {
     let (entry, rights) = (&key.entry, &key.entry.rights);
-    let resource = rights.authority.as_resource();
+    let resource = rights.subject.as_resource();
     let (head, tail) = key.digest.as_bytes().split_at(16);
     let (id, restrictions) = (bytes(entry.id), decode::encode_restrictions(&rights.restrictions)?);
     let metadata = decode::encode_metadata(&key.metadata)?;
     let values = params![
         id,
-        rights.authority.kind().as_str(),
-        rights.authority.to_string(),
+        rights.subject.kind().as_str(),
+        rights.subject.to_string(),
         resource.and_then(|resource| resource.selector.to_text()),
         resource.map(|resource| resource.grants.words().collect::<Vec<_>>().join(" ")),
         rights.scopes.to_string(),

@@ -74,18 +74,18 @@ pub(crate) fn keys(conn: &Connection, filter: &KeyFilter, page: Page<KeyId>) -> 
 }
 
 pub(super) fn select_keys(filter: &KeyFilter, after: Option<KeyId>) -> Select {
-    // One authority alone is the usual case, which an index answers in order.
-    let (one, any) = match filter.authorities.as_deref() {
+    // One subject alone is the usual case, which an index answers in order.
+    let (one, any) = match filter.subjects.as_deref() {
         None => (None, None),
         Some([one]) => (Some(one.clone()), None),
         Some(all) => (None, Some(serde_json::Value::from(all).to_string())),
     };
-    // Operator keys are few: by their authority an index finds them.
+    // Operator keys are few: by their subject an index finds them.
     let operator = filter.kind.filter(|kind| *kind == Kind::Operator);
     let select = Select::new(keys::SELECT_STORED)
-        .and("authority = ?", one)
-        .and("authority IN (SELECT value FROM json_each(?))", any)
-        .and("authority = ?", operator.map(|kind| kind.as_str().to_owned()))
+        .and("subject = ?", one)
+        .and("subject IN (SELECT value FROM json_each(?))", any)
+        .and("subject = ?", operator.map(|kind| kind.as_str().to_owned()))
         .and("kind = ?", filter.kind.map(|kind| kind.as_str().to_owned()))
         .and("created_by = ?", filter.created_by.map(|actor| actor.to_string()))
         .and("coalesce(at, created_at) < ?", filter.unused_since.map(Timestamp::millis))

@@ -7,7 +7,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use claviger_core::change::Sequence;
 use claviger_core::id::{AccountId, Id, Tag};
 use claviger_core::key::{Digest, KeyEntry};
-use claviger_core::subject::{Account, Members, Project, Role, Team};
+use claviger_core::principal::{Account, Members, Project, Role, Team};
 use rusqlite::{Connection, Rows, params};
 
 use super::row::Cells;
@@ -18,7 +18,7 @@ use crate::error::StoreError;
 const ACCOUNTS: &str = "SELECT id, closed FROM accounts ORDER BY id";
 const TEAMS: &str = "SELECT id, closed FROM teams ORDER BY id";
 const TEAM_MEMBERS: &str = "SELECT team, account, role FROM team_members ORDER BY team, account";
-const PROJECTS: &str = "SELECT id, closed, holder_account, holder_team FROM projects ORDER BY id";
+const PROJECTS: &str = "SELECT id, closed, owner_account, owner_team FROM projects ORDER BY id";
 const PROJECT_MEMBERS: &str = "SELECT project, account, role FROM project_members ORDER BY project, account";
 const REFERENCES: &str =
     "SELECT reference, version, secrets, databases FROM resource_references ORDER BY reference, version";
@@ -84,7 +84,7 @@ fn projects(conn: &Connection, visitor: &mut impl LoadVisitor) -> Result<()> {
         visitor.project(Project {
             id,
             closed: cells.flag(1)?,
-            holder: projects::decode_holder(&cells, 2)?,
+            owner: projects::decode_owner(&cells, 2)?,
             members: Members::new(members.of(&id)?),
         });
     }
@@ -231,7 +231,7 @@ impl<'s, K, C, F: Fn(&Cells<'_>) -> Result<(K, C)>> Children<'s, K, C, F> {
         Ok(children)
     }
 
-    /// A row that no parent took would be authority lost in silence.
+    /// A row that no parent took would be subject lost in silence.
     pub(super) fn check_end(&self) -> Result<()> {
         match self.next {
             None => Ok(()),

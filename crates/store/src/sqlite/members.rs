@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use claviger_core::id::{Id, Tag};
-use claviger_core::subject::{Members, Role};
+use claviger_core::principal::{Members, Role};
 use rusqlite::{Connection, params};
 
 use super::error::is_missing_reference;

@@ -4,8 +4,8 @@ use claviger_core::change::ChangeItem;
 use claviger_core::id::{AccountId, ProjectId, TeamId};
 use claviger_core::name::{ExternalId, Name};
 use claviger_core::permit::RecordRef;
+use claviger_core::principal::{Members, Project, ProjectOwner, ProjectRecord};
 use claviger_core::revocation;
-use claviger_core::subject::{Members, Project, ProjectHolder, ProjectRecord};
 use rusqlite::{Connection, params};
 
 use super::error::Place;
@@ -17,18 +17,18 @@ use crate::error::{Limited, StoreError};
 use crate::query::{Page, ProjectFilter};
 
 const INSERT: &str = "INSERT INTO projects
-    (id, closed, holder_account, holder_team, name, external_id, created_at, revision)
+    (id, closed, owner_account, owner_team, name, external_id, created_at, revision)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 /// They stop counting at the limit.
 pub(super) const COUNT_OF_ACCOUNT: &str =
-    "SELECT count(*) FROM (SELECT 1 FROM projects WHERE holder_account = ?1 LIMIT ?2)";
+    "SELECT count(*) FROM (SELECT 1 FROM projects WHERE owner_account = ?1 LIMIT ?2)";
 pub(super) const COUNT_OF_TEAM: &str =
-    "SELECT count(*) FROM (SELECT 1 FROM projects WHERE holder_team = ?1 LIMIT ?2)";
+    "SELECT count(*) FROM (SELECT 1 FROM projects WHERE owner_team = ?1 LIMIT ?2)";
 const UPDATE: &str = "UPDATE projects
-    SET closed = ?2, holder_account = ?3, holder_team = ?4, name = ?5, external_id = ?6, revision = ?8
+    SET closed = ?2, owner_account = ?3, owner_team = ?4, name = ?5, external_id = ?6, revision = ?8
     WHERE id = ?1 AND created_at = ?7 AND revision = ?8 - 1";
 const REVISION: &str = "SELECT revision FROM projects WHERE id = ?1";
-const SELECT: &str = "SELECT id, closed, holder_account, holder_team, name, external_id, created_at, revision
+const SELECT: &str = "SELECT id, closed, owner_account, owner_team, name, external_id, created_at, revision
     FROM projects WHERE true";
 const MEMBERS: MemberTable = MemberTable {
     table: "project_members",
@@ -43,10 +43,10 @@ pub(super) const STATEMENTS: &[&str] =
 
 /// Adds a project with its members. It counts towards the limit of its owner.
 pub(crate) fn create(write: &mut Write<'_>, record: ProjectRecord, limit: u32) -> Result<()> {
-    require_holder(write.conn, record.project.holder)?;
-    let (count, owner) = match record.project.holder {
-        ProjectHolder::Account(id) => (COUNT_OF_ACCOUNT, bytes(id)),
-        ProjectHolder::Team(id) => (COUNT_OF_TEAM, bytes(id)),
+    require_owner(write.conn, record.project.owner)?;
+    let (count, owner) = match record.project.owner {
+        ProjectOwner::Account(id) => (COUNT_OF_ACCOUNT, bytes(id)),
+        ProjectOwner::Team(id) => (COUNT_OF_TEAM, bytes(id)),
     };
     let projects: u32 =
         write.conn.prepare_cached(count)?.query_row(params![owner, limit], |row| row.get(0))?;
@@ -59,12 +59,12 @@ pub(crate) fn create(write: &mut Write<'_>, record: ProjectRecord, limit: u32) -
     Ok(())
 }
 
-/// Replaces a project's record, holder and members included.
+/// Replaces a project's record, owner and members included.
 pub(crate) fn update(write: &mut Write<'_>, next: ProjectRecord, expected: u64) -> Result<()> {
     let id = next.project.id;
     let place = Place { table: "projects", revision: REVISION, key: bytes(id), name: &id };
     place.check_follows(write.conn, next.revision, expected)?;
-    require_holder(write.conn, next.project.holder)?;
+    require_owner(write.conn, next.project.owner)?;
     let before = by_id(write.conn, id)?;
     let changed = execute(write.conn, UPDATE, &next)?;
     place.check_one(write.conn, changed, Some(expected))?;
@@ -75,7 +75,7 @@ pub(crate) fn update(write: &mut Write<'_>, next: ProjectRecord, expected: u64) 
 }
 
 fn execute(conn: &Connection, sql: &str, record: &ProjectRecord) -> Result<usize> {
-    let (account, team) = holder_columns(record.project.holder);
+    let (account, team) = owner_columns(record.project.owner);
     Ok(conn.prepare_cached(sql)?.execute(params![
         bytes(record.project.id),
         record.project.closed,
@@ -88,17 +88,17 @@ fn execute(conn: &Connection, sql: &str, record: &ProjectRecord) -> Result<usize
     ])?)
 }
 
-fn holder_columns(holder: ProjectHolder) -> (Option<AccountId>, Option<TeamId>) {
-    match holder {
-        ProjectHolder::Account(id) => (Some(id), None),
-        ProjectHolder::Team(id) => (None, Some(id)),
+fn owner_columns(owner: ProjectOwner) -> (Option<AccountId>, Option<TeamId>) {
+    match owner {
+        ProjectOwner::Account(id) => (Some(id), None),
+        ProjectOwner::Team(id) => (None, Some(id)),
     }
 }
 
-fn require_holder(conn: &Connection, holder: ProjectHolder) -> Result<()> {
-    match holder {
-        ProjectHolder::Account(id) => accounts::require(conn, id),
-        ProjectHolder::Team(id) => teams::require(conn, id),
+fn require_owner(conn: &Connection, owner: ProjectOwner) -> Result<()> {
+    match owner {
+        ProjectOwner::Account(id) => accounts::require(conn, id),
+        ProjectOwner::Team(id) => teams::require(conn, id),
     }
 }
 
@@ -124,12 +124,12 @@ pub(crate) fn list(
 }
 
 pub(super) fn select(filter: &ProjectFilter, after: Option<ProjectId>) -> Select {
-    let (account, team) = filter.holder.map(holder_columns).unwrap_or_default();
+    let (account, team) = filter.owner.map(owner_columns).unwrap_or_default();
     let member = filter.member.map(|id| bytes(id).to_vec());
     Select::new(SELECT)
-        .and("(holder_account = ? OR id IN (SELECT project FROM project_members WHERE account = ?))", member)
-        .and("holder_account = ?", account.map(|id| bytes(id).to_vec()))
-        .and("holder_team = ?", team.map(|id| bytes(id).to_vec()))
+        .and("(owner_account = ? OR id IN (SELECT project FROM project_members WHERE account = ?))", member)
+        .and("owner_account = ?", account.map(|id| bytes(id).to_vec()))
+        .and("owner_team = ?", team.map(|id| bytes(id).to_vec()))
         .and("external_id = ?", filter.external_id.as_ref().map(|id| id.as_str().to_owned()))
         .and("id < ?", after.map(|id| bytes(id).to_vec()))
 }
@@ -142,12 +142,12 @@ fn with_members(conn: &Connection, select: Select) -> Result<Vec<ProjectRecord>>
     Ok(projects)
 }
 
-/// The holder in two columns that follow each other.
-pub(super) fn decode_holder(cells: &Cells<'_>, at: usize) -> Result<ProjectHolder> {
+/// The owner in two columns that follow each other.
+pub(super) fn decode_owner(cells: &Cells<'_>, at: usize) -> Result<ProjectOwner> {
     match (cells.id_or_none(at)?, cells.id_or_none(at + 1)?) {
-        (Some(id), None) => Ok(ProjectHolder::Account(id)),
-        (None, Some(id)) => Ok(ProjectHolder::Team(id)),
-        _ => Err(cells.wrong(at, "has to have exactly one holder")),
+        (Some(id), None) => Ok(ProjectOwner::Account(id)),
+        (None, Some(id)) => Ok(ProjectOwner::Team(id)),
+        _ => Err(cells.wrong(at, "has to have exactly one owner")),
     }
 }
 
@@ -156,7 +156,7 @@ fn decode(cells: &Cells<'_>) -> Result<ProjectRecord> {
         project: Project {
             id: cells.id(0)?,
             closed: cells.flag(1)?,
-            holder: decode_holder(cells, 2)?,
+            owner: decode_owner(cells, 2)?,
             members: Members::default(),
         },
         name: Name::from_stored(cells.text(4)?),

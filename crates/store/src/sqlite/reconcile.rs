@@ -15,7 +15,7 @@ const REFERENCES: &str = "SELECT reference, version, secrets, databases FROM res
     WHERE reference >= ?1 AND reference < ?2 ORDER BY reference, version";
 const STATES: &str = "SELECT reference, created_at, revision FROM resources
     WHERE reference >= ?1 AND reference < ?2 ORDER BY reference";
-const KEYS: &str = "SELECT count(*) FROM keys WHERE authority = ?1";
+const KEYS: &str = "SELECT count(*) FROM keys WHERE subject = ?1";
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[SELECT_TYPE, REFERENCES, STATES, KEYS];
 

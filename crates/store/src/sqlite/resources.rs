@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use claviger_core::change::ChangeItem;
 use claviger_core::id::{AccountId, ProjectId, TeamId};
 use claviger_core::permit::RecordRef;
-use claviger_core::resource::{Holder, References, Resource, ResourceRecord, ResourceRef, Visibility};
+use claviger_core::resource::{Owner, References, Resource, ResourceRecord, ResourceRef, Visibility};
 use claviger_core::revocation;
 use claviger_core::selector::Version;
 use rusqlite::{Connection, params};
@@ -20,7 +20,7 @@ use crate::query::{OwnedSince, Page, ResourceFilter};
 /// What decisions see of a resource; the rest of its record follows.
 macro_rules! resource_columns {
     () => {
-        "reference, holder_account, holder_team, holder_project, creator, visibility, public_from, before_shared, latest"
+        "reference, owner_account, owner_team, owner_project, creator, visibility, public_from, before_shared, latest"
     };
 }
 
@@ -31,11 +31,11 @@ const INSERT: &str = concat!(
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?11, (SELECT coalesce(max(row), 0) FROM history))"
 );
 const UPDATE: &str = "UPDATE resources
-    SET holder_account = ?2, holder_team = ?3, holder_project = ?4, creator = ?5, visibility = ?6, public_from = ?7,
+    SET owner_account = ?2, owner_team = ?3, owner_project = ?4, creator = ?5, visibility = ?6, public_from = ?7,
         before_shared = ?8, latest = ?9, updated_at = ?11, revision = ?12,
-        owned_since = CASE WHEN holder_account IS ?2 AND holder_team IS ?3 AND holder_project IS ?4
+        owned_since = CASE WHEN owner_account IS ?2 AND owner_team IS ?3 AND owner_project IS ?4
             THEN owned_since ELSE ?11 END,
-        owned_after_row = CASE WHEN holder_account IS ?2 AND holder_team IS ?3 AND holder_project IS ?4
+        owned_after_row = CASE WHEN owner_account IS ?2 AND owner_team IS ?3 AND owner_project IS ?4
             THEN owned_after_row ELSE (SELECT coalesce(max(row), 0) FROM history) END
     WHERE reference = ?1 AND created_at = ?10 AND revision = ?12 - 1";
 const DELETE: &str = "DELETE FROM resources WHERE reference = ?1 AND (?2 IS NULL OR revision = ?2)";
@@ -95,7 +95,7 @@ pub(crate) fn delete(write: &mut Write<'_>, reference: &ResourceRef, expected: O
 
 fn execute(conn: &Connection, sql: &str, record: &ResourceRecord) -> Result<usize> {
     let resource = &record.resource;
-    let (account, team, project) = holder_columns(resource.holder);
+    let (account, team, project) = owner_columns(resource.owner);
     let (public_from, before_shared) = match resource.visibility {
         Visibility::PublicFrom { first, before_shared } => (Some(first.get()), Some(before_shared)),
         Visibility::Private | Visibility::Shared | Visibility::Public => (None, None),
@@ -116,20 +116,20 @@ fn execute(conn: &Connection, sql: &str, record: &ResourceRecord) -> Result<usiz
     ])?)
 }
 
-fn holder_columns(holder: Holder) -> (Option<AccountId>, Option<TeamId>, Option<ProjectId>) {
-    match holder {
-        Holder::Account(id) => (Some(id), None, None),
-        Holder::Team(id) => (None, Some(id), None),
-        Holder::Project(id) => (None, None, Some(id)),
+fn owner_columns(owner: Owner) -> (Option<AccountId>, Option<TeamId>, Option<ProjectId>) {
+    match owner {
+        Owner::Account(id) => (Some(id), None, None),
+        Owner::Team(id) => (None, Some(id), None),
+        Owner::Project(id) => (None, None, Some(id)),
     }
 }
 
-/// Refuses a resource whose holder or creator does not exist.
+/// Refuses a resource whose owner or creator does not exist.
 fn require(conn: &Connection, resource: &Resource) -> Result<()> {
-    match resource.holder {
-        Holder::Account(id) => accounts::require(conn, id)?,
-        Holder::Team(id) => teams::require(conn, id)?,
-        Holder::Project(id) => projects::require(conn, id)?,
+    match resource.owner {
+        Owner::Account(id) => accounts::require(conn, id)?,
+        Owner::Team(id) => teams::require(conn, id)?,
+        Owner::Project(id) => projects::require(conn, id)?,
     }
     resource.creator.map_or(Ok(()), |id| accounts::require(conn, id))
 }
@@ -206,12 +206,12 @@ pub(crate) fn list(
 }
 
 pub(super) fn select(filter: &ResourceFilter, after: Option<&ResourceRef>) -> Select {
-    let (account, team, project) = filter.holder.map(holder_columns).unwrap_or_default();
+    let (account, team, project) = filter.owner.map(owner_columns).unwrap_or_default();
     let (first, end) = filter.kind.as_deref().map(names_of).unzip();
     Select::new(SELECT)
-        .and("holder_account = ?", account.map(|id| bytes(id).to_vec()))
-        .and("holder_team = ?", team.map(|id| bytes(id).to_vec()))
-        .and("holder_project = ?", project.map(|id| bytes(id).to_vec()))
+        .and("owner_account = ?", account.map(|id| bytes(id).to_vec()))
+        .and("owner_team = ?", team.map(|id| bytes(id).to_vec()))
+        .and("owner_project = ?", project.map(|id| bytes(id).to_vec()))
         .and("reference >= ?", first)
         .and("reference < ?", end)
         .and("reference > ?", after.map(|reference| reference.as_str().to_owned()))
@@ -242,15 +242,15 @@ pub(super) fn decode(cells: &Cells<'_>) -> Result<ResourceRecord> {
 
 /// A resource, as yet without references.
 pub(super) fn decode_resource(cells: &Cells<'_>) -> Result<Resource> {
-    let holder = match (cells.id_or_none(1)?, cells.id_or_none(2)?, cells.id_or_none(3)?) {
-        (Some(id), None, None) => Holder::Account(id),
-        (None, Some(id), None) => Holder::Team(id),
-        (None, None, Some(id)) => Holder::Project(id),
-        _ => return Err(cells.wrong(1, "has to have exactly one holder")),
+    let owner = match (cells.id_or_none(1)?, cells.id_or_none(2)?, cells.id_or_none(3)?) {
+        (Some(id), None, None) => Owner::Account(id),
+        (None, Some(id), None) => Owner::Team(id),
+        (None, None, Some(id)) => Owner::Project(id),
+        _ => return Err(cells.wrong(1, "has to have exactly one owner")),
     };
     Ok(Resource {
         reference: cells.parsed(0, ResourceRef::parse)?,
-        holder,
+        owner,
         creator: cells.id_or_none(4)?,
         visibility: decode_visibility(cells)?,
         latest: cells.version(8)?,

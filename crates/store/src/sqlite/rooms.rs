@@ -1,15 +1,15 @@
-//! How many more keys an authority may have. Counting thousands of them for each new one would make a large
-//! authority slow, so the writer remembers what it has counted.
+//! How many more keys a subject may have. Counting thousands of them for each new one would make a large
+//! subject slow, so the writer remembers what it has counted.
 
 use std::collections::HashMap;
 
 use super::Result;
 use crate::error::{Limited, StoreError};
 
-/// Authorities remembered at most; then all are forgotten and counted anew as they come.
+/// Subjects remembered at most; then all are forgotten and counted anew as they come.
 const AUTHORITIES_MAX: usize = 10_000;
 
-/// At most how many keys authorities have. A key that is deleted makes it fewer, so what is remembered errs on
+/// At most how many keys subjects have. A key that is deleted makes it fewer, so what is remembered errs on
 /// the safe side; at the limit it is counted again.
 #[derive(Default)]
 pub(crate) struct Rooms(HashMap<String, u32>);
@@ -18,13 +18,13 @@ impl Rooms {
     /// Takes room for one key, or refuses it. `count` counts, up to the limit.
     pub(super) fn take(
         &mut self,
-        authority: String,
+        subject: String,
         limit: u32,
         count: impl FnOnce(&str) -> Result<u32>,
     ) -> Result<()> {
-        let listed = match self.0.get(&authority) {
+        let listed = match self.0.get(&subject) {
             Some(known) if *known < limit => *known,
-            _ => count(&authority)?,
+            _ => count(&subject)?,
         };
         if listed >= limit {
             return Err(StoreError::Limit { what: Limited::Keys, limit });
@@ -32,11 +32,11 @@ impl Rooms {
         if self.0.len() >= AUTHORITIES_MAX {
             self.forget_all();
         }
-        self.0.insert(authority, listed + 1);
+        self.0.insert(subject, listed + 1);
         Ok(())
     }
 
-    /// There may be more keys of any authority.
+    /// There may be more keys of any subject.
     pub(super) fn forget_all(&mut self) {
         self.0.clear();
     }

@@ -41,6 +41,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("refusals", include_str!("../../migrations/sqlite/0006_refusals.sql")),
     (RIGHTS_AND_LIMITS, include_str!("../../migrations/sqlite/0007_rights_and_limits.sql")),
     ("retired_keys", include_str!("../../migrations/sqlite/0008_retired_keys.sql")),
+    ("subjects_and_owners", include_str!("../../migrations/sqlite/0009_subjects_and_owners.sql")),
 ];
 
 /// Users other than the owner that may write, as bits of a mode.

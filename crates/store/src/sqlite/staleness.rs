@@ -1,7 +1,7 @@
 //! Whether a permit is still good when its write comes to its turn.
 //!
-//! Every change that took authority away from records is remembered here with its place in the order. A
-//! permit was made on the state at some sequence; it is stale if one of the records it rests on lost authority
+//! Every change that took subject away from records is remembered here with its place in the order. A
+//! permit was made on the state at some sequence; it is stale if one of the records it rests on lost subject
 //! in a later change, committed or earlier in the group under way. Changes of other records, and changes that
 //! took nothing, never make it stale. A store that has no such memory finds the same in the column `took` of
 //! the change rows after the permit's sequence.
@@ -17,7 +17,7 @@ use crate::error::StoreError;
 /// for the changes of about a second.
 const RECORDS_MAX: usize = 65_536;
 
-/// Which records lost authority, and when.
+/// Which records lost subject, and when.
 pub(super) struct Losses {
     /// The latest loss of each record.
     latest: HashMap<RecordRef, Sequence>,
@@ -62,7 +62,7 @@ impl Losses {
         }
     }
 
-    /// A change of the group under way took authority away from these records.
+    /// A change of the group under way took subject away from these records.
     pub(super) fn note(&mut self, sequence: Sequence, took: Vec<RecordRef>) {
         self.pending.extend(took.into_iter().map(|record| (sequence, record)));
     }
@@ -103,8 +103,8 @@ mod tests {
     use claviger_core::decide::{Credential, Place, Snapshot, accept};
     use claviger_core::id::{AccountId, ProjectId, TeamId};
     use claviger_core::permit::{Recorder, SystemTask};
+    use claviger_core::principal::{Account, Project, Team};
     use claviger_core::resource::{Resource, ResourceName};
-    use claviger_core::subject::{Account, Project, Team};
     use claviger_core::time::Timestamp;
 
     use super::*;

@@ -4,8 +4,8 @@ use claviger_core::change::ChangeItem;
 use claviger_core::id::TeamId;
 use claviger_core::name::{ExternalId, Name};
 use claviger_core::permit::RecordRef;
+use claviger_core::principal::{Members, Team, TeamRecord, TeamRole};
 use claviger_core::revocation;
-use claviger_core::subject::{Members, Team, TeamRecord, TeamRole};
 use rusqlite::{Connection, params};
 
 use super::error::Place;

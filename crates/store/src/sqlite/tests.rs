@@ -6,8 +6,8 @@ use claviger_core::id::{AccountId, KeyId, ProjectId, TeamId};
 use claviger_core::key::Actor;
 use claviger_core::lifecycle::Standing;
 use claviger_core::name::{Email, ExternalId};
-use claviger_core::resource::{Holder, ResourceRef};
-use claviger_core::subject::ProjectHolder;
+use claviger_core::principal::ProjectOwner;
+use claviger_core::resource::{Owner, ResourceRef};
 use claviger_core::time::Timestamp;
 use rusqlite::{Connection, params};
 
@@ -67,12 +67,12 @@ fn keys_that_were_replaced_earlier_are_retired_by_the_migration() {
 /// Each filter alone, and none.
 fn key_filters() -> Vec<KeyFilter> {
     let none = KeyFilter::default;
-    let authorities = |n: usize| Some(vec!["operator".to_owned(); n]);
+    let subjects = |n: usize| Some(vec!["operator".to_owned(); n]);
     let mut all = vec![
         none(),
-        KeyFilter { authorities: authorities(0), ..none() },
-        KeyFilter { authorities: authorities(1), ..none() },
-        KeyFilter { authorities: authorities(2), ..none() },
+        KeyFilter { subjects: subjects(0), ..none() },
+        KeyFilter { subjects: subjects(1), ..none() },
+        KeyFilter { subjects: subjects(2), ..none() },
         KeyFilter { created_by: Some(Actor::System), ..none() },
         KeyFilter { unused_since: Some(NOW), ..none() },
     ];
@@ -90,18 +90,18 @@ fn listings() -> Vec<String> {
     all.push(accounts::select(&filter, Some(account)));
     let filter = TeamFilter { member: Some(account), external_id: external_id.clone() };
     all.push(teams::select(&filter, Some(TeamId::from_bits(1))));
-    for holder in [ProjectHolder::Account(account), ProjectHolder::Team(TeamId::from_bits(1))] {
+    for owner in [ProjectOwner::Account(account), ProjectOwner::Team(TeamId::from_bits(1))] {
         let filter =
-            ProjectFilter { member: Some(account), holder: Some(holder), external_id: external_id.clone() };
+            ProjectFilter { member: Some(account), owner: Some(owner), external_id: external_id.clone() };
         all.push(projects::select(&filter, Some(ProjectId::from_bits(1))));
     }
-    let project = Holder::Project(ProjectId::from_bits(1));
-    for holder in [Holder::Account(account), Holder::Team(TeamId::from_bits(1)), project] {
-        let filter = ResourceFilter { holder: Some(holder), kind: Some("notebook".to_owned()) };
+    let project = Owner::Project(ProjectId::from_bits(1));
+    for owner in [Owner::Account(account), Owner::Team(TeamId::from_bits(1)), project] {
+        let filter = ResourceFilter { owner: Some(owner), kind: Some("notebook".to_owned()) };
         all.push(resources::select(&filter, ResourceRef::parse("notebook:a").ok().as_ref()));
     }
     let filter = HistoryFilter {
-        authority: Some(String::new()),
+        subject: Some(String::new()),
         actor: Some(Actor::System),
         key: Some(KeyId::from_bits(1)),
         target: Some(String::new()),
@@ -164,24 +164,23 @@ fn what_is_asked_often_is_answered_by_an_index_in_order() {
         let plan = plan(&conn, sql);
         assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{plan}: {sql}");
     };
-    let authority =
-        |n: usize| KeyFilter { authorities: Some(vec![String::new(); n]), ..KeyFilter::default() };
+    let subject = |n: usize| KeyFilter { subjects: Some(vec![String::new(); n]), ..KeyFilter::default() };
     let listing = |filter| list::select_keys(&filter, None).page("id DESC", 9).sql().to_owned();
-    check(&listing(authority(1)), "keys_by_authority");
-    check(&listing(KeyFilter { kind: Some(Kind::Operator), ..KeyFilter::default() }), "keys_by_authority");
+    check(&listing(subject(1)), "keys_by_subject");
+    check(&listing(KeyFilter { kind: Some(Kind::Operator), ..KeyFilter::default() }), "keys_by_subject");
     let created_by = KeyFilter { created_by: Some(Actor::System), ..KeyFilter::default() };
     check(&listing(created_by), "keys_by_creator");
     check(teams::COUNT, "COVERING INDEX teams_by_created_for");
-    check(projects::COUNT_OF_ACCOUNT, "COVERING INDEX projects_by_holder_account");
-    check(projects::COUNT_OF_TEAM, "COVERING INDEX projects_by_holder_team");
-    check(keys::LISTED, "COVERING INDEX keys_by_authority");
+    check(projects::COUNT_OF_ACCOUNT, "COVERING INDEX projects_by_owner_account");
+    check(projects::COUNT_OF_TEAM, "COVERING INDEX projects_by_owner_team");
+    check(keys::LISTED, "COVERING INDEX keys_by_subject");
     check(keys::PURGE, "keys_by_expiry");
     check(keys::LOAD, "SCAN keys");
     check(keys::LOAD_PART, "SEARCH keys USING PRIMARY KEY");
     check(keys::OF_IMPORT, "keys_by_import");
     let by_target = HistoryFilter { target: Some(String::new()), ..HistoryFilter::default() };
     check(history::select(&by_target, None).page("row DESC", 9).sql(), "history_by_target");
-    assert!(plan(&conn, &listing(authority(2))).contains("keys_by_authority"));
+    assert!(plan(&conn, &listing(subject(2))).contains("keys_by_subject"));
 }
 
 #[test]
@@ -200,9 +199,9 @@ fn a_row_that_does_not_decode_is_named() {
 fn a_member_that_belongs_to_nothing_stops_the_load() {
     struct Ignore;
     impl crate::LoadVisitor for Ignore {
-        fn account(&mut self, _: claviger_core::subject::Account) {}
-        fn team(&mut self, _: claviger_core::subject::Team) {}
-        fn project(&mut self, _: claviger_core::subject::Project) {}
+        fn account(&mut self, _: claviger_core::principal::Account) {}
+        fn team(&mut self, _: claviger_core::principal::Team) {}
+        fn project(&mut self, _: claviger_core::principal::Project) {}
         fn resource(&mut self, _: claviger_core::resource::Resource) {}
         fn key(&mut self, _: claviger_core::key::Digest, _: claviger_core::key::KeyEntry) {}
     }

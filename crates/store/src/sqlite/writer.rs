@@ -57,14 +57,14 @@ pub(super) const STATEMENTS: &[&str] = &[BEGIN, COMMIT, ROLLBACK, SAVE, KEEP, UN
 pub(crate) struct Write<'c> {
     /// The connection, inside the operation's savepoint.
     pub(super) conn: &'c Connection,
-    /// How many more keys each authority may have.
+    /// How many more keys each subject may have.
     pub(super) rooms: &'c mut Rooms,
     items: Vec<ChangeItem>,
     /// What the change row says in place of naming each item.
     row: Option<Vec<String>>,
     /// Whether something existed before, so that something may be taken away.
     urgent: bool,
-    /// The records that authority was taken away from.
+    /// The records that subject was taken away from.
     took: Vec<RecordRef>,
     unchanged: bool,
 }
@@ -75,7 +75,7 @@ impl<'c> Write<'c> {
         Self { conn, rooms, items: Vec::new(), row: None, urgent: false, took: Vec::new(), unchanged: false }
     }
 
-    /// Adds to the change something that existed before, and names the record if authority was taken away
+    /// Adds to the change something that existed before, and names the record if subject was taken away
     /// from it.
     pub(super) fn touch(&mut self, item: ChangeItem, took: Option<RecordRef>) {
         self.items.push(item);

@@ -23,7 +23,7 @@ impl Store {
         self.backend.plain(permit, move |conn| imports::open(conn, at, by)).await
     }
 
-    /// Stages rows and says of each what became of it. `limit` is how many keys an authority may
+    /// Stages rows and says of each what became of it. `limit` is how many keys a subject may
     /// have, expired and staged ones included; none for no limit. One transaction: whoever hands in a thousand
     /// rows makes the other writers wait for that long.
     ///

@@ -12,7 +12,7 @@ use crate::sqlite::{keys, list};
 
 impl Store {
     /// Adds a key. What it stands for has to exist, so that a key cannot outlive a resource that is deleted
-    /// at the same moment. `limit` is how many keys its authority may have, expired ones included.
+    /// at the same moment. `limit` is how many keys its subject may have, expired ones included.
     ///
     /// # Errors
     /// [`StoreError::Limit`](crate::StoreError::Limit), [`Conflict::Digest`](crate::Conflict::Digest),
@@ -21,7 +21,7 @@ impl Store {
         self.backend.write(audit, move |write| keys::create(write, key, limit)).await
     }
 
-    /// Replaces what may change of a key: all but its text, its authority's reference and where it came from.
+    /// Replaces what may change of a key: all but its text, its subject's reference and where it came from.
     /// `next.revision` has to follow `expected_revision`.
     ///
     /// # Errors
@@ -82,13 +82,13 @@ impl Store {
         self.backend.write(audit, move |write| keys::delete_many(write, &ids)).await
     }
 
-    /// Deletes all keys of an authority, given by its reference text, and returns how many there were. A
+    /// Deletes all keys of a subject, given by its reference text, and returns how many there were. A
     /// change even if there were none.
     ///
     /// # Errors
     /// Only those that every method has.
-    pub async fn delete_keys_of(&self, authority: String, audit: Audit) -> Result<Committed<u64>> {
-        self.backend.write(audit, move |write| keys::delete_of(write, &authority)).await
+    pub async fn delete_keys_of(&self, subject: String, audit: Audit) -> Result<Committed<u64>> {
+        self.backend.write(audit, move |write| keys::delete_of(write, &subject)).await
     }
 
     /// Deletes up to `max` keys that expired or were retired before `before`, the longest expired first, and returns

@@ -14,7 +14,7 @@ impl Store {
     /// # Errors
     /// [`Conflict::Resource`](crate::Conflict::Resource), [`StoreError::NotFound`](crate::StoreError::NotFound),
     /// [`StoreError::Stale`](crate::StoreError::Stale), [`StoreError::Missing`](crate::StoreError::Missing)
-    /// for its holder or its creator.
+    /// for its owner or its creator.
     pub async fn put_resource(
         &self,
         next: ResourceRecord,
@@ -88,7 +88,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Stale`](crate::StoreError::Stale) where a resource of the type is not any more as it was
-    /// seen, [`StoreError::Missing`](crate::StoreError::Missing) for a holder or a creator.
+    /// seen, [`StoreError::Missing`](crate::StoreError::Missing) for an owner or a creator.
     pub async fn reconcile_resources(
         &self,
         differences: Differences,

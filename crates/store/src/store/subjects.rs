@@ -2,7 +2,7 @@
 
 use claviger_core::id::{AccountId, ProjectId, TeamId};
 use claviger_core::name::{Email, ExternalId};
-use claviger_core::subject::{AccountRecord, ProjectRecord, TeamRecord};
+use claviger_core::principal::{AccountRecord, ProjectRecord, TeamRecord};
 
 use super::{Result, Store};
 use crate::commit::{Audit, Committed};
@@ -110,7 +110,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Limit`](crate::StoreError::Limit), [`StoreError::Conflict`](crate::StoreError::Conflict),
-    /// [`StoreError::Missing`](crate::StoreError::Missing) for its holder or a member.
+    /// [`StoreError::Missing`](crate::StoreError::Missing) for its owner or a member.
     pub async fn create_project(
         &self,
         project: ProjectRecord,
@@ -120,7 +120,7 @@ impl Store {
         self.backend.write(audit, move |write| projects::create(write, project, limit)).await
     }
 
-    /// Replaces a project's record, holder and members included. `next.revision` has to follow
+    /// Replaces a project's record, owner and members included. `next.revision` has to follow
     /// `expected_revision`.
     ///
     /// # Errors

@@ -50,7 +50,7 @@ async fn listing() {
             target: "notebook:a".into(),
             ..entry("a:read")
         },
-        HistoryEntry { at: at(3), authority: "team:x".into(), origin: Origin::Embed, ..entry("b:read") },
+        HistoryEntry { at: at(3), subject: "team:x".into(), origin: Origin::Embed, ..entry("b:read") },
     ];
     store.append_history(rows, PERMIT).await.unwrap();
     assert!(fresh.seen.changes().is_empty());
@@ -62,12 +62,11 @@ async fn listing() {
         assert_eq!(offsets, expect, "{shown}");
     };
     check(all(), &[3, 2, 1, 0]).await;
-    check(HistoryFilter { authority: Some("team:x".into()), ..all() }, &[3]).await;
+    check(HistoryFilter { subject: Some("team:x".into()), ..all() }, &[3]).await;
     check(HistoryFilter { actor: Some(account), ..all() }, &[1]).await;
     check(HistoryFilter { key: Some(KeyId::from_bits(1)), ..all() }, &[2]).await;
     check(HistoryFilter { request_id: Some("req_1".into()), ..all() }, &[1]).await;
-    let foreign =
-        HistoryFilter { authority: Some("team:x".into()), request_id: Some("req_1".into()), ..all() };
+    let foreign = HistoryFilter { subject: Some("team:x".into()), request_id: Some("req_1".into()), ..all() };
     check(foreign, &[]).await;
     check(HistoryFilter { target: Some("notebook:a".into()), ..all() }, &[2]).await;
     check(HistoryFilter { action: Some("a:read".into()), ..all() }, &[2, 0]).await;

@@ -25,7 +25,7 @@ async fn nothing_is_seen_before_the_commit_and_everything_after_it() {
     let import = opened(store).await;
     assert_eq!(stage(store, import, vec![key(2), key(3)]).await, [Staged::Staged; 2]);
     let twin = KeyRecord { digest: key(1).digest, ..key(4) };
-    let foreign = key_of(5, resource_authority("notebook:none"));
+    let foreign = key_of(5, resource_subject("notebook:none"));
     let rows = vec![twin, KeyRecord { digest: key(2).digest, ..key(6) }, foreign, key(7)];
     let outcomes = stage(store, import, rows).await;
     assert_eq!(outcomes, [Staged::Duplicate, Staged::Duplicate, Staged::Missing, Staged::Staged]);
@@ -86,7 +86,7 @@ async fn what_vanishes_meanwhile_is_not_imported() {
     let fresh = furnished().await;
     let store = &fresh.store;
     let import = opened(store).await;
-    stage(store, import, vec![key_of(1, resource_authority("notebook:a")), key(2)]).await;
+    stage(store, import, vec![key_of(1, resource_subject("notebook:a")), key(2)]).await;
     store
         .delete_resource(ResourceRef::parse("notebook:a").unwrap(), None, audit("resource:delete"))
         .await

@@ -1,7 +1,6 @@
 //! Keys.
 
 use claviger_core::Kind;
-use claviger_core::authority::Authority;
 use claviger_core::change::ChangeItem;
 use claviger_core::id::{AccountId, KeyId, ProjectId, TeamId};
 use claviger_core::key::{Actor, CreatedVia, Digest, KeyPatch, KeyRecord, Metadata};
@@ -10,6 +9,7 @@ use claviger_core::resource::ResourceRef;
 use claviger_core::restriction::{Quota, QuotaPeriod, Rate, Restrictions, WebOrigin, parse_block};
 use claviger_core::scope::ScopeSet;
 use claviger_core::selector::{Grants, Selector};
+use claviger_core::subject::Subject;
 use claviger_core::time::Timestamp;
 use claviger_store::{Conflict, HistoryFilter, KeyFilter, Limited, Page, Staged, Store, StoreError, Taken};
 
@@ -28,8 +28,8 @@ async fn listed(store: &Store, filter: KeyFilter) -> Vec<u128> {
 #[tokio::test]
 async fn every_field_comes_back() {
     let fresh = furnished().await;
-    let rich = |n, authority| {
-        let mut key = key_of(n, authority);
+    let rich = |n, subject| {
+        let mut key = key_of(n, subject);
         key.entry.status = Status::Disabled;
         key.entry.rights.scopes = ScopeSet::parse(["a:read", "*:write"]).unwrap();
         key.entry.rights.expires_at = Some(seconds(60));
@@ -49,9 +49,9 @@ async fn every_field_comes_back() {
         key.format = None;
         key
     };
-    let mut nothing = key_of(6, resource_authority("notebook:a"));
-    let Authority::Resource(authority) = &mut nothing.entry.rights.authority else { unreachable!() };
-    (authority.selector, authority.grants) = (Selector::Any, Grants::default());
+    let mut nothing = key_of(6, resource_subject("notebook:a"));
+    let Subject::Resource(subject) = &mut nothing.entry.rights.subject else { unreachable!() };
+    (subject.selector, subject.grants) = (Selector::Any, Grants::default());
     nothing.entry.rights.scopes = ScopeSet::default();
     let empty = Restrictions {
         addresses: Some(Box::default()),
@@ -60,11 +60,11 @@ async fn every_field_comes_back() {
     };
     nothing.entry.rights.restrictions = empty;
     let keys = [
-        rich(1, Authority::Account(AccountId::from_bits(1))),
-        rich(2, Authority::Team(TeamId::from_bits(1))),
-        rich(3, Authority::Project(ProjectId::from_bits(1))),
-        rich(4, resource_authority("notebook:a")),
-        rich(5, Authority::Operator),
+        rich(1, Subject::Account(AccountId::from_bits(1))),
+        rich(2, Subject::Team(TeamId::from_bits(1))),
+        rich(3, Subject::Project(ProjectId::from_bits(1))),
+        rich(4, resource_subject("notebook:a")),
+        rich(5, Subject::Operator),
         nothing,
     ];
     for key in keys {
@@ -99,16 +99,15 @@ async fn a_digest_that_shares_its_first_128_bits_is_refused() {
 #[tokio::test]
 async fn a_key_of_nothing_is_refused() {
     let fresh = furnished().await;
-    let check = async |authority: Authority| {
-        let expect = authority.to_string();
-        let error =
-            fresh.store.create_key(key_of(1, authority), LIMIT, audit("key:create")).await.unwrap_err();
+    let check = async |subject: Subject| {
+        let expect = subject.to_string();
+        let error = fresh.store.create_key(key_of(1, subject), LIMIT, audit("key:create")).await.unwrap_err();
         assert!(matches!(&error, StoreError::Missing(what) if *what == expect), "{error}");
     };
-    check(Authority::Account(AccountId::from_bits(2))).await;
-    check(Authority::Team(TeamId::from_bits(2))).await;
-    check(Authority::Project(ProjectId::from_bits(2))).await;
-    check(resource_authority("notebook:b")).await;
+    check(Subject::Account(AccountId::from_bits(2))).await;
+    check(Subject::Team(TeamId::from_bits(2))).await;
+    check(Subject::Project(ProjectId::from_bits(2))).await;
+    check(resource_subject("notebook:b")).await;
     assert_eq!(fresh.seen.changes().len(), 4, "a refusal is no change");
 }
 
@@ -123,7 +122,7 @@ async fn the_limit_counts_every_key_of_one_authority() {
     create(key(2)).await.unwrap();
     let error = create(key(3)).await.unwrap_err();
     assert!(matches!(error, StoreError::Limit { what: Limited::Keys, limit: 2 }), "{error}");
-    create(key_of(5, Authority::Team(TeamId::from_bits(1)))).await.unwrap();
+    create(key_of(5, Subject::Team(TeamId::from_bits(1)))).await.unwrap();
     // A rotation adds a key that is listed, too; how far beyond the limit it may go is for the caller to say.
     let rotate = async |old: KeyRecord, new, limit| {
         store.rotate_key(old, 1, new, limit, audit("key:rotate")).await.map(|_| ())
@@ -152,9 +151,9 @@ async fn a_deleted_key_never_comes_back() {
         record.entry.rights.expires_at = Some(seconds(0));
         store.create_key(record, LIMIT, audit("key:create")).await.unwrap();
     }
-    store.create_key(key_of(9, resource_authority("notebook:a")), LIMIT, audit("key:create")).await.unwrap();
+    store.create_key(key_of(9, resource_subject("notebook:a")), LIMIT, audit("key:create")).await.unwrap();
     // By every way in which a key can go.
-    let of_key = |n: u128| key(n).entry.rights.authority.to_string();
+    let of_key = |n: u128| key(n).entry.rights.subject.to_string();
     store.delete_key(KeyId::from_bits(1), None, audit("key:delete")).await.unwrap();
     store.delete_keys(vec![KeyId::from_bits(2)], audit("key:delete")).await.unwrap();
     store.purge_expired_keys(seconds(1), 1, audit("key:purge")).await.unwrap();
@@ -205,7 +204,7 @@ async fn updates_are_made_at_a_revision() {
     assert!(matches!(update(&next, 1).await, Err(StoreError::Stale { current: 2 })));
     assert!(matches!(update(&next, 3).await, Err(StoreError::Stale { current: 2 })));
     assert!(matches!(update(&next, 2).await, Err(StoreError::Inconsistent { table: "keys", .. })));
-    let moved = KeyRecord { revision: 3, ..key_of(1, Authority::Operator) };
+    let moved = KeyRecord { revision: 3, ..key_of(1, Subject::Operator) };
     assert!(matches!(update(&moved, 2).await, Err(StoreError::Inconsistent { table: "keys", .. })));
     let gone = KeyRecord { revision: 2, ..key(9) };
     assert!(matches!(update(&gone, 1).await, Err(StoreError::NotFound)));
@@ -252,9 +251,9 @@ async fn deleting() {
     assert_eq!(fresh.seen.last().items, [3, 4].map(|n| ChangeItem::KeyGone(key(n).digest)));
     let again = store.delete_keys(vec![id(3)], audit("key:delete")).await.unwrap();
     assert_eq!((again.value, again.sequence.0), (0, many.sequence.0 + 1));
-    let authority = key(1).entry.rights.authority.to_string();
-    assert_eq!(store.delete_keys_of(authority.clone(), audit("key:delete")).await.unwrap().value, 2);
-    assert_eq!(store.delete_keys_of(authority, audit("key:delete")).await.unwrap().value, 0);
+    let subject = key(1).entry.rights.subject.to_string();
+    assert_eq!(store.delete_keys_of(subject.clone(), audit("key:delete")).await.unwrap().value, 2);
+    assert_eq!(store.delete_keys_of(subject, audit("key:delete")).await.unwrap().value, 0);
     assert_eq!(fresh.loaded().await, fresh.seen.view());
     assert!(fresh.loaded().await.keys.is_empty());
 }
@@ -287,7 +286,7 @@ async fn purging_takes_the_longest_expired_first_and_leaves_no_trace_of_nothing(
 async fn an_operator_key_is_installed_once() {
     let fresh = fresh().await;
     let install = async |n| {
-        let key = key_of(n, Authority::Operator);
+        let key = key_of(n, Subject::Operator);
         fresh.store.install_operator_key(key, audit("key:create")).await.unwrap()
     };
     assert!(install(1).await.value);
@@ -367,10 +366,10 @@ async fn listing() {
     let mut expired = key(2);
     expired.entry.rights.expires_at = Some(seconds(0));
     expired.entry.status = Status::Disabled;
-    let mut disabled = key_of(3, Authority::Team(TeamId::from_bits(1)));
+    let mut disabled = key_of(3, Subject::Team(TeamId::from_bits(1)));
     disabled.entry.status = Status::Disabled;
     disabled.created_by = Actor::Account(AccountId::from_bits(1));
-    for key in [key(1), expired, disabled, key_of(4, Authority::Operator)] {
+    for key in [key(1), expired, disabled, key_of(4, Subject::Operator)] {
         create(store, key).await;
     }
     let none = KeyFilter::default;
@@ -378,13 +377,12 @@ async fn listing() {
         let shown = format!("{filter:?}");
         assert_eq!(listed(store, filter).await, expect, "{shown}");
     };
-    let texts = |authorities: &[&Authority]| Some(authorities.iter().map(ToString::to_string).collect());
-    let (account, team) =
-        (Authority::Account(AccountId::from_bits(1)), Authority::Team(TeamId::from_bits(1)));
+    let texts = |subjects: &[&Subject]| Some(subjects.iter().map(ToString::to_string).collect());
+    let (account, team) = (Subject::Account(AccountId::from_bits(1)), Subject::Team(TeamId::from_bits(1)));
     check(none(), &[4, 3, 2, 1]).await;
-    check(KeyFilter { authorities: Some(vec![]), ..none() }, &[]).await;
-    check(KeyFilter { authorities: texts(&[&account]), ..none() }, &[2, 1]).await;
-    check(KeyFilter { authorities: texts(&[&team, &account]), ..none() }, &[3, 2, 1]).await;
+    check(KeyFilter { subjects: Some(vec![]), ..none() }, &[]).await;
+    check(KeyFilter { subjects: texts(&[&account]), ..none() }, &[2, 1]).await;
+    check(KeyFilter { subjects: texts(&[&team, &account]), ..none() }, &[3, 2, 1]).await;
     check(KeyFilter { kind: Some(Kind::Operator), ..none() }, &[4]).await;
     check(KeyFilter { kind: Some(Kind::Team), ..none() }, &[3]).await;
     let before = Timestamp::from_millis(NOW.millis() - 1);

@@ -8,10 +8,10 @@ use claviger_core::history::Origin;
 use claviger_core::id::{AccountId, KeyId, ProjectId, TeamId};
 use claviger_core::key::{Actor, CreatedVia, Digest, Metadata};
 use claviger_core::lifecycle::Status;
-use claviger_core::resource::{Holder, ResourceRef, Visibility};
+use claviger_core::principal::{ProjectOwner, ProjectRole, TeamRole};
+use claviger_core::resource::{Owner, ResourceRef, Visibility};
 use claviger_core::restriction::QuotaPeriod;
 use claviger_core::selector::{Selector, Version};
-use claviger_core::subject::{ProjectHolder, ProjectRole, TeamRole};
 use claviger_core::time::{Timestamp, UnixSeconds};
 use claviger_store::{HistoryFilter, KeyFilter, Once, Page, Store, StoreError, StoredKey, Taken, UsageStep};
 use rusqlite::Connection;
@@ -96,11 +96,11 @@ async fn check_subjects(store: &Store) {
     assert_eq!(team.team.members.role(AccountId::from_bits(1)), Some(TeamRole::Owner));
     assert_eq!((team.name, team.external_id.unwrap().as_str(), team.revision), (name("Lab"), "lab", 2));
     let project = store.project(ProjectId::from_bits(1)).await.unwrap().unwrap();
-    assert_eq!(project.project.holder, ProjectHolder::Team(TeamId::from_bits(1)));
+    assert_eq!(project.project.owner, ProjectOwner::Team(TeamId::from_bits(1)));
     assert_eq!(project.project.members.role(AccountId::from_bits(2)), Some(ProjectRole::Viewer));
     let resource = store.resource(ResourceRef::parse("notebook:a").unwrap()).await.unwrap().unwrap();
     let (found, version) = (resource.resource, |n| Version::new(n).unwrap());
-    assert_eq!(found.holder, Holder::Account(AccountId::from_bits(1)));
+    assert_eq!(found.owner, Owner::Account(AccountId::from_bits(1)));
     assert_eq!(found.creator, Some(AccountId::from_bits(1)));
     assert_eq!(found.visibility, Visibility::PublicFrom { first: version(5), before_shared: false });
     assert_eq!((found.latest, found.references.len(), resource.revision), (version(7), 1, 4));
@@ -112,7 +112,7 @@ async fn check_keys(store: &Store, imports: bool) {
     let first = stored(store, 1).await;
     let (record, rights) = (&first.record, &first.record.entry.rights);
     assert_eq!(record.digest, Digest::of("1"));
-    assert_eq!(rights.authority.to_string(), "account:acct_00000000000000000000000001");
+    assert_eq!(rights.subject.to_string(), "account:acct_00000000000000000000000001");
     assert_eq!(
         rights.scopes.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["notebook:read", "run:create"]
@@ -132,7 +132,7 @@ async fn check_keys(store: &Store, imports: bool) {
     let second = stored(store, 2).await.record;
     assert_eq!((second.entry.status, second.entry.rights.scopes.iter().count()), (Status::Disabled, 0));
     let fourth = stored(store, 4).await.record;
-    let claviger_core::authority::Authority::Resource(resource) = &fourth.entry.rights.authority else {
+    let claviger_core::subject::Subject::Resource(resource) = &fourth.entry.rights.subject else {
         panic!("{fourth:?}")
     };
     assert_eq!(resource.selector, Selector::From(Version::new(5).unwrap()));

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use claviger_core::authority::Authority;
 use claviger_core::change::{ChangeId, Sequence};
 use claviger_core::id::{AccountId, KeyId, TeamId};
 use claviger_core::key::{Digest, KeyRecord};
 use claviger_core::lifecycle::Status;
+use claviger_core::principal::{ProjectRole, TeamRole};
 use claviger_core::resource::ResourceRef;
-use claviger_core::subject::{ProjectRole, TeamRole};
+use claviger_core::subject::Subject;
 use claviger_store::{Conflict, StoreError};
 
 use super::support::*;
@@ -96,10 +96,10 @@ async fn step(fresh: &Fresh, random: &mut Seeded) {
     let text = random.below(u64::MAX).to_string();
     let texted = |key: KeyRecord| KeyRecord { digest: Digest::of(&text), ..key };
     let reference = format!("notebook:{n}");
-    let authority = match m {
-        1 => Authority::Account(AccountId::from_bits(n)),
-        2 => Authority::Team(TeamId::from_bits(n)),
-        _ => resource_authority(&reference),
+    let subject = match m {
+        1 => Subject::Account(AccountId::from_bits(n)),
+        2 => Subject::Team(TeamId::from_bits(n)),
+        _ => resource_subject(&reference),
     };
     let id = KeyId::from_bits(m * 10 + n);
     let _refused_or_not = match random.below(14) {
@@ -113,15 +113,15 @@ async fn step(fresh: &Fresh, random: &mut Seeded) {
         }
         3 => store.put_resource(resource(&reference), None, audit("x:y")).await.is_ok(),
         4 => store.delete_resource(ResourceRef::parse(&reference).unwrap(), None, audit("x:y")).await.is_ok(),
-        5 | 6 => store.create_key(texted(key_of(m * 10 + n, authority)), 3, audit("x:y")).await.is_ok(),
+        5 | 6 => store.create_key(texted(key_of(m * 10 + n, subject)), 3, audit("x:y")).await.is_ok(),
         7 => store.delete_key(id, None, audit("x:y")).await.is_ok(),
-        8 => store.delete_keys_of(authority.to_string(), audit("x:y")).await.is_ok(),
+        8 => store.delete_keys_of(subject.to_string(), audit("x:y")).await.is_ok(),
         9 => match store.key(id).await.unwrap() {
             Some(stored) => {
                 let mut next = stored.record;
                 next.entry.status = if other > 2 { Status::Active } else { Status::Disabled };
                 next.revision += 1;
-                let new = texted(key_of(100 + other, next.entry.rights.authority.clone()));
+                let new = texted(key_of(100 + other, next.entry.rights.subject.clone()));
                 let expected = next.revision - u64::from(other > 1);
                 store.rotate_key(next, expected, new, 5, audit("x:y")).await.is_ok()
             }
@@ -147,7 +147,7 @@ async fn step(fresh: &Fresh, random: &mut Seeded) {
         12 => match store.resource(ResourceRef::parse(&reference).unwrap()).await.unwrap() {
             Some(mut next) => {
                 next.revision += 1;
-                next.resource.holder = claviger_core::resource::Holder::Team(TeamId::from_bits(m));
+                next.resource.owner = claviger_core::resource::Owner::Team(TeamId::from_bits(m));
                 store.put_resource(next.clone(), Some(next.revision - 1), audit("x:y")).await.is_ok()
             }
             None => false,

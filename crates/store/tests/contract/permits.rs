@@ -1,4 +1,4 @@
-//! A permit is good for the state it was made on: no mutation takes one that is older than a loss of authority of
+//! A permit is good for the state it was made on: no mutation takes one that is older than a loss of subject of
 //! a record it rests on.
 
 use claviger_core::change::Sequence;
@@ -9,9 +9,9 @@ use claviger_core::key::Actor;
 use claviger_core::lifecycle::Status;
 use claviger_core::name::Name;
 use claviger_core::permit::{RecordRef, WritePermit};
+use claviger_core::principal::{Account, Members, Project, Team, TeamRole};
 use claviger_core::resource::{Resource, ResourceName, ResourceRef, Visibility};
 use claviger_core::scope::ScopeSet;
-use claviger_core::subject::{Account, Members, Project, Team, TeamRole};
 use claviger_core::time::Timestamp;
 use claviger_store::{Audit, Differences, HistoryFilter, Once, Page, StoreError};
 
@@ -114,7 +114,7 @@ async fn no_mutation_takes_a_stale_permit_and_none_leaves_anything() {
     is_stale(store.rotate_key(next, 1, key(9), LIMIT, audit()).await);
     is_stale(store.delete_key(KeyId::from_bits(1), None, audit()).await);
     is_stale(store.delete_keys(vec![KeyId::from_bits(1)], audit()).await);
-    let of = key(1).entry.rights.authority.to_string();
+    let of = key(1).entry.rights.subject.to_string();
     is_stale(store.delete_keys_of(of, audit()).await);
     is_stale(store.purge_expired_keys(claviger_core::UnixSeconds::MAX, 10, audit()).await);
     is_stale(store.install_operator_key(key(9), audit()).await);

@@ -1,10 +1,10 @@
 //! Resources.
 
-use claviger_core::authority::Authority;
 use claviger_core::change::ChangeItem;
 use claviger_core::id::{AccountId, ProjectId, TeamId};
-use claviger_core::resource::{Holder, References, ResourceRecord, ResourceRef, Visibility};
+use claviger_core::resource::{Owner, References, ResourceRecord, ResourceRef, Visibility};
 use claviger_core::selector::Version;
+use claviger_core::subject::Subject;
 use claviger_core::time::Timestamp;
 use claviger_store::{
     Conflict, Differences, HistoryFilter, OwnedSince, Page, ResourceFilter, Store, StoreError,
@@ -32,24 +32,24 @@ async fn every_field_comes_back() {
     let mut record = resource("notebook:b");
     let states = [
         (
-            Holder::Account(AccountId::from_bits(1)),
+            Owner::Account(AccountId::from_bits(1)),
             Visibility::Private,
             vec![references(3, &["A", "b\""], &["db"])],
         ),
         (
-            Holder::Team(TeamId::from_bits(1)),
+            Owner::Team(TeamId::from_bits(1)),
             Visibility::Shared,
             vec![references(1, &[], &["db"]), references(3, &["A"], &[])],
         ),
-        (Holder::Project(ProjectId::from_bits(1)), Visibility::Public, vec![references(1, &[], &["db"])]),
+        (Owner::Project(ProjectId::from_bits(1)), Visibility::Public, vec![references(1, &[], &["db"])]),
         (
-            Holder::Team(TeamId::from_bits(1)),
+            Owner::Team(TeamId::from_bits(1)),
             Visibility::PublicFrom { first: version(5), before_shared: true },
             vec![],
         ),
     ];
-    for (revision, (holder, visibility, references)) in (1..).zip(states) {
-        record.resource.holder = holder;
+    for (revision, (owner, visibility, references)) in (1..).zip(states) {
+        record.resource.owner = owner;
         record.resource.visibility = visibility;
         record.resource.references = references.into();
         record.resource.latest = version(u32::MAX);
@@ -79,14 +79,14 @@ async fn what_cannot_be_put() {
         put(ResourceRecord { revision: 2, ..resource("notebook:c") }, Some(1)).await,
         StoreError::NotFound
     ));
-    for holder in [
-        Holder::Account(AccountId::from_bits(9)),
-        Holder::Team(TeamId::from_bits(9)),
-        Holder::Project(ProjectId::from_bits(9)),
+    for owner in [
+        Owner::Account(AccountId::from_bits(9)),
+        Owner::Team(TeamId::from_bits(9)),
+        Owner::Project(ProjectId::from_bits(9)),
     ] {
         let mut record = resource("notebook:c");
-        record.resource.holder = holder;
-        assert!(matches!(put(record, None).await, StoreError::Missing(_)), "{holder:?}");
+        record.resource.owner = owner;
+        assert!(matches!(put(record, None).await, StoreError::Missing(_)), "{owner:?}");
     }
     let mut record = resource("notebook:c");
     record.resource.creator = Some(AccountId::from_bits(9));
@@ -98,13 +98,13 @@ async fn keys_go_with_their_resource_and_do_not_come_back() {
     let fresh = furnished().await;
     let store = &fresh.store;
     store.put_resource(resource("notebook:ab"), None, audit("resource:put")).await.unwrap();
-    for (n, authority) in [
-        (1, resource_authority("notebook:a")),
-        (2, resource_authority("notebook:a")),
-        (3, resource_authority("notebook:ab")),
-        (4, Authority::Account(AccountId::from_bits(1))),
+    for (n, subject) in [
+        (1, resource_subject("notebook:a")),
+        (2, resource_subject("notebook:a")),
+        (3, resource_subject("notebook:ab")),
+        (4, Subject::Account(AccountId::from_bits(1))),
     ] {
-        store.create_key(key_of(n, authority), LIMIT, audit("key:create")).await.unwrap();
+        store.create_key(key_of(n, subject), LIMIT, audit("key:create")).await.unwrap();
     }
     let delete = async |expected| {
         store.delete_resource(reference("notebook:a"), expected, audit("resource:delete")).await
@@ -132,7 +132,7 @@ async fn listing() {
     for text in ["notebook:b", "note:z", "notebooks:a", "run:1"] {
         let mut record = resource(text);
         if text == "run:1" {
-            record.resource.holder = Holder::Project(ProjectId::from_bits(1));
+            record.resource.owner = Owner::Project(ProjectId::from_bits(1));
         }
         store.put_resource(record, None, audit("resource:put")).await.unwrap();
     }
@@ -148,8 +148,8 @@ async fn listing() {
     );
     let kind = ResourceFilter { kind: Some("notebook".to_owned()), ..all() };
     assert_eq!(list(kind, Page::first(9)).await, ["notebook:a", "notebook:b"]);
-    let holder = ResourceFilter { holder: Some(Holder::Project(ProjectId::from_bits(1))), ..all() };
-    assert_eq!(list(holder, Page::first(9)).await, ["run:1"]);
+    let owner = ResourceFilter { owner: Some(Owner::Project(ProjectId::from_bits(1))), ..all() };
+    assert_eq!(list(owner, Page::first(9)).await, ["run:1"]);
 }
 
 /// Every resource of a type, as a list that replaces them has seen it.
@@ -165,7 +165,7 @@ async fn a_whole_type_is_replaced_in_one_change() {
     for text in ["note:z", "notebooks:a", "notebook:b", "notebook:c"] {
         store.put_resource(resource(text), None, audit("resource:put")).await.unwrap();
     }
-    store.create_key(key_of(1, resource_authority("notebook:a")), LIMIT, audit("key:create")).await.unwrap();
+    store.create_key(key_of(1, resource_subject("notebook:a")), LIMIT, audit("key:create")).await.unwrap();
     let mut changed = ResourceRecord { revision: 2, ..resource("notebook:b") };
     changed.resource.references = vec![references(1, &["A"], &[]), references(2, &[], &["db"])].into();
     let differences = Differences {
@@ -222,9 +222,9 @@ async fn what_came_meanwhile_is_not_overwritten() {
             put(resource("notebook:b")).await;
         }
     }
-    // A holder that does not exist undoes all of it.
+    // A owner that does not exist undoes all of it.
     let mut orphan = resource("notebook:orphan");
-    orphan.resource.holder = Holder::Account(AccountId::from_bits(9));
+    orphan.resource.owner = Owner::Account(AccountId::from_bits(9));
     let differences = Differences {
         kind: "notebook".to_owned(),
         seen: seen_in(store).await,
@@ -288,7 +288,7 @@ async fn a_resource_knows_since_when_it_is_owned() {
     assert_eq!(owned().await.unwrap().after_row, before);
     let handing = rows().await;
     let mut next = shown(3, Visibility::Private);
-    next.resource.holder = Holder::Account(AccountId::from_bits(2));
+    next.resource.owner = Owner::Account(AccountId::from_bits(2));
     store.put_resource(next.clone(), Some(2), audit("resource:update")).await.unwrap();
     let handed = owned().await.unwrap();
     assert_eq!(handed, OwnedSince { after_row: handing, at: next.updated_at });

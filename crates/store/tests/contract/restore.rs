@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use claviger_core::authority::Authority;
 use claviger_core::id::{AccountId, KeyId, TeamId};
 use claviger_core::key::{KeyPatch, KeyRecord};
 use claviger_core::lifecycle::Status;
+use claviger_core::principal::TeamRole;
 use claviger_core::resource::{ResourceRef, Visibility};
 use claviger_core::scope::ScopeSet;
-use claviger_core::subject::TeamRole;
+use claviger_core::subject::Subject;
 use claviger_store::{Conflict, Restored, Store, StoreError};
 
 use super::support::*;
@@ -48,7 +48,7 @@ async fn revoked_since() -> (Fresh, PathBuf) {
     for n in 1..=5 {
         store.create_key(key(n), LIMIT, audit("key:create")).await.unwrap();
     }
-    let on_notebook = key_of(6, resource_authority("notebook:a"));
+    let on_notebook = key_of(6, resource_subject("notebook:a"));
     store.create_key(on_notebook, LIMIT, audit("key:create")).await.unwrap();
     store.put_resource(resource("notebook:b"), None, audit("resource:create")).await.unwrap();
     store
@@ -295,11 +295,11 @@ async fn what_went_to_somebody_who_is_not_in_the_backup_is_shut() {
     store.create_account(account(9), audit("account:create")).await.unwrap();
     store.create_team(team(9, &[(9, TeamRole::Owner)]), LIMIT, audit("x:y")).await.unwrap();
     let mut moved = resource("notebook:a");
-    moved.resource.holder = claviger_core::resource::Holder::Account(AccountId::from_bits(9));
+    moved.resource.owner = claviger_core::resource::Owner::Account(AccountId::from_bits(9));
     moved.revision = 2;
     store.put_resource(moved, Some(1), audit("x:y")).await.unwrap();
     let mut given = project(1, &[]);
-    given.project.holder = claviger_core::subject::ProjectHolder::Team(TeamId::from_bits(9));
+    given.project.owner = claviger_core::principal::ProjectOwner::Team(TeamId::from_bits(9));
     given.revision = 2;
     store.update_project(given, 1, audit("x:y")).await.unwrap();
     store.close().await.unwrap();
@@ -308,7 +308,7 @@ async fn what_went_to_somebody_who_is_not_in_the_backup_is_shut() {
     let view = store.load(View::default()).await.unwrap().0;
     assert!(view.resources.is_empty());
     assert!(view.projects.values().all(|project| project.closed));
-    let gone = Authority::Team(TeamId::from_bits(9));
+    let gone = Subject::Team(TeamId::from_bits(9));
     let error = store.create_key(key_of(1, gone), LIMIT, audit("key:create")).await.unwrap_err();
     assert!(matches!(error, StoreError::Missing(_)));
 }

@@ -3,8 +3,8 @@
 use claviger_core::change::ChangeItem;
 use claviger_core::id::{AccountId, ProjectId, TeamId};
 use claviger_core::name::{Email, ExternalId};
-use claviger_core::subject::{
-    AccountRecord, PasswordHash, ProjectHolder, ProjectRecord, ProjectRole, TeamRecord, TeamRole,
+use claviger_core::principal::{
+    AccountRecord, PasswordHash, ProjectOwner, ProjectRecord, ProjectRole, TeamRecord, TeamRole,
 };
 use claviger_store::{AccountFilter, Conflict, Limited, Page, ProjectFilter, StoreError, TeamFilter};
 
@@ -139,7 +139,7 @@ async fn projects() {
     };
     let mut next =
         ProjectRecord { revision: 2, external_id: external("p"), ..project(1, &[(1, Admin), (2, Viewer)]) };
-    next.project.holder = ProjectHolder::Account(AccountId::from_bits(2));
+    next.project.owner = ProjectOwner::Account(AccountId::from_bits(2));
     update(&next).await.unwrap();
     let id = ProjectId::from_bits(1);
     assert_eq!(store.project(id).await.unwrap().as_ref(), Some(&next));
@@ -149,10 +149,9 @@ async fn projects() {
         update(&ProjectRecord { revision: 2, ..project(9, &[]) }).await,
         Err(StoreError::NotFound)
     ));
-    for holder in [ProjectHolder::Team(TeamId::from_bits(9)), ProjectHolder::Account(AccountId::from_bits(9))]
-    {
+    for owner in [ProjectOwner::Team(TeamId::from_bits(9)), ProjectOwner::Account(AccountId::from_bits(9))] {
         let mut wrong = project(2, &[]);
-        wrong.project.holder = holder;
+        wrong.project.owner = owner;
         let error = store.create_project(wrong, LIMIT, audit("project:create")).await.unwrap_err();
         assert!(matches!(error, StoreError::Missing(_)), "{error}");
     }
@@ -171,9 +170,9 @@ async fn projects() {
     assert_eq!(list(all()).await, [2, 1]);
     assert_eq!(list(ProjectFilter { member: Some(AccountId::from_bits(1)), ..all() }).await, [2, 1]);
     assert_eq!(list(ProjectFilter { member: Some(AccountId::from_bits(2)), ..all() }).await, [1]);
-    assert_eq!(list(ProjectFilter { holder: Some(next.project.holder), ..all() }).await, [1]);
-    let team = ProjectHolder::Team(TeamId::from_bits(1));
-    assert_eq!(list(ProjectFilter { holder: Some(team), ..all() }).await, [2]);
+    assert_eq!(list(ProjectFilter { owner: Some(next.project.owner), ..all() }).await, [1]);
+    let team = ProjectOwner::Team(TeamId::from_bits(1));
+    assert_eq!(list(ProjectFilter { owner: Some(team), ..all() }).await, [2]);
     assert_eq!(list(ProjectFilter { external_id: external("p"), ..all() }).await, [1]);
     assert_eq!(fresh.loaded().await, fresh.seen.view());
 }
@@ -202,16 +201,15 @@ async fn teams_and_projects_are_limited() {
         create(team(n, &[])).await.unwrap();
     }
     let create = async |record| store.create_project(record, 2, audit("project:create")).await.map(|_| ());
-    let of = |n, holder| {
+    let of = |n, owner| {
         let mut record = project(n, &[]);
-        record.project.holder = holder;
+        record.project.owner = owner;
         record
     };
-    let holders =
-        [ProjectHolder::Account(AccountId::from_bits(2)), ProjectHolder::Team(TeamId::from_bits(2))];
-    for (first, holder) in [10, 20].into_iter().zip(holders) {
-        create(of(first, holder)).await.unwrap();
-        create(of(first + 1, holder)).await.unwrap();
-        assert!(full(create(of(first + 2, holder)).await.unwrap_err(), Limited::Projects));
+    let owners = [ProjectOwner::Account(AccountId::from_bits(2)), ProjectOwner::Team(TeamId::from_bits(2))];
+    for (first, owner) in [10, 20].into_iter().zip(owners) {
+        create(of(first, owner)).await.unwrap();
+        create(of(first + 1, owner)).await.unwrap();
+        assert!(full(create(of(first + 2, owner)).await.unwrap_err(), Limited::Projects));
     }
 }

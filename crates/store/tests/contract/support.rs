@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use claviger_core::authority::{Authority, ResourceAuthority};
 use claviger_core::change::{Change, ChangeItem};
 use claviger_core::history::{HistoryEntry, Origin};
 use claviger_core::id::{AccountId, KeyId, ProjectId, TeamId};
@@ -12,14 +11,15 @@ use claviger_core::key::{Actor, CreatedVia, Digest, KeyEntry, KeyRecord, Metadat
 use claviger_core::lifecycle::Status;
 use claviger_core::name::Name;
 use claviger_core::permit::{SystemTask, WritePermit};
-use claviger_core::resource::{Holder, Resource, ResourceRecord, ResourceRef, Visibility};
+use claviger_core::principal::{
+    Account, AccountRecord, Members, Project, ProjectOwner, ProjectRecord, ProjectRole, Team, TeamRecord,
+    TeamRole,
+};
+use claviger_core::resource::{Owner, Resource, ResourceRecord, ResourceRef, Visibility};
 use claviger_core::restriction::Restrictions;
 use claviger_core::scope::ScopeSet;
 use claviger_core::selector::{Grants, Selector, Version};
-use claviger_core::subject::{
-    Account, AccountRecord, Members, Project, ProjectHolder, ProjectRecord, ProjectRole, Team, TeamRecord,
-    TeamRole,
-};
+use claviger_core::subject::{ResourceSubject, Subject};
 use claviger_core::time::{Timestamp, UnixSeconds};
 use claviger_store::{Audit, ChangeSink, LoadVisitor, NotApplied, Random, SqliteOptions, Store, StoreError};
 
@@ -189,7 +189,7 @@ pub(crate) fn entry(action: &str) -> HistoryEntry {
         key: None,
         action: action.into(),
         target: "operator".into(),
-        authority: "operator".into(),
+        subject: "operator".into(),
         origin: Origin::Api,
         address: "192.0.2.1".parse().ok(),
         request_id: Some("r1".into()),
@@ -240,7 +240,7 @@ pub(crate) fn project(n: u128, members: &[(u128, ProjectRole)]) -> ProjectRecord
         project: Project {
             id: ProjectId::from_bits(n),
             closed: false,
-            holder: ProjectHolder::Team(TeamId::from_bits(1)),
+            owner: ProjectOwner::Team(TeamId::from_bits(1)),
             members: Members::new(members),
         },
         name: name("Project"),
@@ -255,7 +255,7 @@ pub(crate) fn resource(reference: &str) -> ResourceRecord {
     ResourceRecord {
         resource: Resource {
             reference: ResourceRef::parse(reference).unwrap(),
-            holder: Holder::Account(AccountId::from_bits(1)),
+            owner: Owner::Account(AccountId::from_bits(1)),
             creator: Some(AccountId::from_bits(1)),
             visibility: Visibility::Private,
             latest: Version::FIRST,
@@ -268,13 +268,13 @@ pub(crate) fn resource(reference: &str) -> ResourceRecord {
 }
 
 /// An unexpired key with the number as its identifier and a digest made of it.
-pub(crate) fn key_of(n: u128, authority: Authority) -> KeyRecord {
+pub(crate) fn key_of(n: u128, subject: Subject) -> KeyRecord {
     KeyRecord {
         entry: KeyEntry {
             id: KeyId::from_bits(n),
             status: Status::Active,
             rights: Rights {
-                authority,
+                subject,
                 scopes: ScopeSet::parse(["notebook:read"]).unwrap(),
                 expires_at: None,
                 restrictions: Restrictions::default(),
@@ -295,11 +295,11 @@ pub(crate) fn key_of(n: u128, authority: Authority) -> KeyRecord {
 
 /// A key of account 1.
 pub(crate) fn key(n: u128) -> KeyRecord {
-    key_of(n, Authority::Account(AccountId::from_bits(1)))
+    key_of(n, Subject::Account(AccountId::from_bits(1)))
 }
 
-pub(crate) fn resource_authority(reference: &str) -> Authority {
-    Authority::Resource(Box::new(ResourceAuthority {
+pub(crate) fn resource_subject(reference: &str) -> Subject {
+    Subject::Resource(Box::new(ResourceSubject {
         reference: ResourceRef::parse(reference).unwrap(),
         selector: Selector::From(Version::new(12).unwrap()),
         grants: Grants::BOTH,

@@ -1,6 +1,5 @@
 //! Digests and keys to test with.
 
-use claviger_core::authority::ResourceAuthority;
 use claviger_core::id::{AccountId, KeyId};
 use claviger_core::key::{Digest, KeyEntry, Rights};
 use claviger_core::lifecycle::Status;
@@ -8,7 +7,8 @@ use claviger_core::resource::ResourceRef;
 use claviger_core::restriction::{Rate, Restrictions};
 use claviger_core::scope::ScopeSet;
 use claviger_core::selector::{Grants, Selector, Version};
-use claviger_core::{Authority, UnixSeconds};
+use claviger_core::subject::ResourceSubject;
+use claviger_core::{Subject, UnixSeconds};
 
 /// A digest like those of real keys.
 pub(super) fn spread(n: u64) -> Digest {
@@ -28,10 +28,10 @@ pub(super) fn entry(id: u64, version: u64) -> KeyEntry {
     let scope = format!("notebook:v{}", version % 5);
     let rate =
         (!version.is_multiple_of(3)).then_some(Rate { limit: (version % 3) as u32, period_seconds: 1 });
-    let authority = if id.is_multiple_of(2) {
-        Authority::Account(AccountId::from_bits(id.into()))
+    let subject = if id.is_multiple_of(2) {
+        Subject::Account(AccountId::from_bits(id.into()))
     } else {
-        Authority::Resource(Box::new(ResourceAuthority {
+        Subject::Resource(Box::new(ResourceSubject {
             reference: ResourceRef::parse(&format!("notebook:{id}")).unwrap(),
             selector: Version::new(version as u32).map_or(Selector::Any, Selector::Only),
             grants: Grants::default(),
@@ -41,7 +41,7 @@ pub(super) fn entry(id: u64, version: u64) -> KeyEntry {
         id: KeyId::from_bits(id.into()),
         status: if version.is_multiple_of(2) { Status::Active } else { Status::Disabled },
         rights: Rights {
-            authority,
+            subject,
             scopes: ScopeSet::parse([scope.as_str()]).unwrap(),
             expires_at: UnixSeconds::new(version),
             restrictions: Restrictions { rate, ..Restrictions::default() },

@@ -3,13 +3,13 @@
 use claviger_authority::CallerCredential;
 use claviger_authority::groups::{Group, GroupPatch, NewProject, NewTeam};
 use claviger_core::key::Actor;
-use claviger_core::subject::{ProjectHolder, TeamRole};
-use claviger_core::{Authority as KeyAuthority, ProjectId, TeamId};
+use claviger_core::principal::{ProjectOwner, TeamRole};
+use claviger_core::{ProjectId, Subject, TeamId};
 
 use super::*;
 
 /// Closes a team or project while one of its keys opens it.
-async fn closing<G: Group>(house: &House, id: G, of: KeyAuthority, kind: &str) {
+async fn closing<G: Group>(house: &House, id: G, of: Subject, kind: &str) {
     let key = house.key(of, &format!("{kind}:update")).await;
     let attack = Attack::by(house, &key);
     let close = async || {
@@ -32,7 +32,7 @@ async fn a_team_that_is_being_closed_does_not_open_itself() {
     for _ in 0..RACES {
         let new = NewTeam { name: Name::parse("Race").unwrap(), external_id: None, owner: None };
         let id: TeamId = house.authority.create_team(&house.ada(), new).await.unwrap().value.team.id;
-        closing(&house, id, KeyAuthority::Team(id), "team").await;
+        closing(&house, id, Subject::Team(id), "team").await;
         assert!(house.authority.group(&house.operator(), id).await.unwrap().team.closed);
     }
 }
@@ -41,11 +41,11 @@ async fn a_team_that_is_being_closed_does_not_open_itself() {
 async fn a_project_that_is_being_closed_does_not_open_itself() {
     let house = House::build().await;
     for _ in 0..RACES {
-        let holder = ProjectHolder::Account(house.ada);
-        let new = NewProject { name: Name::parse("Race").unwrap(), external_id: None, holder };
+        let owner = ProjectOwner::Account(house.ada);
+        let new = NewProject { name: Name::parse("Race").unwrap(), external_id: None, owner };
         let created = house.authority.create_project(&house.ada(), new).await.unwrap();
         let id: ProjectId = created.value.project.id;
-        closing(&house, id, KeyAuthority::Project(id), "project").await;
+        closing(&house, id, Subject::Project(id), "project").await;
         assert!(house.authority.group(&house.operator(), id).await.unwrap().project.closed);
     }
 }
@@ -59,7 +59,7 @@ async fn weakening(house: &House, race_number: u64, to: Option<TeamRole>) {
     house.authority.set_role(&house.ada(), team, admin, role, None).await.unwrap();
     let attack = Attack::new(house, caller(CallerCredential::Account(admin)));
     let take = async || house.authority.set_role(&house.ada(), team, admin, to, None).await;
-    let (bob, sample) = (house.bob, house.new_key(KeyAuthority::Team(team), "*:read"));
+    let (bob, sample) = (house.bob, house.new_key(Subject::Team(team), "*:read"));
     let changes = race(take, &attack, move |attack| {
         let new = sample.clone();
         async move {

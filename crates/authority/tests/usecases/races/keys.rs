@@ -15,10 +15,10 @@ fn id(key: &CreatedKey) -> claviger_core::KeyId {
 }
 
 /// Makes a key of the same account.
-async fn mint(attack: &Attack, authority: KeyAuthority, words: &str) -> u64 {
+async fn mint(attack: &Attack, subject: Subject, words: &str) -> u64 {
     let new = claviger_authority::keys::NewKey {
         name: attack.name(),
-        authority,
+        subject,
         scopes: Some(scopes(words)),
         expires_at: None,
         format: None,
@@ -37,15 +37,15 @@ async fn enable(attack: &Attack, key: claviger_core::KeyId) -> u64 {
 }
 
 /// Imports a key of the same account.
-async fn import(attack: &Attack, authority: &KeyAuthority) -> u64 {
+async fn import(attack: &Attack, subject: &Subject) -> u64 {
     let Attack { authority: claviger, caller, .. } = attack;
     let Ok(import) = claviger.begin_import(caller, ImportOptions::default()).await else { return 0 };
     let text =
-        Digest::of(&format!("{authority} {}", attack.name())).as_bytes().map(|byte| format!("{byte:02x}"));
+        Digest::of(&format!("{subject} {}", attack.name())).as_bytes().map(|byte| format!("{byte:02x}"));
     let row = ImportRow {
         key: ImportKey::Text(format!("old-{}", text.concat()).into()),
         name: attack.name().to_string(),
-        authority: authority.to_string(),
+        subject: subject.to_string(),
         scopes: Some(vec!["a:read".to_owned()]),
         versions: None,
         grants: None,
@@ -71,12 +71,12 @@ async fn import(attack: &Attack, authority: &KeyAuthority) -> u64 {
 async fn revoking_all_keys_of_an_account_leaves_none_that_they_made() {
     let house = House::build().await;
     for race_number in 0..RACES {
-        let of = KeyAuthority::Account(account(&house, race_number).await);
+        let of = Subject::Account(account(&house, race_number).await);
         let key = house.key(of.clone(), MANAGES).await;
         let other = house.key(of.clone(), "a:read").await;
         let attack = Attack::by(&house, &key);
         let revoke = async || {
-            let which = Revocation::Authority(of.clone());
+            let which = Revocation::Subject(of.clone());
             house.authority.revoke_keys(&house.operator(), which).await
         };
         let (target, sibling) = (of.clone(), id(&other));
@@ -95,7 +95,7 @@ async fn revoking_all_keys_of_an_account_leaves_none_that_they_made() {
             }
         })
         .await;
-        let query = claviger_authority::keys::KeyQuery { authority: Some(of.clone()), ..Default::default() };
+        let query = claviger_authority::keys::KeyQuery { subject: Some(of.clone()), ..Default::default() };
         let left = house.authority.keys(&house.operator(), query, Page::first(10)).await.unwrap();
         assert_eq!(left.len(), 0, "race {race_number}: keys live on");
         let row = row_of(&house, "key:delete", &of.to_string()).await;
@@ -110,7 +110,7 @@ async fn revoking_all_keys_of_an_account_leaves_none_that_they_made() {
 async fn a_key_that_is_revoked_by_its_identifier_makes_no_more_keys() {
     let house = House::build().await;
     for race_number in 0..RACES {
-        let of = KeyAuthority::Account(account(&house, race_number).await);
+        let of = Subject::Account(account(&house, race_number).await);
         let key = house.key(of.clone(), MANAGES).await;
         let attack = Attack::by(&house, &key);
         let revoke = async || {
@@ -158,7 +158,7 @@ async fn row_of_operator(house: &House, key: &CreatedKey, action: &str) -> u64 {
 async fn a_key_that_is_being_disabled_neither_enables_itself_nor_makes_others() {
     let house = House::build().await;
     for race_number in 0..RACES {
-        let of = KeyAuthority::Account(account(&house, race_number).await);
+        let of = Subject::Account(account(&house, race_number).await);
         let key = house.key(of.clone(), MANAGES).await;
         let (attack, own) = (Attack::by(&house, &key), id(&key));
         let patch = KeyPatch { status: Some(Status::Disabled), ..KeyPatch::default() };
@@ -190,7 +190,7 @@ async fn a_key_that_is_being_disabled_neither_enables_itself_nor_makes_others() 
 
 /// Narrows the attacking key, while it makes keys with what it loses.
 async fn narrowing(house: &House, race_number: u64, patch: KeyPatch) {
-    let of = KeyAuthority::Account(account(house, race_number).await);
+    let of = Subject::Account(account(house, race_number).await);
     let key = house.key(of.clone(), MANAGES).await;
     let attack = Attack::by(house, &key);
     let changes = race(
@@ -228,7 +228,7 @@ async fn a_key_that_gets_an_end_makes_no_more_keys_without_one() {
 async fn a_key_that_is_reported_as_leaked_neither_enables_itself_nor_makes_others() {
     let house = House::build().await;
     for race_number in 0..RACES {
-        let of = KeyAuthority::Account(account(&house, race_number).await);
+        let of = Subject::Account(account(&house, race_number).await);
         let key = house.key(of.clone(), MANAGES).await;
         let (attack, own) = (Attack::by(&house, &key), id(&key));
         let report = async || {

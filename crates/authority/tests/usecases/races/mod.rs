@@ -16,7 +16,7 @@ use claviger_authority::keys::CreatedKey;
 use claviger_authority::{Authority, Caller, Error, HistoryFilter, Page};
 use claviger_core::key::Actor;
 use claviger_core::name::{ExternalId, Name};
-use claviger_core::{AccountId, Authority as KeyAuthority};
+use claviger_core::{AccountId, Subject};
 use tokio::sync::Barrier;
 
 use super::support::*;
@@ -138,7 +138,7 @@ async fn an_account_that_is_being_closed_does_not_open_itself() {
     let house = House::build().await;
     for race_number in 0..RACES {
         let id = account(&house, race_number).await;
-        let key = house.key(KeyAuthority::Account(id), "account:update").await;
+        let key = house.key(Subject::Account(id), "account:update").await;
         let attack = Attack::by(&house, &key);
         let close = async || {
             let patch = AccountPatch { closed: Some(true), ..AccountPatch::default() };

@@ -2,17 +2,17 @@
 
 use claviger_authority::keys::KeyQuery;
 use claviger_authority::resources::{Audience, ResourceDescription};
-use claviger_core::authority::ResourceAuthority;
 use claviger_core::key::Actor;
-use claviger_core::resource::{Holder, ResourceRef};
+use claviger_core::resource::{Owner, ResourceRef};
 use claviger_core::selector::{Grants, Selector, Version};
+use claviger_core::subject::ResourceSubject;
 
 use super::*;
 
-fn described(reference: &ResourceRef, holder: Holder, audience: Audience) -> ResourceDescription {
+fn described(reference: &ResourceRef, owner: Owner, audience: Audience) -> ResourceDescription {
     ResourceDescription {
         reference: reference.clone(),
-        holder,
+        owner,
         creator: None,
         audience,
         latest: Version::FIRST,
@@ -20,8 +20,8 @@ fn described(reference: &ResourceRef, holder: Holder, audience: Audience) -> Res
     }
 }
 
-fn of(reference: &ResourceRef) -> KeyAuthority {
-    KeyAuthority::Resource(Box::new(ResourceAuthority {
+fn of(reference: &ResourceRef) -> Subject {
+    Subject::Resource(Box::new(ResourceSubject {
         reference: reference.clone(),
         selector: Selector::Any,
         grants: Grants::default(),
@@ -31,14 +31,14 @@ fn of(reference: &ResourceRef) -> KeyAuthority {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_former_owner_of_a_resource_neither_changes_it_nor_makes_keys_for_it() {
     let house = House::build().await;
-    let new_owner = Holder::Account(house.bob);
+    let new_owner = Owner::Account(house.bob);
     for race_number in 0..RACES {
         let former = account(&house, race_number).await;
         let key = house
-            .key(KeyAuthority::Account(former), "resource:update resource:delete key:create notebook:read")
+            .key(Subject::Account(former), "resource:update resource:delete key:create notebook:read")
             .await;
         let reference = ResourceRef::parse(&format!("notebook:race-{race_number}")).unwrap();
-        house.put_notebook(reference.as_str(), Holder::Account(former)).await;
+        house.put_notebook(reference.as_str(), Owner::Account(former)).await;
         let attack = Attack::by(&house, &key);
         let hand_over = async || {
             let description = described(&reference, new_owner, Audience::Private);
@@ -65,17 +65,17 @@ async fn the_former_owner_of_a_resource_neither_changes_it_nor_makes_keys_for_it
                     return u64::from(authority.create_key(caller, new).await.is_ok());
                 }
                 let audience = if turn % 2 == 0 { Audience::Public(None) } else { Audience::Private };
-                let description = described(&reference, Holder::Account(former), audience);
+                let description = described(&reference, Owner::Account(former), audience);
                 let changed = authority.put_resource(caller, description, None).await;
                 changed.map_or(0, |changed| u64::from(changed.change.id.is_some()))
             }
         })
         .await;
         let (record, _) = house.authority.resource(&house.operator(), reference.clone()).await.unwrap();
-        assert_eq!(record.resource.holder, new_owner, "race {race_number}");
+        assert_eq!(record.resource.owner, new_owner, "race {race_number}");
         let filter = HistoryFilter {
             target: Some(reference.to_string()),
-            authority: Some(format!("account:{}", house.bob)),
+            subject: Some(format!("account:{}", house.bob)),
             ..HistoryFilter::default()
         };
         let rows = house.authority.history(&house.operator(), filter, Page::first(1)).await.unwrap();
@@ -88,15 +88,15 @@ async fn a_resource_that_is_being_deleted_gets_no_more_keys() {
     let house = House::build().await;
     for race_number in 0..RACES {
         let owner = account(&house, race_number).await;
-        let key = house.key(KeyAuthority::Account(owner), "key:create notebook:read").await;
+        let key = house.key(Subject::Account(owner), "key:create notebook:read").await;
         let reference = ResourceRef::parse(&format!("notebook:race-{race_number}")).unwrap();
-        house.put_notebook(reference.as_str(), Holder::Account(owner)).await;
+        house.put_notebook(reference.as_str(), Owner::Account(owner)).await;
         let of = of(&reference);
         let attack = Attack::by(&house, &key);
         let delete = async || {
             house.authority.delete_resource(&house.operator(), reference.clone(), None).await?;
             // Made again, as a host would: nothing of the earlier one may come with it.
-            house.put_notebook(reference.as_str(), Holder::Account(house.bob)).await;
+            house.put_notebook(reference.as_str(), Owner::Account(house.bob)).await;
             Ok(())
         };
         let sample = house.new_key(of.clone(), "notebook:read");
@@ -105,7 +105,7 @@ async fn a_resource_that_is_being_deleted_gets_no_more_keys() {
             async move { u64::from(attack.authority.create_key(&attack.caller, new).await.is_ok()) }
         })
         .await;
-        let query = KeyQuery { authority: Some(of), ..KeyQuery::default() };
+        let query = KeyQuery { subject: Some(of), ..KeyQuery::default() };
         let left = house.authority.keys(&house.operator(), query, Page::first(10)).await.unwrap();
         assert_eq!(left.len(), 0, "race {race_number}: keys live on");
         let row = row_of(&house, "resource:delete", reference.as_str()).await;

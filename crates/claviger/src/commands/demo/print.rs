@@ -132,19 +132,19 @@ fn tries(server: &Server, app: SocketAddr, data: &Path, seeds: &Seeds) -> Vec<Tr
             "The history tells the two runs apart: one has the origin `api`, the other `site`",
             200,
             format!(
-                "-H \"Authorization: Bearer {operator}\" 'http://{api}/v1/history?action=run:create&authority=project:{atlas}'"
+                "-H \"Authorization: Bearer {operator}\" 'http://{api}/v1/history?action=run:create&subject=project:{atlas}'"
             ),
         ),
         get(
             "Create a key: the answer shows it once",
             201,
             format!(
-                "-H \"Authorization: Bearer {operator}\" --json '{{\"name\": \"My first key\", \"authority\": \"account:{}\"}}' http://{api}/v1/keys",
+                "-H \"Authorization: Bearer {operator}\" --json '{{\"name\": \"My first key\", \"subject\": \"account:{}\"}}' http://{api}/v1/keys",
                 seeds.accounts.owner.id
             ),
         ),
         get(
-            "Ask the authority about a key",
+            "Ask the subject about a key",
             200,
             format!(
                 "-H \"Authorization: Bearer {operator}\" --json '{{\"key\": \"{}\", \"action\": \"notebook:read\", \"target\": \"notebook:{notebook}\", \"explain\": true}}' http://{api}/v1/verify",

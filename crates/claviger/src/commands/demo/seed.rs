@@ -14,17 +14,17 @@ use claviger_authority::keys::NewKey;
 use claviger_authority::password::Password;
 use claviger_authority::settings::THIRTY_TWO;
 use claviger_authority::{Authority, Caller, CallerCredential};
-use claviger_core::authority::ResourceAuthority;
 use claviger_core::history::Origin;
 use claviger_core::key::{CreatedVia, KeyPatch, Metadata, PresentedKey};
 use claviger_core::lifecycle::Status;
 use claviger_core::name::{Email, Name};
+use claviger_core::principal::{ProjectOwner, TeamRole};
 use claviger_core::resource::ResourceRef;
 use claviger_core::restriction::Restrictions;
 use claviger_core::scope::ScopeSet;
 use claviger_core::selector::Grants;
-use claviger_core::subject::{ProjectHolder, TeamRole};
-use claviger_core::{AccountId, Authority as KeyAuthority, KeyId, ProjectId, TeamId, UnixSeconds};
+use claviger_core::subject::ResourceSubject;
+use claviger_core::{AccountId, KeyId, ProjectId, Subject, TeamId, UnixSeconds};
 use claviger_demo::{CATALOG, EMAILS};
 use serde::{Deserialize, Serialize};
 
@@ -160,13 +160,13 @@ impl Seeder {
         let lab = NewTeam { name: Name::parse("Lab")?, external_id: None, owner: Some(id(&owner)?) };
         let lab = self.authority.create_team(&self.caller, lab).await?.value.team.id;
         self.authority.set_role(&self.caller, lab, id(&member)?, Some(TeamRole::Member), None).await?;
-        let holder = ProjectHolder::Account(id(&owner)?);
-        let atlas = self.project("Atlas", holder).await?;
-        let borealis = self.project("Borealis", ProjectHolder::Account(id(&member)?)).await?;
+        let by_owner = ProjectOwner::Account(id(&owner)?);
+        let atlas = self.project("Atlas", by_owner).await?;
+        let borealis = self.project("Borealis", ProjectOwner::Account(id(&member)?)).await?;
         // It mirrors its resources, asks about keys where no gateway does, and reports runs.
         let app = self.key(
             "Sample application",
-            KeyAuthority::Operator,
+            Subject::Operator,
             Some("resource:* key:verify history:create"),
             None,
         );
@@ -192,18 +192,18 @@ impl Seeder {
         Ok(Person { id, email: email.to_owned(), password })
     }
 
-    async fn project(&self, name: &str, holder: ProjectHolder) -> anyhow::Result<Named> {
-        let new = NewProject { name: Name::parse(name)?, external_id: None, holder };
+    async fn project(&self, name: &str, owner: ProjectOwner) -> anyhow::Result<Named> {
+        let new = NewProject { name: Name::parse(name)?, external_id: None, owner };
         Ok(Named { id: self.authority.create_project(&self.caller, new).await?.value.project.id.to_string() })
     }
 
     async fn keys(&self, seeds: &Seeds) -> anyhow::Result<Keys> {
-        let owner = KeyAuthority::Account(seeds.accounts.owner.id.parse()?);
-        let member = KeyAuthority::Account(seeds.accounts.member.id.parse()?);
-        let lab = KeyAuthority::Team(seeds.teams.lab.id.parse::<TeamId>()?);
-        let atlas = KeyAuthority::Project(seeds.projects.atlas.id.parse::<ProjectId>()?);
-        let notebook = |versions: &str| -> anyhow::Result<KeyAuthority> {
-            Ok(KeyAuthority::Resource(Box::new(ResourceAuthority {
+        let owner = Subject::Account(seeds.accounts.owner.id.parse()?);
+        let member = Subject::Account(seeds.accounts.member.id.parse()?);
+        let lab = Subject::Team(seeds.teams.lab.id.parse::<TeamId>()?);
+        let atlas = Subject::Project(seeds.projects.atlas.id.parse::<ProjectId>()?);
+        let notebook = |versions: &str| -> anyhow::Result<Subject> {
+            Ok(Subject::Resource(Box::new(ResourceSubject {
                 reference: ResourceRef::parse(&format!("notebook:{}", CATALOG.private_notebook))?,
                 selector: versions.parse()?,
                 grants: Grants::BOTH,
@@ -239,31 +239,26 @@ impl Seeder {
     async fn key(
         &self,
         name: &str,
-        authority: KeyAuthority,
+        subject: Subject,
         scopes: Option<&str>,
         format: Option<&str>,
     ) -> anyhow::Result<(String, KeyId)> {
         let scopes = scopes.map(|scopes| ScopeSet::parse(scopes.split_whitespace())).transpose()?;
-        let new = NewKey { scopes, format: format.map(str::to_owned), ..new_key(name, authority)? };
+        let new = NewKey { scopes, format: format.map(str::to_owned), ..new_key(name, subject)? };
         let created = self.authority.create_key(&self.caller, new).await?.value;
         Ok((created.secret.expose().to_owned(), created.key.record.entry.id))
     }
 
-    async fn key_until(
-        &self,
-        name: &str,
-        authority: KeyAuthority,
-        at: UnixSeconds,
-    ) -> anyhow::Result<String> {
-        let new = NewKey { expires_at: Some(at), ..new_key(name, authority)? };
+    async fn key_until(&self, name: &str, subject: Subject, at: UnixSeconds) -> anyhow::Result<String> {
+        let new = NewKey { expires_at: Some(at), ..new_key(name, subject)? };
         Ok(self.authority.create_key(&self.caller, new).await?.value.secret.expose().to_owned())
     }
 }
 
-fn new_key(name: &str, authority: KeyAuthority) -> anyhow::Result<NewKey> {
+fn new_key(name: &str, subject: Subject) -> anyhow::Result<NewKey> {
     Ok(NewKey {
         name: Name::parse(name)?,
-        authority,
+        subject,
         scopes: None,
         expires_at: None,
         format: None,

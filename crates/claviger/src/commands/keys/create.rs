@@ -14,23 +14,23 @@ use crate::remote::Remote;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  claviger keys create 'CI runner' --authority project:proj_… --scope run:create --expires 90d
+  claviger keys create 'CI runner' --for project:proj_… --scope run:create --expires 90d
       a key of one project is safer than one of an account
-  claviger keys create 'Blog post' --authority notebook:5e1f0c3a9b7d2468 --versions @12
+  claviger keys create 'Blog post' --for notebook:5e1f0c3a9b7d2468 --versions @12
       reads version 12 of one notebook, and nothing else
-  claviger keys create 'Verifier' --authority operator --scope key:verify
+  claviger keys create 'Verifier' --for operator --scope key:verify
       what a service needs to check its callers' keys
-  claviger keys create 'Backend' --authority team:team_… --address 192.0.2.0/24 --rate 100/60
+  claviger keys create 'Backend' --for team:team_… --address 192.0.2.0/24 --rate 100/60
       from these addresses only, at most 100 times a minute
-  claviger keys create 'CI' --authority account:acct_… --secret-only | gh secret set API_KEY
+  claviger keys create 'CI' --for account:acct_… --secret-only | gh secret set API_KEY
       for programs: the key and nothing else")]
 pub struct Create {
-    /// What people shall call it; it may repeat.
+    /// Its name; it may repeat.
     name: String,
-    /// What it shall stand for: `account:acct_…`, `team:team_…`, `project:proj_…`, `type:id` of a resource, or
+    /// What the key acts for: `account:acct_…`, `team:team_…`, `project:proj_…`, `type:id` of a resource, or
     /// `operator`.
-    #[arg(long, value_name = "REFERENCE")]
-    authority: String,
+    #[arg(long = "for", value_name = "REFERENCE")]
+    subject: String,
     /// What it may do, such as `notebook:read` or `*:read`; repeat it for more. Without: the default of its kind.
     #[arg(long = "scope", value_name = "TYPE:ACTION", conflicts_with = "no_scopes")]
     scopes: Vec<String>,
@@ -104,7 +104,7 @@ impl Create {
             format: self.format.clone(),
             restrictions: (restrictions != Restrictions::default()).then_some(restrictions),
             metadata: (!metadata.is_empty()).then_some(metadata),
-            ..NewKey::new(&self.name, &self.authority)
+            ..NewKey::new(&self.name, &self.subject)
         })
     }
 }

@@ -59,7 +59,7 @@ fn confirmed(key: &Key) -> anyhow::Result<bool> {
         std::io::stderr(),
         "Delete the API key {name} ({}) of {}? Nothing of it remains but its history. [y/N] ",
         key.preview,
-        key.authority
+        key.subject
     )?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;

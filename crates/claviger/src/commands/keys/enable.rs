@@ -29,19 +29,19 @@ Examples:
   claviger keys enable key_01jd3m0q7w8r9t2v4x6y8z0a1b
   claviger keys enable --from claviger-data/disabled-by-restore
       shows how many there are and asks; --yes asks nothing
-  claviger keys enable --authority project:proj_01jd3m0q7w8r9t2v4x6y8z0a1b
+  claviger keys enable --for project:proj_01jd3m0q7w8r9t2v4x6y8z0a1b
       all keys of a project that are disabled")]
 pub struct Enable {
     /// The keys, by their identifiers.
-    #[arg(value_name = "KEY_ID", required_unless_present_any = ["from", "authority"])]
+    #[arg(value_name = "KEY_ID", required_unless_present_any = ["from", "subject"])]
     ids: Vec<String>,
     /// Also those that this file lists, one to a line; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
-    /// Also every disabled key of this authority: `account:acct_…`, `team:team_…`, `project:proj_…`, `type:id`, or
+    /// Also every disabled key of this subject: `account:acct_…`, `team:team_…`, `project:proj_…`, `type:id`, or
     /// `operator`.
-    #[arg(long, value_name = "REFERENCE")]
-    authority: Option<String>,
+    #[arg(long = "for", value_name = "REFERENCE")]
+    subject: Option<String>,
     /// Do not ask when there are several.
     #[arg(long, short)]
     yes: bool,
@@ -69,14 +69,14 @@ impl Enable {
         let output = self.remote.output();
         let listed = self.from.as_deref().map(listed).transpose()?.unwrap_or_default();
         let client = self.remote.client()?;
-        if let ([id], None, None) = (&*self.ids, &self.from, &self.authority) {
+        if let ([id], None, None) = (&*self.ids, &self.from, &self.subject) {
             return print(output, &client.keys().enable(id).await?);
         }
         let mut ids = self.ids.clone();
         ids.extend(listed);
-        if let Some(authority) = &self.authority {
+        if let Some(subject) = &self.subject {
             let filter = KeyFilter {
-                authority: Some(authority.clone()),
+                subject: Some(subject.clone()),
                 status: Some("disabled".to_owned()),
                 ..KeyFilter::default()
             };

@@ -30,7 +30,7 @@ const SHOWN_MAX: usize = 50;
 /// Take over keys from elsewhere, so that their users notice nothing.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each row has `name`, `authority`, and `key` (its text) or `sha256` (the digest of its text: hexadecimal, base64 or \
+Each row has `name`, `subject`, and `key` (its text) or `sha256` (the digest of its text: hexadecimal, base64 or \
 base64url), and may have `scopes`, `versions`, `grants`, `expires_at`, `created_at`, `preview`, `status` and `metadata`. \
 In CSV, lists are separated by spaces and metadata is written `name=value; name=value`. An empty cell is read as if its \
 column were absent; a key without any scope needs JSON Lines, with `\"scopes\": []`. Times are `2027-01-31`, \
@@ -43,7 +43,7 @@ Examples:
   claviger keys import keys.csv --ignore-column owner --ignore-column team
   claviger keys import - --format jsonl --digests-are-strong --json < export.jsonl
 
-  name,authority,sha256,scopes,expires_at
+  name,subject,sha256,scopes,expires_at
   CI runner,project:proj_…,5e884898da280471…,run:create *:read,2027-01-31")]
 pub struct Import {
     /// The file; `-` is standard input.

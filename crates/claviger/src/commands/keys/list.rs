@@ -15,15 +15,15 @@ use crate::remote::Remote;
 Examples:
   claviger keys list
       an operator sees all keys, everybody else those of the key's own account, team or project
-  claviger keys list --authority project:proj_… --status active
+  claviger keys list --for project:proj_… --status active
   claviger keys list --unused-since 90d --limit 0
       candidates for deletion
   claviger keys list --json | jq -r '.items[] | select(.expires_at == null) | .id'
       keys that never expire")]
 pub struct List {
-    /// Keys of this authority: `account:acct_…`, `team:team_…`, `project:proj_…`, `type:id`, or `operator`.
-    #[arg(long, value_name = "REFERENCE")]
-    authority: Option<String>,
+    /// Keys of this subject: `account:acct_…`, `team:team_…`, `project:proj_…`, `type:id`, or `operator`.
+    #[arg(long = "for", value_name = "REFERENCE")]
+    subject: Option<String>,
     /// Keys of this kind.
     #[arg(long, value_name = "KIND", value_parser = ["account", "team", "project", "resource", "operator"])]
     kind: Option<String>,
@@ -48,7 +48,7 @@ impl List {
         let output = self.remote.output();
         let unused_since = self.unused_since.as_deref().map(|text| parse_past(text, now())).transpose();
         let filter = KeyFilter {
-            authority: self.authority,
+            subject: self.subject,
             kind: self.kind,
             status: self.status,
             created_by: self.created_by,

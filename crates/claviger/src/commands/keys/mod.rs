@@ -16,7 +16,7 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
-  claviger keys create 'CI runner' --authority project:proj_… --scope run:create --expires 90d
+  claviger keys create 'CI runner' --for project:proj_… --scope run:create --expires 90d
   claviger keys list --status active
   claviger keys rotate key_… --overlap 24h
   claviger keys disable key_…

@@ -16,7 +16,7 @@ const FIELDS: [&str; 13] = [
     "key",
     "sha256",
     "name",
-    "authority",
+    "subject",
     "scopes",
     "versions",
     "grants",
@@ -244,7 +244,7 @@ fn head(record: &csv::ByteRecord, name: &str, ignored: &[String]) -> anyhow::Res
         columns.push(Some(column));
     }
     let has = |column: &str| columns.iter().flatten().any(|known| known == column);
-    for needed in ["name", "authority"] {
+    for needed in ["name", "subject"] {
         if !has(needed) {
             return Err(Failure::usage(format!("{name}: there is no column `{needed}`"))
                 .hint(listed())

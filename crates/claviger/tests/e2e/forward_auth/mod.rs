@@ -66,7 +66,7 @@ const OVERRIDES: [&str; 21] = [
 
 /// The names of the identity headers.
 const IDENTITY: [&str; 8] =
-    ["authority", "account", "key-id", "scopes", "grants", "resource", "version", "request-id"];
+    ["subject", "account", "key-id", "scopes", "grants", "resource", "version", "request-id"];
 
 /// A configuration as the guide shows it, with the addresses of this test.
 fn from_guide(language: &str, house: &Guarded, application: &Upstream) -> String {
@@ -119,7 +119,7 @@ fn check(start: impl Fn(&Path, &Guarded, &Upstream) -> Front) {
     let other = json!({"external_id": "bob"});
     let other = house.serve.api.post("/v1/accounts", &other).bearer(OPERATOR).send().expect(201).json();
     let hidden = json!({
-        "holder": format!("account:{}", other["id"].as_str().unwrap()), "visibility": "private",
+        "owner": format!("account:{}", other["id"].as_str().unwrap()), "visibility": "private",
         "latest_version": 1, "versions": [],
     });
     house
@@ -181,7 +181,7 @@ fn what_reaches_the_application(front: Client, house: &Guarded) {
     assert_eq!(seen["url"], "/d/n1.js?x=%20+");
     let header = |name: &str| seen["headers"][format!("x-claviger-{name}")].as_str().unwrap_or_default();
     assert_eq!(
-        (header("authority"), header("resource"), header("version")),
+        (header("subject"), header("resource"), header("version")),
         (&*house.account, "notebook:n1", "7")
     );
     assert_eq!(format!("account:{}", header("account")), house.account);
@@ -280,7 +280,7 @@ fn what_a_browser_sees(front: Client, house: &Guarded) {
     // A route that says nothing about origins leaves it to the application.
     let free = front.get("/free/x").header(ours.0, ours.1).send().expect(200);
     assert_eq!(free.joined("access-control-allow-origin"), "https://upstream.example");
-    assert_eq!(free.json()["headers"]["x-claviger-authority"], "anonymous");
+    assert_eq!(free.json()["headers"]["x-claviger-subject"], "anonymous");
 }
 
 /// Targets that the proxy or the application could read differently from what was decided on, and bodies.

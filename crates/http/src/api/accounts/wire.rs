@@ -1,7 +1,7 @@
 //! How an account looks on the wire.
 
 use claviger_core::name::{Email, Name};
-use claviger_core::subject::AccountRecord;
+use claviger_core::principal::AccountRecord;
 use serde::Serialize;
 use utoipa::ToSchema;
 

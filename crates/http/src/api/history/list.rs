@@ -3,10 +3,10 @@
 use axum::Json;
 use axum::extract::State;
 use claviger_authority::{HistoryFilter, Page};
-use claviger_core::authority::Reference;
 use claviger_core::history::{HistoryEntry, Origin};
 use claviger_core::key::Actor;
 use claviger_core::scope::Action;
+use claviger_core::subject::Reference;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -21,8 +21,8 @@ use crate::wire::{Listing, invalid, page_of, parse_time, time};
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct ListHistory {
-    /// Those listed under this authority. Absent: the caller's own; for operators, all.
-    authority: Option<String>,
+    /// Those listed under this subject. Absent: the caller's own; for operators, all.
+    subject: Option<String>,
     /// Done by `account:acct_…`, `key:key_…`, `system` or `anonymous`.
     actor: Option<String>,
     /// Done with this key: `key_…`.
@@ -51,7 +51,7 @@ pub struct ListHistory {
 
 impl ListHistory {
     fn read(&self) -> Result<HistoryFilter, Problem> {
-        let authority = |text: &String| Reference::parse(text).map(|_| text.clone());
+        let subject = |text: &String| Reference::parse(text).map(|_| text.clone());
         let action = |text: &String| Action::parse(text).map(|_| text.clone());
         let actor = |text: &String| {
             let detail = "it is `account:acct_…`, `key:key_…`, `system` or `anonymous`";
@@ -65,12 +65,7 @@ impl ListHistory {
             text.as_deref().map(|text| parse_time(field, text)).transpose()
         };
         Ok(HistoryFilter {
-            authority: self
-                .authority
-                .as_ref()
-                .map(authority)
-                .transpose()
-                .map_err(|e| invalid("authority", e))?,
+            subject: self.subject.as_ref().map(subject).transpose().map_err(|e| invalid("subject", e))?,
             actor: self.actor.as_ref().map(actor).transpose()?,
             key: self.key.as_deref().map(str::parse).transpose().map_err(|e| invalid("key", e))?,
             target: self.target.clone(),
@@ -99,8 +94,8 @@ pub struct HistoryAnswer {
     action: String,
     /// To what.
     target: String,
-    /// The authority under which it is listed.
-    authority: String,
+    /// The subject under which it is listed.
+    subject: String,
     /// By which way: `site`, `api`, `embed` or `cli`.
     #[schema(example = "api")]
     origin: &'static str,
@@ -125,7 +120,7 @@ impl HistoryAnswer {
             key: entry.key.map(|key| key.to_string()),
             action: entry.action.into(),
             target: entry.target.into(),
-            authority: entry.authority.into(),
+            subject: entry.subject.into(),
             origin: entry.origin.as_str(),
             address: entry.address.map(|address| address.to_string()),
             request_id: entry.request_id.map(Into::into),

@@ -9,7 +9,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::wire::{KeyAnswer, RestrictionsWire, authority_of, scopes_of};
+use super::wire::{KeyAnswer, RestrictionsWire, scopes_of, subject_of};
 use crate::condition::Tagged;
 use crate::extract::{By, OnceBody};
 use crate::problem::{Problem, ProblemDocument};
@@ -20,14 +20,14 @@ use crate::wire::{Texts, invalid, optional_object, parse_second};
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
-    "name": "CI runner", "authority": "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b", "scopes": ["notebook:read"]
+    "name": "CI runner", "subject": "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b", "scopes": ["notebook:read"]
 }))]
 pub struct CreateKey {
     /// What people call it: 1 to 128 characters. It may repeat.
     #[schema(example = "CI runner", min_length = 1, max_length = 128)]
     name: String,
     /// What it stands for: `account:acct_…`, `team:team_…`, `project:proj_…`, `type:id` of a resource, or `operator`.
-    authority: String,
+    subject: String,
     /// What it may do: `type:action`, either side may be `*`. Absent: the default of its kind; `[]`: nothing.
     #[schema(example = json!(["notebook:read"]))]
     scopes: Option<Vec<String>>,
@@ -78,7 +78,7 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Tagged<Json<CreatedKey>>), Problem> {
     let new = NewKey {
         name: Name::parse(&body.name).map_err(|e| invalid("name", e))?,
-        authority: authority_of(&body.authority, body.versions.as_deref(), body.grants.as_deref())?,
+        subject: subject_of(&body.subject, body.versions.as_deref(), body.grants.as_deref())?,
         scopes: body.scopes.as_deref().map(scopes_of).transpose()?,
         expires_at: body.expires_at.as_deref().map(|text| parse_second("expires_at", text)).transpose()?,
         format: body.format,

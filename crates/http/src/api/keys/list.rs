@@ -9,7 +9,7 @@ use claviger_core::{KeyId, Kind};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::wire::{KeyAnswer, authority_of, standing_of};
+use super::wire::{KeyAnswer, standing_of, subject_of};
 use crate::extract::{By, QueryOf};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
@@ -20,9 +20,9 @@ use crate::wire::{Listing, invalid, page_of, parse_time};
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct ListKeys {
-    /// Those of this authority: `account:acct_…`, `team:team_…`, `project:proj_…`, `type:id` of a resource, or
-    /// `operator`. Absent: those of the caller's own authority; for operators, all.
-    authority: Option<String>,
+    /// Those of this subject: `account:acct_…`, `team:team_…`, `project:proj_…`, `type:id` of a resource, or
+    /// `operator`. Absent: those of the caller's own subject; for operators, all.
+    subject: Option<String>,
     /// Those of this kind: `account`, `team`, `project`, `resource` or `operator`.
     kind: Option<String>,
     /// Those that are `active`, `disabled` or `expired` now.
@@ -50,7 +50,7 @@ impl ListKeys {
             Actor::parse(text).ok_or_else(|| invalid("created_by", detail))
         };
         Ok(KeyQuery {
-            authority: self.authority.as_deref().map(|text| authority_of(text, None, None)).transpose()?,
+            subject: self.subject.as_deref().map(|text| subject_of(text, None, None)).transpose()?,
             kind: self.kind.as_ref().map(kind).transpose()?,
             standing: self.status.as_deref().map(standing_of).transpose()?,
             created_by: self.created_by.as_ref().map(actor).transpose()?,
@@ -65,7 +65,7 @@ impl ListKeys {
 
 /// List keys
 ///
-/// The newest first. An operator sees all keys; everybody else those of an authority that it manages.
+/// The newest first. An operator sees all keys; everybody else those of a subject that it manages.
 #[utoipa::path(
     get, path = "/v1/keys", operation_id = "list_keys", tag = "keys", params(ListKeys),
     responses(

@@ -7,7 +7,7 @@ use claviger_core::KeyId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::wire::authority_of;
+use super::wire::subject_of;
 use crate::extract::{By, JsonBody, not_found};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
@@ -22,7 +22,7 @@ pub struct RevokeKeys {
     #[schema(max_items = 1000)]
     ids: Option<Vec<String>>,
     /// All that stand for this: `account:acct_…`, `team:team_…`, `project:proj_…`, or `type:id` of a resource.
-    authority: Option<String>,
+    subject: Option<String>,
 }
 
 /// What is gone.
@@ -50,14 +50,14 @@ pub(super) async fn revoke(
     By(caller): By,
     JsonBody(body): JsonBody<RevokeKeys>,
 ) -> Result<Json<RevokedKeys>, Problem> {
-    let which = match (body.ids, body.authority) {
+    let which = match (body.ids, body.subject) {
         (Some(ids), None) => {
             // What cannot be an identifier names nothing.
             let ids = ids.iter().map(|id| id.parse::<KeyId>().map_err(|_| not_found()));
             Which::Keys(ids.collect::<Result<_, _>>()?)
         }
-        (None, Some(authority)) => Which::Authority(authority_of(&authority, None, None)?),
-        _ => return Err(invalid("ids", "name either `ids` or an `authority`")),
+        (None, Some(subject)) => Which::Subject(subject_of(&subject, None, None)?),
+        _ => return Err(invalid("ids", "name either `ids` or a `subject`")),
     };
     let revoked = state.authority.revoke_keys(&caller, which).await?;
     Ok(Json(RevokedKeys { revoked: revoked.value, revocation: Revocation::of(&revoked.change) }))

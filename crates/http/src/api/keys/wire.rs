@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use claviger_authority::StoredKey;
-use claviger_core::authority::{Reference, ResourceAuthority};
 use claviger_core::lifecycle::{Standing, Status};
 use claviger_core::restriction::{Quota, QuotaPeriod, Rate, Restrictions, WebOrigin, parse_block};
 use claviger_core::scope::ScopeSet;
 use claviger_core::selector::{Grants, Selector};
-use claviger_core::{Authority, Timestamp};
+use claviger_core::subject::{Reference, ResourceSubject};
+use claviger_core::{Subject, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -26,7 +26,7 @@ pub struct KeyAnswer {
     /// `account`, `team`, `project`, `resource` or `operator`.
     kind: &'static str,
     /// What it stands for.
-    authority: String,
+    subject: String,
     /// What it may do.
     scopes: Vec<String>,
     /// Keys of a resource: the versions they read; null for every version.
@@ -66,12 +66,12 @@ impl KeyAnswer {
     pub(crate) fn of(stored: &StoredKey, now: Timestamp) -> Self {
         let record = &stored.record;
         let rights = &record.entry.rights;
-        let resource = rights.authority.as_resource();
+        let resource = rights.subject.as_resource();
         Self {
             id: record.entry.id.to_string(),
             name: record.name.to_string(),
-            kind: rights.authority.kind().as_str(),
-            authority: rights.authority.to_string(),
+            kind: rights.subject.kind().as_str(),
+            subject: rights.subject.to_string(),
             scopes: rights.scopes.iter().map(ToString::to_string).collect(),
             versions: resource.and_then(|resource| resource.selector.to_text()),
             grants: resource.map(|resource| resource.grants.words().collect()),
@@ -213,18 +213,18 @@ pub(super) fn grants_of(words: &[String]) -> Result<Grants, Problem> {
 }
 
 /// What a key shall stand for.
-pub(super) fn authority_of(
+pub(super) fn subject_of(
     text: &str,
     versions: Option<&str>,
     grants: Option<&[String]>,
-) -> Result<Authority, Problem> {
-    let authority = match Reference::parse(text).map_err(|e| invalid("authority", e))? {
-        Reference::Account(id) => Authority::Account(id),
-        Reference::Team(id) => Authority::Team(id),
-        Reference::Project(id) => Authority::Project(id),
-        Reference::Operator => Authority::Operator,
+) -> Result<Subject, Problem> {
+    let subject = match Reference::parse(text).map_err(|e| invalid("subject", e))? {
+        Reference::Account(id) => Subject::Account(id),
+        Reference::Team(id) => Subject::Team(id),
+        Reference::Project(id) => Subject::Project(id),
+        Reference::Operator => Subject::Operator,
         Reference::Resource(name) => {
-            return Ok(Authority::Resource(Box::new(ResourceAuthority {
+            return Ok(Subject::Resource(Box::new(ResourceSubject {
                 reference: name.to_ref(),
                 selector: versions.map(selector_of).transpose()?.unwrap_or_default(),
                 grants: grants.map(grants_of).transpose()?.unwrap_or(Grants::BOTH),
@@ -237,5 +237,5 @@ pub(super) fn authority_of(
     if grants.is_some() {
         return Err(invalid("grants", "only keys of a resource have grants"));
     }
-    Ok(authority)
+    Ok(subject)
 }

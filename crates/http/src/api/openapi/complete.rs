@@ -47,7 +47,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("account", "acct_01jd3m0q7w8r9t2v4x6y8z0a1b"),
     ("action", "key:create"),
     ("actor", "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b"),
-    ("authority", "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b"),
+    ("subject", "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b"),
     ("change", "chg_7c9d4be2826f76ef4124b05ab7f9e0d1"),
     ("code", "invalid_key"),
     ("context", "api"),
@@ -56,7 +56,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("email", "ada@example.org"),
     ("external_id", "user-4711"),
     ("from", "2027-01-30T12:00:00Z"),
-    ("holder", "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b"),
+    ("owner", "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b"),
     ("key", "key_01jd3m0q7w8r9t2v4x6y8z0a1b"),
     ("kind", "account"),
     ("member", "acct_01jd3m0q7w8r9t2v4x6y8z0a1b"),
@@ -165,10 +165,7 @@ fn statuses(path: &str, method: &str, operation: &Value) -> Vec<&'static str> {
         statuses.extend(["413", "415"]);
     }
     let asks = path.starts_with("/v1/verify");
-    if path.contains('{')
-        || takes(&["authority", "holder", "member", "key", "external_id"])
-        || (body && !asks)
-    {
+    if path.contains('{') || takes(&["subject", "owner", "member", "key", "external_id"]) || (body && !asks) {
         statuses.push("404");
     }
     if takes(&["If-Match"]) {

@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::wire::{ProjectAnswer, holder_of};
+use super::wire::{ProjectAnswer, owner_of};
 use crate::condition::Tagged;
 use crate::extract::{By, OnceBody};
 use crate::problem::{Problem, ProblemDocument};
@@ -18,7 +18,7 @@ use crate::wire::{external_id_of, invalid};
 /// A project to be made.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"name": "Atlas", "holder": "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b"}))]
+#[schema(example = json!({"name": "Atlas", "owner": "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b"}))]
 pub struct CreateProject {
     /// What people call it: 1 to 128 characters.
     #[schema(min_length = 1, max_length = 128)]
@@ -26,7 +26,7 @@ pub struct CreateProject {
     /// Your application's own identifier of it; operators only.
     external_id: Option<String>,
     /// Who holds it: `account:acct_…` or `team:team_…`.
-    holder: String,
+    owner: String,
 }
 
 /// Create a project
@@ -48,7 +48,7 @@ pub(super) async fn create(
     let new = NewProject {
         name: Name::parse(&body.name).map_err(|e| invalid("name", e))?,
         external_id: body.external_id.as_deref().map(external_id_of).transpose()?,
-        holder: holder_of(&body.holder)?,
+        owner: owner_of(&body.owner)?,
     };
     let record = state.authority.create_project_once(&caller, new, once).await?.value;
     Ok((StatusCode::CREATED, Tagged(record.revision, Json(ProjectAnswer::of(&record)))))

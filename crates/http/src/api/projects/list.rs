@@ -7,7 +7,7 @@ use claviger_core::{AccountId, ProjectId};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::wire::{ProjectAnswer, holder_of};
+use super::wire::{ProjectAnswer, owner_of};
 use crate::extract::{By, QueryOf};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
@@ -21,7 +21,7 @@ pub struct ListProjects {
     /// Those in which this account, `acct_…`, has a role.
     member: Option<String>,
     /// Those held by `account:acct_…` or `team:team_…`.
-    holder: Option<String>,
+    owner: Option<String>,
     /// The one with this identifier of your application.
     external_id: Option<String>,
     /// Items of the page, 1 to 200; 50 if absent.
@@ -50,7 +50,7 @@ pub(super) async fn list(
     let member = |text: &String| text.parse::<AccountId>().map_err(|e| invalid("member", e));
     let filter = ProjectFilter {
         member: query.member.as_ref().map(member).transpose()?,
-        holder: query.holder.as_deref().map(holder_of).transpose()?,
+        owner: query.owner.as_deref().map(owner_of).transpose()?,
         external_id: query.external_id.as_deref().map(external_id_of).transpose()?,
     };
     let rows = state.authority.projects(&caller, filter, Page { after, limit: limit + 1 }).await?;

@@ -1,7 +1,7 @@
 //! How a project looks on the wire.
 
-use claviger_core::authority::Reference;
-use claviger_core::subject::{ProjectHolder, ProjectRecord};
+use claviger_core::principal::{ProjectOwner, ProjectRecord};
+use claviger_core::subject::Reference;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -18,7 +18,7 @@ pub struct ProjectAnswer {
     name: String,
     /// Who holds it.
     #[schema(example = "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b")]
-    holder: String,
+    owner: String,
     /// The host's own identifier.
     external_id: Option<String>,
     /// Whether it was closed: nothing that hangs on it is accepted any more.
@@ -34,9 +34,9 @@ impl ProjectAnswer {
         Self {
             id: record.project.id.to_string(),
             name: record.name.to_string(),
-            holder: match record.project.holder {
-                ProjectHolder::Account(id) => format!("account:{id}"),
-                ProjectHolder::Team(id) => format!("team:{id}"),
+            owner: match record.project.owner {
+                ProjectOwner::Account(id) => format!("account:{id}"),
+                ProjectOwner::Team(id) => format!("team:{id}"),
             },
             external_id: record.external_id.as_ref().map(|id| id.as_str().to_owned()),
             closed: record.project.closed,
@@ -46,12 +46,12 @@ impl ProjectAnswer {
 }
 
 /// Who holds a project.
-pub(super) fn holder_of(text: &str) -> Result<ProjectHolder, Problem> {
-    match Reference::parse(text).map_err(|e| invalid("holder", e))? {
-        Reference::Account(id) => Ok(ProjectHolder::Account(id)),
-        Reference::Team(id) => Ok(ProjectHolder::Team(id)),
+pub(super) fn owner_of(text: &str) -> Result<ProjectOwner, Problem> {
+    match Reference::parse(text).map_err(|e| invalid("owner", e))? {
+        Reference::Account(id) => Ok(ProjectOwner::Account(id)),
+        Reference::Team(id) => Ok(ProjectOwner::Team(id)),
         Reference::Project(_) | Reference::Resource(_) | Reference::Operator => {
-            Err(invalid("holder", "a project is held by `account:acct_…` or `team:team_…`"))
+            Err(invalid("owner", "a project is held by `account:acct_…` or `team:team_…`"))
         }
     }
 }

@@ -8,7 +8,7 @@ use claviger_core::scope::is_word;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::wire::{ResourceAnswer, holder_of};
+use super::wire::{ResourceAnswer, owner_of};
 use crate::extract::{By, QueryOf};
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::AppState;
@@ -20,8 +20,8 @@ use crate::wire::{Listing, invalid, page_of};
 #[serde(deny_unknown_fields)]
 pub struct ListResources {
     /// Those held by `account:acct_…`, `team:team_…` or `project:proj_…`. Absent: those of the caller's own
-    /// authority; for operators, all.
-    holder: Option<String>,
+    /// subject; for operators, all.
+    owner: Option<String>,
     /// Those of this type, the part of the name before the colon.
     #[serde(rename = "type")]
     #[param(rename = "type")]
@@ -53,7 +53,7 @@ pub(super) async fn list(
         return Err(invalid("type", "it is a lower-case word of at most 32 characters"));
     }
     let filter =
-        ResourceFilter { holder: query.holder.as_deref().map(holder_of).transpose()?, kind: query.kind };
+        ResourceFilter { owner: query.owner.as_deref().map(owner_of).transpose()?, kind: query.kind };
     let rows = state.authority.resources(&caller, filter, Page { after, limit: limit + 1 }).await?;
     let cursor = |row: &claviger_core::resource::ResourceRecord| row.resource.reference.to_string();
     Ok(Json(Listing::of(rows, limit, cursor, |row| ResourceAnswer::brief(&row))))

@@ -38,7 +38,7 @@ pub struct ReconcileResources {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"resources": [{
     "reference": "notebook:5e1f0c3a9b7d2468",
-    "holder": "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b",
+    "owner": "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b",
     "visibility": "private",
     "latest_version": 3,
     "versions": [{"version": 3, "secrets": ["maps_token"], "databases": []}],

@@ -1,9 +1,9 @@
 //! How a resource looks on the wire.
 
 use claviger_authority::resources::{Audience, ResourceDescription};
-use claviger_core::authority::Reference;
-use claviger_core::resource::{Holder, References, ResourceRecord, ResourceRef, Visibility};
+use claviger_core::resource::{Owner, References, ResourceRecord, ResourceRef, Visibility};
 use claviger_core::selector::Version;
+use claviger_core::subject::Reference;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -20,13 +20,13 @@ pub(super) const LIST_BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
-    "holder": "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b", "visibility": "private", "latest_version": 3,
+    "owner": "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b", "visibility": "private", "latest_version": 3,
     "versions": [{"version": 3, "secrets": ["mapbox"], "databases": []}]
 }))]
 pub struct PutResource {
     /// Who holds it: `account:acct_…`, `team:team_…` or `project:proj_…`.
     #[schema(example = "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b")]
-    holder: String,
+    owner: String,
     /// Who created it: `acct_…`. Only operators state it; left out, it stays.
     creator: Option<String>,
     /// `private`, `shared` (with the team that holds it) or `public`.
@@ -54,7 +54,7 @@ pub struct ListedResource {
     reference: String,
     /// Who holds it: `account:acct_…`, `team:team_…` or `project:proj_…`.
     #[schema(example = "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b")]
-    holder: String,
+    owner: String,
     /// Who created it: `acct_…`. Left out, it stays.
     creator: Option<String>,
     /// `private`, `shared` (with the team that holds it) or `public`.
@@ -100,7 +100,7 @@ pub struct ResourceAnswer {
     kind: String,
     /// Who holds it.
     #[schema(example = "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b")]
-    holder: String,
+    owner: String,
     /// Who made it: `acct_…`.
     creator: Option<String>,
     /// `private`, `shared` or `public`.
@@ -133,7 +133,7 @@ impl PutResource {
         };
         Ok(ResourceDescription {
             reference,
-            holder: holder_of(&self.holder)?,
+            owner: owner_of(&self.owner)?,
             creator: self
                 .creator
                 .as_deref()
@@ -154,7 +154,7 @@ impl ListedResource {
         let reference =
             ResourceRef::parse(&self.reference).map_err(|e| invalid(&format!("{place}.reference"), e))?;
         let described = PutResource {
-            holder: self.holder,
+            owner: self.owner,
             creator: self.creator,
             visibility: self.visibility,
             public_from: self.public_from,
@@ -195,10 +195,10 @@ impl ResourceAnswer {
         Self {
             reference: resource.reference.to_string(),
             kind: resource.reference.name().kind().to_owned(),
-            holder: match resource.holder {
-                Holder::Account(id) => format!("account:{id}"),
-                Holder::Team(id) => format!("team:{id}"),
-                Holder::Project(id) => format!("project:{id}"),
+            owner: match resource.owner {
+                Owner::Account(id) => format!("account:{id}"),
+                Owner::Team(id) => format!("team:{id}"),
+                Owner::Project(id) => format!("project:{id}"),
             },
             creator: resource.creator.map(|id| id.to_string()),
             visibility: resource.visibility.as_str(),
@@ -229,14 +229,13 @@ fn version_of(field: &str, number: u32) -> Result<Version, Problem> {
 }
 
 /// Who holds a resource.
-pub(super) fn holder_of(text: &str) -> Result<Holder, Problem> {
-    match Reference::parse(text).map_err(|e| invalid("holder", e))? {
-        Reference::Account(id) => Ok(Holder::Account(id)),
-        Reference::Team(id) => Ok(Holder::Team(id)),
-        Reference::Project(id) => Ok(Holder::Project(id)),
-        Reference::Resource(_) | Reference::Operator => Err(invalid(
-            "holder",
-            "a resource is held by `account:acct_…`, `team:team_…` or `project:proj_…`",
-        )),
+pub(super) fn owner_of(text: &str) -> Result<Owner, Problem> {
+    match Reference::parse(text).map_err(|e| invalid("owner", e))? {
+        Reference::Account(id) => Ok(Owner::Account(id)),
+        Reference::Team(id) => Ok(Owner::Team(id)),
+        Reference::Project(id) => Ok(Owner::Project(id)),
+        Reference::Resource(_) | Reference::Operator => {
+            Err(invalid("owner", "a resource is held by `account:acct_…`, `team:team_…` or `project:proj_…`"))
+        }
     }
 }

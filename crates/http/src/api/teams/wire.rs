@@ -1,6 +1,6 @@
 //! How a team looks on the wire.
 
-use claviger_core::subject::TeamRecord;
+use claviger_core::principal::TeamRecord;
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -52,8 +52,8 @@ fn write(text: &mut String, answer: &VerifyAnswer<'_>) {
     optional(text, answer.key_id.as_ref(), |text, id| quoted(text, &id.0));
     text.push_str(",\"kind\":");
     optional(text, answer.kind.as_ref(), quoted);
-    text.push_str(",\"authority\":");
-    optional(text, answer.authority.as_ref(), |text, authority| quoted(text, &authority.0));
+    text.push_str(",\"subject\":");
+    optional(text, answer.subject.as_ref(), |text, subject| quoted(text, &subject.0));
     text.push_str(",\"scopes\":");
     optional(text, answer.scopes.as_ref(), |text, scopes| {
         text.push('[');
@@ -126,8 +126,8 @@ fn escaped(text: &mut String, value: &impl Serialize) {
 
 #[cfg(test)]
 mod tests {
-    use claviger_core::authority::AuthorityView;
     use claviger_core::scope::ScopeSet;
+    use claviger_core::subject::SubjectView;
     use claviger_core::{AccountId, KeyId};
 
     use super::super::wire::{ReasonAnswer, Scopes};
@@ -140,7 +140,7 @@ mod tests {
             code: "valid",
             key_id: Some(Shown(KeyId::from_bits(7))),
             kind: Some("account"),
-            authority: Some(Shown(AuthorityView::Account(AccountId::from_bits(8)))),
+            subject: Some(Shown(SubjectView::Account(AccountId::from_bits(8)))),
             scopes: Some(Scopes(scopes)),
             expires_at: None,
             grants: GrantsAnswer::default(),
@@ -166,7 +166,7 @@ mod tests {
             code: "invalid_key",
             key_id: None,
             kind: None,
-            authority: None,
+            subject: None,
             scopes: None,
             ..answer(&none)
         };

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use claviger_authority::{self as authority, Answer, CallerCredential, Counting, Denial, MayVerify};
+use claviger_authority::{self as subject, Answer, CallerCredential, Counting, Denial, MayVerify};
 use claviger_core::address;
-use claviger_core::authority::{AuthorityView, Reference};
 use claviger_core::decide::{Context, Credential, Permit, Place, Reason, Reasons, Request, Target};
 use claviger_core::key::{KeyView, PresentedKey};
 use claviger_core::scope::{Action, ScopeSet};
 use claviger_core::selector::Version;
+use claviger_core::subject::{Reference, SubjectView};
 use claviger_core::{KeyId, UnixSeconds};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -102,7 +102,7 @@ pub struct VerifyAnswer<'v> {
     pub(super) kind: Option<&'static str>,
     /// What it stands for.
     #[schema(value_type = Option<String>, example = "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b")]
-    pub(super) authority: Option<Shown<AuthorityView<'v>>>,
+    pub(super) subject: Option<Shown<SubjectView<'v>>>,
     /// What it may do.
     #[schema(value_type = Option<Vec<String>>)]
     pub(super) scopes: Option<Scopes<'v>>,
@@ -227,8 +227,8 @@ impl<'q> Question<'q> {
     }
 
     /// What is asked of this credential, for [`Authority::admit`](claviger_authority::Authority::admit).
-    pub(super) fn about(&self, credential: CallerCredential) -> authority::Question<'q> {
-        authority::Question { credential, request: self.request, counting: self.counting, record: None }
+    pub(super) fn about(&self, credential: CallerCredential) -> subject::Question<'q> {
+        subject::Question { credential, request: self.request, counting: self.counting, record: None }
     }
 
     /// What it wants to do.
@@ -280,8 +280,8 @@ impl<'v> VerifyAnswer<'v> {
             valid: permit.is_some(),
             code,
             key_id: known.map(|entry| Shown(entry.id)),
-            kind: rights.map(|rights| rights.authority.kind().as_str()),
-            authority: rights.map(|rights| Shown(rights.authority)),
+            kind: rights.map(|rights| rights.subject.kind().as_str()),
+            subject: rights.map(|rights| Shown(rights.subject)),
             scopes: rights.map(|rights| Scopes(rights.scopes)),
             expires_at: rights.and_then(|rights| rights.expires_at).map(|at: UnixSeconds| second(at)),
             grants: permit.map_or_else(GrantsAnswer::default, |permit| GrantsAnswer {

@@ -2,14 +2,14 @@
 
 use std::io;
 
-use claviger_core::authority::Authority;
 use claviger_core::change::{Change, ChangeId, ChangeItem, Sequence};
 use claviger_core::key::KeyEntry;
 use claviger_core::lifecycle::Status;
-use claviger_core::resource::{Holder, References, Resource, ResourceRef, Visibility};
+use claviger_core::principal::{Members, ProjectOwner, Role};
+use claviger_core::resource::{Owner, References, Resource, ResourceRef, Visibility};
 use claviger_core::scope::ScopeSet;
 use claviger_core::selector::{Grants, Version};
-use claviger_core::subject::{Members, ProjectHolder, Role};
+use claviger_core::subject::Subject;
 use claviger_core::time::{Timestamp, UnixSeconds};
 use serde::{Deserialize, Serialize};
 
@@ -60,12 +60,16 @@ enum Item {
     Project {
         id: String,
         closed: bool,
-        holder: String,
+        // Its name in lines of earlier versions.
+        #[serde(alias = "holder")]
+        owner: String,
         members: Vec<(String, String)>,
     },
     Resource {
         reference: String,
-        holder: String,
+        // Its name in lines of earlier versions.
+        #[serde(alias = "holder")]
+        owner: String,
         creator: Option<String>,
         visibility: String,
         public_from: Option<u32>,
@@ -148,9 +152,9 @@ fn item(item: &ChangeItem) -> Item {
         ChangeItem::Project(project) => Item::Project {
             id: project.id.to_string(),
             closed: project.closed,
-            holder: holder_text(match project.holder {
-                ProjectHolder::Account(id) => Holder::Account(id),
-                ProjectHolder::Team(id) => Holder::Team(id),
+            owner: owner_text(match project.owner {
+                ProjectOwner::Account(id) => Owner::Account(id),
+                ProjectOwner::Team(id) => Owner::Team(id),
             }),
             members: members_of(&project.members),
         },
@@ -160,7 +164,7 @@ fn item(item: &ChangeItem) -> Item {
 }
 
 fn key_item(entry: &KeyEntry) -> Item {
-    let resource = entry.rights.authority.as_resource();
+    let resource = entry.rights.subject.as_resource();
     Item::Key {
         id: entry.id.to_string(),
         status: entry.status.as_str().to_owned(),
@@ -181,7 +185,7 @@ fn resource_item(resource: &Resource) -> Item {
     let references = resource.references.iter();
     Item::Resource {
         reference: resource.reference.to_string(),
-        holder: holder_text(resource.holder),
+        owner: owner_text(resource.owner),
         creator: resource.creator.map(|id| id.to_string()),
         visibility: resource.visibility.as_str().to_owned(),
         public_from,
@@ -191,20 +195,20 @@ fn resource_item(resource: &Resource) -> Item {
     }
 }
 
-fn holder_text(holder: Holder) -> String {
-    match holder {
-        Holder::Account(id) => format!("account:{id}"),
-        Holder::Team(id) => format!("team:{id}"),
-        Holder::Project(id) => format!("project:{id}"),
+fn owner_text(owner: Owner) -> String {
+    match owner {
+        Owner::Account(id) => format!("account:{id}"),
+        Owner::Team(id) => format!("team:{id}"),
+        Owner::Project(id) => format!("project:{id}"),
     }
 }
 
-fn holder(text: &str) -> Option<Holder> {
+fn owner(text: &str) -> Option<Owner> {
     let (kind, id) = text.split_once(':')?;
     match kind {
-        "account" => id.parse().ok().map(Holder::Account),
-        "team" => id.parse().ok().map(Holder::Team),
-        "project" => id.parse().ok().map(Holder::Project),
+        "account" => id.parse().ok().map(Owner::Account),
+        "team" => id.parse().ok().map(Owner::Team),
+        "project" => id.parse().ok().map(Owner::Project),
         _ => None,
     }
 }
@@ -252,21 +256,21 @@ fn apply(write: &mut Write<'_>, item: &Item) -> Result<Option<()>> {
             }
             Ok(Some(()))
         }
-        Item::Project { id, closed, holder: text, members: list } => {
+        Item::Project { id, closed, owner: text, members: list } => {
             let (Ok(id), Some(members)) = (id.parse(), members(write, list)?) else { return Ok(None) };
             let Some(mut record) = projects::by_id(write.conn, id)? else { return Ok(Some(())) };
             let before = record.clone();
             (record.project.closed, record.project.members) = (*closed, members);
-            record.project.holder = match holder(text) {
-                Some(Holder::Account(id)) => ProjectHolder::Account(id),
-                Some(Holder::Team(id)) => ProjectHolder::Team(id),
-                Some(Holder::Project(_)) | None => return Ok(None),
+            record.project.owner = match owner(text) {
+                Some(Owner::Account(id)) => ProjectOwner::Account(id),
+                Some(Owner::Team(id)) => ProjectOwner::Team(id),
+                Some(Owner::Project(_)) | None => return Ok(None),
             };
             record.revision += 1;
             match projects::update(write, record.clone(), before.revision) {
                 // Handed to somebody who is not in the backup: then to nobody.
                 Err(StoreError::Missing(_)) => {
-                    record.project.holder = before.project.holder;
+                    record.project.owner = before.project.owner;
                     record.project.closed = true;
                     projects::update(write, record, before.revision)?;
                 }
@@ -301,7 +305,7 @@ fn apply_key(write: &mut Write<'_>, item: &Item) -> Result<Option<()>> {
         Ok(restrictions) => restrictions.unwrap_or_default(),
         Err(_) => return Ok(None),
     };
-    if let Authority::Resource(resource) = &mut entry.rights.authority {
+    if let Subject::Resource(resource) = &mut entry.rights.subject {
         let selector = selector.as_deref().map(str::parse).transpose();
         let grants = Grants::parse(grants.as_deref().unwrap_or_default().split_ascii_whitespace());
         let (Ok(selector), Ok(grants)) = (selector, grants) else { return Ok(None) };
@@ -315,7 +319,7 @@ fn apply_key(write: &mut Write<'_>, item: &Item) -> Result<Option<()>> {
 fn apply_resource(write: &mut Write<'_>, item: &Item) -> Result<Option<()>> {
     let Item::Resource {
         reference,
-        holder: text,
+        owner: text,
         creator,
         visibility,
         public_from,
@@ -341,13 +345,13 @@ fn apply_resource(write: &mut Write<'_>, item: &Item) -> Result<Option<()>> {
     };
     let references = references.iter().map(reference_of).collect::<Option<Box<[_]>>>();
     let creator = creator.as_deref().map(str::parse).transpose();
-    let (Some(holder), Ok(creator), Some(latest), Some(references)) =
-        (holder(text), creator, Version::new(*latest), references)
+    let (Some(owner), Ok(creator), Some(latest), Some(references)) =
+        (owner(text), creator, Version::new(*latest), references)
     else {
         return Ok(None);
     };
     let name = record.resource.reference.clone();
-    record.resource = Resource { reference: name.clone(), holder, creator, visibility, latest, references };
+    record.resource = Resource { reference: name.clone(), owner, creator, visibility, latest, references };
     record.revision += 1;
     let before = record.revision - 1;
     match resources::put(write, record, Some(before)) {

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use claviger_core::authority::{Authority, Kind, Reference, ReferenceError, ResourceAuthority};
 use claviger_core::key::{Actor, CreatedVia, Digest, KeyEntry, KeyRecord, Metadata, Preview, Rights};
 use claviger_core::lifecycle::Status;
 use claviger_core::name::Name;
@@ -12,6 +11,7 @@ use claviger_core::restriction::{
 };
 use claviger_core::scope::ScopeSet;
 use claviger_core::selector::{Grants, Selector};
+use claviger_core::subject::{Kind, Reference, ReferenceError, ResourceSubject, Subject};
 use claviger_core::time::{Timestamp, UnixSeconds};
 use serde::{Deserialize, Serialize};
 
@@ -63,7 +63,7 @@ pub(crate) fn decode_entry(cells: &Cells<'_>, scopes: &mut Interner) -> Result<(
         id: cells.id(0)?,
         status: cells.word(6, Status::from_word)?,
         rights: Rights {
-            authority: decode_authority(cells)?,
+            subject: decode_subject(cells)?,
             scopes: scopes.get(cells, 5)?,
             expires_at: seconds(7)?,
             restrictions: cells.parsed_or_none(8, decode_restrictions)?.unwrap_or_default(),
@@ -95,23 +95,23 @@ pub(crate) fn decode_stored(cells: &Cells<'_>, scopes: &mut Interner) -> Result<
     })
 }
 
-fn decode_authority(cells: &Cells<'_>) -> Result<Authority> {
+fn decode_subject(cells: &Cells<'_>) -> Result<Subject> {
     let reference = cells.parsed(2, |text| Reference::parse(text).map_err(|error: ReferenceError| error))?;
-    let authority = match reference {
-        Reference::Account(id) => Authority::Account(id),
-        Reference::Team(id) => Authority::Team(id),
-        Reference::Project(id) => Authority::Project(id),
-        Reference::Operator => Authority::Operator,
-        Reference::Resource(name) => Authority::Resource(Box::new(ResourceAuthority {
+    let subject = match reference {
+        Reference::Account(id) => Subject::Account(id),
+        Reference::Team(id) => Subject::Team(id),
+        Reference::Project(id) => Subject::Project(id),
+        Reference::Operator => Subject::Operator,
+        Reference::Resource(name) => Subject::Resource(Box::new(ResourceSubject {
             reference: name.to_ref(),
             selector: cells.parsed_or_none(3, str::parse::<Selector>)?.unwrap_or_default(),
             grants: cells.parsed(4, |text| Grants::parse(text.split_ascii_whitespace()))?,
         })),
     };
-    if cells.word(1, Kind::from_word)? == authority.kind() {
-        Ok(authority)
+    if cells.word(1, Kind::from_word)? == subject.kind() {
+        Ok(subject)
     } else {
-        Err(cells.wrong(1, "is not the kind of the authority"))
+        Err(cells.wrong(1, "is not the kind of the subject"))
     }
 }
 

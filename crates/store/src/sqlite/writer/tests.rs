@@ -26,7 +26,7 @@ pub(super) fn mutation() -> (WriteJob, Answer<Committed<()>>) {
         key: None,
         action: "a:b".into(),
         target: "operator".into(),
-        authority: "operator".into(),
+        subject: "operator".into(),
         origin: claviger_core::history::Origin::Cli,
         address: None,
         request_id: None,

@@ -13,14 +13,14 @@ fn lines(text: &str) -> Vec<u64> {
 
 #[test]
 fn tables() {
-    let text = "name,authority,key,scopes,expires_at,metadata\n\
+    let text = "name,subject,key,scopes,expires_at,metadata\n\
         CI, project:proj_1 ,sk_secret_1,run:create *:read,2027-01-31,team=a; x=y\n\
         \"Old, one\",account:acct_1,sk_secret_2,,,\n";
     let rows = read_all(text, Format::Csv, &[]).unwrap();
     assert_eq!((rows.len(), rows[0].line, rows[1].line), (2, 2, 3));
     let first = rows[0].fields.as_ref().unwrap();
     assert_eq!(first["scopes"], json!(["run:create", "*:read"]));
-    assert_eq!((&first["expires_at"], &first["authority"]), (&json!("2027-01-31"), &json!("project:proj_1")));
+    assert_eq!((&first["expires_at"], &first["subject"]), (&json!("2027-01-31"), &json!("project:proj_1")));
     assert_eq!(first["metadata"], json!({"team": "a", "x": "y"}));
     assert_eq!(rows[1].name(), "Old, one");
     let second = rows[1].fields.as_ref().unwrap();
@@ -30,7 +30,7 @@ fn tables() {
 /// The numbers that an editor shows.
 #[test]
 fn lines_are_those_of_the_file() {
-    let head = "name,authority,key";
+    let head = "name,subject,key";
     assert_eq!(lines(&format!("{head}\na,b,c\nd,e,f\n")), [2, 3]);
     assert_eq!(lines(&format!("{head}\r\na,b,c\r\nd,e,f\r\n")), [2, 3]);
     assert_eq!(lines(&format!("\u{feff}{head}\r\na,b,c\r\n")), [2]);
@@ -44,27 +44,27 @@ fn lines_are_those_of_the_file() {
 #[test]
 fn what_is_wrong_with_a_row_ends_nothing() {
     let rows =
-        read_all("name,authority,key,metadata\na,b,c\nd,e,f,g\nh,i,j,x=y\nk,l,m,n,o\n", Format::Csv, &[])
+        read_all("name,subject,key,metadata\na,b,c\nd,e,f,g\nh,i,j,x=y\nk,l,m,n,o\n", Format::Csv, &[])
             .unwrap();
     let outcomes = rows.iter().map(|row| (row.line, row.fields.as_ref().err().cloned())).collect::<Vec<_>>();
     let cells = |n| Some(format!("the row has {n} cells, and the first line names 4"));
     let metadata = Some("metadata: write name=value, separated by ;".to_owned());
     assert_eq!(outcomes, [(2, cells(3)), (3, metadata), (4, None), (5, cells(5))]);
-    let bytes = [b"name,authority,key\na,b,\xff\nc,d,e\n".as_slice()].concat();
+    let bytes = [b"name,subject,key\na,b,\xff\nc,d,e\n".as_slice()].concat();
     let rows = read(bytes.as_slice(), Format::Csv, "keys", &[]).unwrap();
     assert_eq!(rows[0].fields, Err("key: not text in UTF-8".to_owned()));
     assert!(rows[1].fields.is_ok());
-    let open = read_all("name,authority,key\na,b,c\nd,\"e,f\ng,h,i\n", Format::Csv, &[]).unwrap();
+    let open = read_all("name,subject,key\na,b,c\nd,\"e,f\ng,h,i\n", Format::Csv, &[]).unwrap();
     assert!(open[0].fields.is_ok() && open[1].line == 3);
     assert!(open[1].fields.as_ref().unwrap_err().starts_with("a quote is opened here and never closed"));
-    let large = format!("name,authority,key\na,b,{}\nc,d,e\n", "x".repeat(70_000));
+    let large = format!("name,subject,key\na,b,{}\nc,d,e\n", "x".repeat(70_000));
     let rows = read_all(&large, Format::Csv, &[]).unwrap();
     assert!(rows[0].fields.as_ref().unwrap_err().contains("64 KiB") && rows[1].fields.is_ok());
 }
 
 #[test]
 fn lines_of_json() {
-    let text = "\u{feff}{\"name\":\"CI\",\"authority\":\"operator\",\"sha256\":\"ab\"}\r\n\r\n{\"name\":1}\nsk_secret\n[1]\n{\"owner\":1}\n{\"sk_secret_0123456\":1}";
+    let text = "\u{feff}{\"name\":\"CI\",\"subject\":\"operator\",\"sha256\":\"ab\"}\r\n\r\n{\"name\":1}\nsk_secret\n[1]\n{\"owner\":1}\n{\"sk_secret_0123456\":1}";
     let rows = read_all(text, Format::Jsonl, &[]).unwrap();
     let read = rows.iter().map(|row| (row.line, row.fields.is_ok())).collect::<Vec<_>>();
     assert_eq!(read, [(1, true), (3, true), (4, false), (5, false), (6, false), (7, false)]);
@@ -89,13 +89,13 @@ fn what_is_wrong_with_the_whole_file_ends_it() {
         let why = read_all(text, format, &[]).map(|_| ()).unwrap_err();
         assert!(why.contains(expect) && !why.contains("sk_secret"), "{text}: {why}");
     };
-    check("name,authority,key,team\n", Format::Csv, "the column `team` is not known");
-    check("name,authority,key,sk_secret_012345678\n", Format::Csv, "a column of the first line is not known");
-    check("name,authority,key,restrictions\n", Format::Csv, "the column `restrictions` is not known");
-    check("name,authority,key,Name\n", Format::Csv, "the column `name` stands twice");
-    check("name,key\nn,sk_secret\n", Format::Csv, "there is no column `authority`");
-    check("name,authority\nn,sk_secret\n", Format::Csv, "there is no column `key`, nor `sha256`");
-    check("name;authority;key\n", Format::Csv, "not separated by commas");
+    check("name,subject,key,team\n", Format::Csv, "the column `team` is not known");
+    check("name,subject,key,sk_secret_012345678\n", Format::Csv, "a column of the first line is not known");
+    check("name,subject,key,restrictions\n", Format::Csv, "the column `restrictions` is not known");
+    check("name,subject,key,Name\n", Format::Csv, "the column `name` stands twice");
+    check("name,key\nn,sk_secret\n", Format::Csv, "there is no column `subject`");
+    check("name,subject\nn,sk_secret\n", Format::Csv, "there is no column `key`, nor `sha256`");
+    check("name;subject;key\n", Format::Csv, "not separated by commas");
     check("\n[{\"name\":1}]", Format::Jsonl, "one JSON array");
     let wide = "n\0a\0m\0e\0";
     let bytes = [&[0xff, 0xfe], wide.as_bytes()].concat();
@@ -105,10 +105,10 @@ fn what_is_wrong_with_the_whole_file_ends_it() {
 
 #[test]
 fn columns_are_ignored_by_name() {
-    let text = "Name,Authority,Key,Team,created_at\na,b,c,d,e\n";
+    let text = "Name,Subject,Key,Team,created_at\na,b,c,d,e\n";
     let rows = read_all(text, Format::Csv, &["team", "CREATED_AT"]).unwrap();
     let fields = rows[0].fields.as_ref().unwrap();
-    assert_eq!(fields.keys().collect::<Vec<_>>(), ["authority", "key", "name"]);
+    assert_eq!(fields.keys().collect::<Vec<_>>(), ["key", "name", "subject"]);
 }
 
 #[test]

@@ -20,7 +20,7 @@ const FIELDS: [&str; 13] = [
     "key",
     "sha256",
     "name",
-    "authority",
+    "subject",
     "versions",
     "grants",
     "scopes",
@@ -111,7 +111,7 @@ fn read(row: RawRow) -> Result<ImportRow, String> {
     Ok(ImportRow {
         key,
         name: needed("name", fields.text("name")?)?,
-        authority: needed("authority", fields.text("authority")?)?,
+        subject: needed("subject", fields.text("subject")?)?,
         versions: fields.text("versions")?,
         grants: fields.texts("grants")?,
         scopes: fields.texts("scopes")?,
@@ -244,7 +244,7 @@ mod tests {
     }
 
     fn with(field: &str, value: Value) -> Value {
-        let mut row = json!({"name": "CI", "authority": "operator", "key": "k"});
+        let mut row = json!({"name": "CI", "subject": "operator", "key": "k"});
         row[field] = value;
         row
     }
@@ -263,7 +263,7 @@ mod tests {
         check(json!({"sk_secret": 1}), "unknown field; known are key, sha256, name");
         check(with("name", json!(1)), "name: it must be text");
         check(with("name", json!("")), "name: it is missing");
-        check(with("authority", json!(null)), "authority: it is missing");
+        check(with("subject", json!(null)), "subject: it is missing");
         check(with("key", json!("")), "key: it is missing");
         check(with("sha256", json!("ab")), "key: give either");
         check(
@@ -313,7 +313,7 @@ mod tests {
     /// Every column alike: what is empty is not there.
     #[test]
     fn what_is_empty_is_absent() {
-        let mut row = json!({"name": "CI", "authority": "operator", "key": "k"});
+        let mut row = json!({"name": "CI", "subject": "operator", "key": "k"});
         for field in FIELDS.iter().filter(|field| row.get(**field).is_none()).collect::<Vec<_>>() {
             row[*field] = json!("");
         }

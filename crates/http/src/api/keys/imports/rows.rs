@@ -16,7 +16,7 @@ use crate::state::AppState;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"rows": [
-    {"name": "From elsewhere", "authority": "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b", "key": "old_0123456789abcdefghijklmnopqrstuv"}
+    {"name": "From elsewhere", "subject": "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b", "key": "old_0123456789abcdefghijklmnopqrstuv"}
 ]}))]
 pub struct StageRows {
     /// At most 5,000.

@@ -22,7 +22,7 @@ const ROWS_MAX: usize = 1_000;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"dry_run": true, "rows": [
-    {"name": "From elsewhere", "authority": "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b", "key": "old_0123456789abcdefghijklmnopqrstuv"}
+    {"name": "From elsewhere", "subject": "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b", "key": "old_0123456789abcdefghijklmnopqrstuv"}
 ]}))]
 pub struct ImportKeys {
     /// At most 1,000; for more there is `/v1/keys/imports`.

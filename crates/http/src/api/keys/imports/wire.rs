@@ -46,7 +46,7 @@ pub struct ImportedKey {
     /// What people call it: 1 to 128 characters.
     name: String,
     /// What it stands for: `account:acct_…`, `team:team_…`, `project:proj_…`, `type:id` of a resource, or `operator`.
-    authority: String,
+    subject: String,
     /// Keys of a resource only: `@12` or `@12...`; absent: every version.
     versions: Option<String>,
     /// Keys of a resource only: `secrets`, `databases`; absent: both.

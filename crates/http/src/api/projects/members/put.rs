@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use claviger_core::subject::ProjectRole;
+use claviger_core::principal::ProjectRole;
 use claviger_core::{AccountId, ProjectId};
 
 use crate::api::group::{MemberAnswer, PutMember, role_of};

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use claviger_core::subject::TeamRole;
+use claviger_core::principal::TeamRole;
 use claviger_core::{AccountId, TeamId};
 
 use crate::api::group::{MemberAnswer, PutMember, role_of};
