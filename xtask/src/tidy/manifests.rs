@@ -29,7 +29,7 @@ const RUNTIMES: &[&str] = &[
 ];
 const HTTP: &[&str] = &["axum", "http", "http-body", "hyper", "hyper-util", "rusqlite", "tower"];
 
-/// `core <- store <- authority <- http <- claviger`. Only `subject` is where core meets store.
+/// `core <- store <- authority <- http <- claviger`. Only `authority` is where core meets store.
 const MEMBERS: &[Member] = &[
     Member { name: "claviger-core", knows: &[], banned: RUNTIMES },
     Member {
@@ -55,7 +55,7 @@ const MEMBERS: &[Member] = &[
         ],
         banned: &["rusqlite"],
     },
-    // It knows the API by its wire alone; `core` and `subject` for verification in process, `http` in tests.
+    // It knows the API by its wire alone; `core` and `authority` for verification in process, `http` in tests.
     Member {
         name: "claviger-client",
         knows: &["claviger-core", "claviger-authority", "claviger-http"],

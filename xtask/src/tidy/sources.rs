@@ -67,14 +67,14 @@ const RULES: &[Rule] = &[
         words: &[concat!("System", "Task::")],
         allowed: &[
             "crates/core/src/permit.rs",
-            "crates/subject/src/subject.rs",
-            "crates/subject/src/first_start.rs",
-            "crates/subject/src/imports.rs",
-            "crates/subject/src/jobs.rs",
-            "crates/subject/src/leaks.rs",
-            "crates/subject/src/notes.rs",
-            "crates/subject/src/time.rs",
-            "crates/subject/src/usage.rs",
+            "crates/authority/src/authority.rs",
+            "crates/authority/src/first_start.rs",
+            "crates/authority/src/imports.rs",
+            "crates/authority/src/jobs.rs",
+            "crates/authority/src/leaks.rs",
+            "crates/authority/src/notes.rs",
+            "crates/authority/src/time.rs",
+            "crates/authority/src/usage.rs",
         ],
         in_tests: false,
         what: "a permit without a decision is for tasks of Claviger's own; decide through `Deciding`",
@@ -82,7 +82,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         words: &[concat!("System", "Time::now")],
-        allowed: &["crates/subject/src/ports.rs", "crates/claviger/src/commands/demo", "demo/src/main.rs"],
+        allowed: &["crates/authority/src/ports.rs", "crates/claviger/src/commands/demo", "demo/src/main.rs"],
         what: "take a clock: instants are arguments",
         ..Rule::EVERYWHERE
     },
@@ -105,8 +105,8 @@ const RULES: &[Rule] = &[
     },
     Rule {
         words: &["Instant::now"],
-        only_in: &["crates/store/src", "crates/subject/src"],
-        allowed: &["crates/subject/src/ports.rs"],
+        only_in: &["crates/store/src", "crates/authority/src"],
+        allowed: &["crates/authority/src/ports.rs"],
         // Measuring is what some are for.
         in_tests: false,
         what: "take a clock: instants are arguments",
@@ -190,8 +190,8 @@ mod tests {
         let measured = concat!("fn f() {}\n#[cfg(test)]\nmod tests { print", "ln!(); }");
         check_one("crates/http/src/x.rs", measured, 0);
         check_one("crates/http/tests/edge/x.rs", concat!("print", "ln!(\"x\")"), 0);
-        check_one("crates/subject/src/keys.rs", "SystemTask::Purge", 1);
-        check_one("crates/subject/src/jobs.rs", "SystemTask::Purge", 0);
+        check_one("crates/authority/src/keys.rs", "SystemTask::Purge", 1);
+        check_one("crates/authority/src/jobs.rs", "SystemTask::Purge", 0);
         check_one("crates/store/tests/contract/x.rs", "SystemTask::Purge", 0);
         check_one("crates/core/src/x.rs", "use std::fs;", 1);
         check_one("crates/core/tests/x.rs", "use std::fs;", 0);

@@ -110,7 +110,7 @@ impl<'s> Customers<'s> {
             let account = customers.post("/v1/accounts", &json!({"external_id": name}));
             let account = format!("account:{}", account["id"].as_str().unwrap());
             let body =
-                json!({"holder": account, "visibility": "private", "latest_version": 1, "versions": []});
+                json!({"owner": account, "visibility": "private", "latest_version": 1, "versions": []});
             let put = server.api.request("PUT", &format!("/v1/resources/invoice:{invoice}")).json(&body);
             put.bearer(&customers.operator).send().expect(201);
             account
@@ -124,7 +124,7 @@ impl<'s> Customers<'s> {
 
     /// A key of the first customer, or of the operator, with what else the body says. Returns its id and its text.
     fn key(&self, authority: &str, mut body: Value) -> (String, String) {
-        (body["name"], body["authority"]) = (json!("Key"), json!(authority));
+        (body["name"], body["subject"]) = (json!("Key"), json!(authority));
         let made = self.post("/v1/keys", &body);
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         (text(&made["key"]["id"]), text(&made["secret"]))

@@ -46,10 +46,10 @@ def records():
     """Makes a record of each kind; says which identifier stands for which path."""
     account = send("POST", "/v1/accounts", {"name": "Ada", "email": "ada@fuzz.example"})["id"]
     team = send("POST", "/v1/teams", {"name": "Lab", "owner": account})["id"]
-    project = send("POST", "/v1/projects", {"name": "Atlas", "holder": f"team:{team}"})["id"]
-    described = {"holder": f"account:{account}", "visibility": "private", "latest_version": 3, "versions": []}
+    project = send("POST", "/v1/projects", {"name": "Atlas", "owner": f"team:{team}"})["id"]
+    described = {"owner": f"account:{account}", "visibility": "private", "latest_version": 3, "versions": []}
     resource = send("PUT", "/v1/resources/notebook:5e1f", described)["reference"]
-    made = send("POST", "/v1/keys", {"name": "Fuzzed", "authority": f"account:{account}"})["key"]["id"]
+    made = send("POST", "/v1/keys", {"name": "Fuzzed", "subject": f"account:{account}"})["key"]["id"]
     return {
         "/v1/accounts/{id}": {"id": account},
         "/v1/teams/{id}": {"id": team},
@@ -87,7 +87,7 @@ def fuzz(key, records, which):
 
 # The operation that deletes the key it is sent with comes last, with a key of its own.
 LAST = "/v1/whoami/key"
-throwaway = {"name": "To be deleted", "authority": "operator", "scopes": ["history:read"]}
+throwaway = {"name": "To be deleted", "subject": "operator", "scopes": ["history:read"]}
 throwaway = send("POST", "/v1/keys", throwaway)["secret"]
 ends = [fuzz(key, records(), ["--exclude-path", LAST]), fuzz(throwaway, {}, ["--include-path", LAST])]
 sys.exit(max(ends))

@@ -7,12 +7,12 @@ use crate::{PROGRAM, record};
 
 const IDENTITY: [&str; 8] = [
     "x-claviger-account",
-    "x-claviger-subject",
     "x-claviger-grants",
     "x-claviger-key-id",
     "x-claviger-request-id",
     "x-claviger-resource",
     "x-claviger-scopes",
+    "x-claviger-subject",
     "x-claviger-version",
 ];
 

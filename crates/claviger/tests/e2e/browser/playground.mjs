@@ -79,7 +79,7 @@ try {
   await choose("create_key");
   const created = await send("create_key");
   assert.match(created.status, /^201/);
-  assert.equal(created.body.key.authority, `account:${made.body.id}`);
+  assert.equal(created.body.key.subject, `account:${made.body.id}`);
 
   // The line for a shell has everything but the key.
   await page.send("Browser.grantPermissions", { permissions: ["clipboardReadWrite", "clipboardSanitizedWrite"] });
