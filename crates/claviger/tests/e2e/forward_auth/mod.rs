@@ -180,6 +180,15 @@ fn check(asked_by: &str, start: impl Fn(&Path, &Guarded, &Upstream) -> Front) {
     guarded.set_status("active");
     get("/d/n1.js", good).expect(200);
     a_refusal_names_the_proxy(&front, &guarded, asked_by);
+    drop(application);
+    let unanswered = front.client.get("/d/n1.js").bearer(guarded.secret()).send().expect(503);
+    // HAProxy answers for the application in a way of its own.
+    if asked_by != "HAProxy" {
+        assert_eq!(
+            (unanswered.code().as_str(), unanswered.joined("retry-after").as_str()),
+            ("unavailable", "1")
+        );
+    }
     nothing_passes_without_claviger(&front, &mut guarded);
     no_key_is_logged(&front, data.path(), &guarded);
 }
@@ -228,6 +237,28 @@ fn no_key_is_logged(front: &Front, folder: &Path, guarded: &Guarded) {
     for log in logs {
         assert!(!log.contains(guarded.secret()), "{log}");
     }
+}
+
+/// The other way: the proxy passes everything on, one host to the gateway and that of `public_url` to the API.
+fn check_passed_on([to_gateway, to_api]: [&str; 2], start: impl Fn(&Path, &Guarded, &Upstream) -> Front) {
+    let data = folder();
+    let (application, mut guarded) = (Upstream::start(), Guarded::start(data.path(), CONFIG));
+    let front = start(data.path(), &guarded, &application);
+    let key = guarded.secret().to_owned();
+    let ask = |host: &str, path: &str| {
+        let head = format!(
+            "GET {path}?api_key={key} HTTP/1.1\r\nHost: {host}\r\nX-API-Key: {key}\r\nConnection: close\r\n\r\n"
+        );
+        front.client.raw(head.as_bytes()).unwrap()
+    };
+    // The route has no upstream, so only the gateway says so.
+    assert_eq!(ask(to_gateway, "/d/n1.js").expect(404).code(), "no_upstream");
+    assert_eq!(ask(to_api, "/v1/whoami").expect(200).json()["kind"], "key");
+    guarded.serve.process.kill();
+    for (host, path) in [(to_gateway, "/d/n1.js"), (to_api, "/v1/whoami")] {
+        assert_eq!(ask(host, path).status, 502);
+    }
+    no_key_is_logged(&front, data.path(), &guarded);
 }
 
 fn what_reaches_the_application(front: Client, guarded: &Guarded) {
