@@ -42,7 +42,8 @@ const server = createServer((request, response) => {
     response.setHeader("access-control-allow-credentials", "true");
     // Nor is it who speaks for Claviger.
     for (const name of ["version", "status", "account"]) response.setHeader(`x-claviger-${name}`, "999");
-    response.end(JSON.stringify({ method: request.method, url: request.url, headers: request.headers, bytes }));
+    const { method, url, headers, trailers } = request;
+    response.end(JSON.stringify({ method, url, headers, bytes, trailers }));
   });
 });
 

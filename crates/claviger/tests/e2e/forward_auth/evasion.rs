@@ -23,6 +23,7 @@ pub(super) fn check(proxy: &str, front: &Front, guarded: &Guarded) {
     connection_takes_nothing_away(front, guarded);
     no_name_passes_that_the_gateway_removes(proxy, front);
     no_credential_passes(front, guarded);
+    trailers_are_not_identity(proxy, front, guarded);
     one_target_and_one_host_are_passed_on(front);
     the_application_does_not_speak_for_claviger(front, guarded);
 }
@@ -61,8 +62,10 @@ fn unannounced(front: &Front, method: &str, path: &str, key: &str, body: &str) -
 
 fn a_body_that_comes_unannounced_does_not_pass(front: &Front, guarded: &Guarded) {
     let next = "DELETE /api/admin/x HTTP/1.1\r\nHost: x\r\nX-Claviger-Account: evil\r\n\r\n";
-    for (method, path) in [("GET", "/free/x"), ("GET", "/api/x"), ("HEAD", "/free/x")] {
-        let (status, body) = unannounced(front, method, path, guarded.secret(), next);
+    for (method, path, sent) in
+        [("GET", "/free/x", next), ("GET", "/api/x", next), ("HEAD", "/free/x", next), ("GET", "/free/x", "1")]
+    {
+        let (status, body) = unannounced(front, method, path, guarded.secret(), sent);
         if status == "200" && method == "GET" {
             let seen: Value = serde_json::from_str(&body).unwrap();
             let headers = &seen["headers"];
@@ -147,6 +150,20 @@ fn no_credential_passes(front: &Front, guarded: &Guarded) {
     harmless(asked.send());
     let asked = front.client.get("/d/n1.js").bearer(guarded.secret()).header("X_API_KEY", "evil");
     harmless(asked.send());
+}
+
+/// HAProxy passes trailers on, as the guide says; an application has them apart from the headers.
+fn trailers_are_not_identity(proxy: &str, front: &Front, guarded: &Guarded) {
+    for announced in ["", "Trailer: X-Other\r\n"] {
+        let request = format!(
+            "POST /api/x HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: {}\r\nConnection: close\r\n{announced}\
+             Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Claviger-Account: evil\r\nX-Other: evil\r\n\r\n",
+            guarded.secret()
+        );
+        let seen = front.client.raw(request.as_bytes()).unwrap().expect(200).json();
+        assert!(!seen["headers"].to_string().contains("evil"), "{seen}");
+        assert_eq!(seen["trailers"].to_string().contains("evil"), proxy == "HAProxy", "{seen}");
+    }
 }
 
 fn one_target_and_one_host_are_passed_on(front: &Front) {
