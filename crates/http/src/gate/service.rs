@@ -383,7 +383,7 @@ impl Connection {
             Unread::Setup(setup) => fault(setup),
             Unread::Refused(problem) => problem,
         })?;
-        let host = asked.host.as_deref();
+        let host = Some(asked.host.as_str());
         if let Some(answer) = preflight(routes, &asked.parts, host) {
             finish.preflight = true;
             return Ok(answer);

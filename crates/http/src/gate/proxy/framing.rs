@@ -10,6 +10,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use super::headers::{is_reserved, tokens};
+use crate::gate::host::is_host;
 
 /// Header fields in a request, whatever the protocol: HTTP/2 bounds bytes only. The same as for HTTP/1.
 pub const HEADERS_MAX: usize = 100;
@@ -36,7 +37,9 @@ pub enum BadRequest {
     #[error("there is more than one Host header; send exactly one")]
     HostRepeated,
     /// The host is not a name or address with an optional port.
-    #[error("the host is not valid; send a name or an address, with a port if need be, and no user")]
+    #[error(
+        "the host is not valid; send a name or an address, and a port if needed, such as example.org:8443"
+    )]
     HostInvalid,
     /// The target and the Host header disagree.
     #[error("the request target and the Host header name different hosts; send the same in both")]
@@ -138,13 +141,6 @@ fn check_host(parts: &Parts) -> Result<(), BadRequest> {
         None if parts.version < http::Version::HTTP_2 => Err(BadRequest::HostMissing),
         _ => Ok(()),
     }
-}
-
-/// A name or an address and perhaps a port. What may stand in a name is left to the resolver; what could be
-/// read as a user, a path, a list or a second header is refused.
-pub fn is_host(host: &[u8]) -> bool {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+;=".contains(byte);
-    !host.is_empty() && !host.starts_with(b":") && host.iter().all(plain)
 }
 
 fn same_host(one: &[u8], other: &[u8], default_port: Option<&str>) -> bool {

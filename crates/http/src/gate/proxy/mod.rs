@@ -24,7 +24,7 @@ mod upgrade;
 
 pub use body::{ProxyBody, ProxyBodyError};
 pub use error::{Phase, ProxyError};
-pub use framing::{BadRequest, HEADERS_MAX, check_request, is_host, states_body};
+pub use framing::{BadRequest, HEADERS_MAX, check_request, states_body};
 pub use headers::{forwarded_for, is_override, is_reserved, same_folded};
 pub use upgrade::Tunnels;
 
