@@ -70,6 +70,16 @@ fn lengths_and_encodings() {
 }
 
 #[test]
+fn what_the_decision_reads_is_there_once() {
+    for name in ["Origin", "Access-Control-Request-Method"] {
+        let once = || get("/").header("host", "a").header(name, "https://a.example");
+        check(once(), Ok(()));
+        check(once().header(name, "https://a.example"), Err(BadRequest::Repeated(name)));
+        check(once().header(name, "https://b.example"), Err(BadRequest::Repeated(name)));
+    }
+}
+
+#[test]
 fn trailers_and_counts() {
     let with = |value: &str| get("/").header("host", "a").header("trailer", value);
     check(with("x-checksum"), Ok(()));
@@ -94,6 +104,7 @@ fn codes_are_distinct() {
         BadRequest::LengthAndEncoding,
         BadRequest::ContentLength,
         BadRequest::ReservedTrailer,
+        BadRequest::Repeated("Origin"),
         BadRequest::TooManyHeaders,
     ];
     let codes: std::collections::HashSet<_> = all.iter().map(|reason| reason.code()).collect();
