@@ -314,11 +314,16 @@ impl Connection {
     ) -> Result<Response<GateBody>, Problem> {
         let state = &self.gate.state;
         let (parts, body) = request.into_parts();
+        let address = Address::of(parts.uri.path());
+        if let Address::Proxy(proxy) = address {
+            // First of all, so that every refusal has the form that the proxy understands.
+            finish.asked_by = Some(proxy);
+        }
         check_request(&parts)
             .map_err(|bad| Problem::bad_request("bad_request", format!("{}.", capital(&bad.to_string()))))?;
         let client = client_of(&self.peer, &parts.headers, &state.edge);
         let routes = self.gate.routes();
-        match Address::of(parts.uri.path()) {
+        match address {
             Address::Routes => {}
             Address::Nobody => return Err(crate::extract::not_found()),
             Address::Proxy(proxy) => {
@@ -370,7 +375,6 @@ impl Connection {
         client: Client,
         (id, finish): (&RequestId, &mut Finish),
     ) -> Result<Response<GateBody>, Problem> {
-        finish.asked_by = Some(proxy);
         let peer = self.peer.address.ip().to_canonical();
         let fault = |fault: SetupFault| {
             self.gate.warnings.warn(fault, proxy, peer);
