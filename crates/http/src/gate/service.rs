@@ -110,7 +110,8 @@ impl Gate {
         if found.in_authorization {
             strip.push(AUTHORIZATION);
         }
-        if found.in_x_api_key {
+        if slots.x_api_key {
+            // Wherever the key was: another spelling (`X_API_KEY`) is not read here, and an application might read it.
             strip.push(X_API_KEY);
         }
         let judged = self.judge(route, captures, (parts, key), client, id)?;
