@@ -207,6 +207,47 @@ async fn the_settings_of_a_route_hold_through_forward_auth() {
     assert_eq!((status(&direct), code(&direct)), (404, "no_upstream"), "{direct}");
 }
 
+/// A client that spells the host in a way of its own gets 400, as at the gateway, and never a route for any host.
+#[tokio::test]
+async fn a_host_that_cannot_be_read_is_refused_through_every_proxy() {
+    let asking = Asking::new().await;
+    for proxy in PROXIES {
+        for host in
+            ["api.example.org/", "a@api.example.org", "api.example.org, x", "a:80:90", "a%2eb", "a..", ""]
+        {
+            let host = format!("host: {host}\r\n");
+            let rest = format!("{}{FROM}x-api-key: {}\r\n", named(proxy, "GET", "/d/x"), asking.key);
+            let lines = if proxy == "nginx" {
+                host + &rest
+            } else {
+                rest.replace("x-forwarded-host: a\r\n", &format!("x-forwarded-{host}"))
+            };
+            let answer = asking.front.ask("GET", &format!("/forward-auth/{proxy}"), &lines).await;
+            let expect = if proxy == "nginx" { 403 } else { 400 };
+            assert_eq!((status(&answer), true_status(&answer)), (expect, 400), "{proxy} {lines}: {answer}");
+            assert_eq!(code(&answer), "bad_request", "{answer}");
+        }
+    }
+}
+
+/// nginx answers 500 to everything but 2xx, 401 and 403, so what a client has done wrong has to reach it as 403.
+#[tokio::test]
+async fn a_request_that_is_refused_before_it_is_read_is_403_to_nginx() {
+    let asking = Asking::new().await;
+    let lines = format!("{}{FROM}x-api-key: {}\r\n", named("nginx", "GET", "/d/x"), asking.key);
+    let without_host = format!("GET /forward-auth/nginx HTTP/1.0\r\n{lines}\r\n");
+    let mut answers = vec![crate::front::raw(&asking.front.address, &without_host).await];
+    for more in
+        ["trailer: X-Claviger-Account\r\n", "origin: https://a.example\r\norigin: https://b.example\r\n"]
+    {
+        answers.push(asking.front.ask("GET", "/forward-auth/nginx", &format!("{lines}{more}")).await);
+    }
+    for answer in answers {
+        assert_eq!((status(&answer), true_status(&answer)), (403, 400), "{answer}");
+        assert!(field(&answer, "x-claviger-problem").unwrap().contains("\"status\":400"), "{answer}");
+    }
+}
+
 #[tokio::test]
 async fn the_rate_is_said_in_one_line_of_each_name() {
     let asking = Asking::new().await;
