@@ -44,27 +44,36 @@ fn harmless(answer: Answer) -> Value {
     answer.json()
 }
 
-/// Sends a body of a length that is not said, over HTTP/2, and answers with the status and what came back.
+/// Sends a body of a length that is not said, over HTTP/2, and answers with the status and what came back. A proxy
+/// resets a stream that it has refused, and if that comes with the answer, `curl` shows neither: it asks again then.
 fn unannounced(front: &Front, method: &str, path: &str, key: &str, body: &str) -> (String, String) {
-    let mut command = Command::new("curl");
-    command.args(["-s", "--http2", "-w", "\n%{http_version} %{http_code}", "-X", method, "-T", "-"]);
-    command.arg("--cacert").arg(&front.trusted).args(["-H", &format!("X-API-Key: {key}")]);
-    command.arg(format!("https://127.0.0.1:{}{path}", front.port));
-    let mut curl = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    // A refusal may come before all was read.
-    let _ = curl.stdin.take().unwrap().write_all(body.as_bytes());
-    let output = curl.wait_with_output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let (body, end) = text.rsplit_once('\n').unwrap();
-    let status = end.strip_prefix("2 ").unwrap_or_else(|| panic!("not HTTP/2, or no answer: {text}"));
-    (status.to_owned(), body.to_owned())
+    for _ in 0..20 {
+        let mut command = Command::new("curl");
+        command.args(["-s", "--http2", "-w", "\n%{http_version} %{http_code}", "-X", method, "-T", "-"]);
+        command.arg("--cacert").arg(&front.trusted).args(["-H", &format!("X-API-Key: {key}")]);
+        command.arg(format!("https://127.0.0.1:{}{path}", front.port));
+        let mut curl = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        // A refusal may come before all was read.
+        let _ = curl.stdin.take().unwrap().write_all(body.as_bytes());
+        let output = curl.wait_with_output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let (body, end) = text.rsplit_once('\n').unwrap();
+        match end.strip_prefix("2 ") {
+            Some(status) => return (status.to_owned(), body.to_owned()),
+            None => assert_eq!((end, body), ("0 000", ""), "not HTTP/2"),
+        }
+    }
+    panic!("{method} {path}: no answer");
 }
 
 fn a_body_that_comes_unannounced_does_not_pass(front: &Front, guarded: &Guarded) {
     let next = "DELETE /api/admin/x HTTP/1.1\r\nHost: x\r\nX-Claviger-Account: evil\r\n\r\n";
-    for (method, path, sent) in
-        [("GET", "/free/x", next), ("GET", "/api/x", next), ("HEAD", "/free/x", next), ("GET", "/free/x", "1")]
-    {
+    for (method, path, sent) in [
+        ("GET", "/free/x", next),
+        ("GET", "/api/x", next),
+        ("HEAD", "/free/x", next),
+        ("GET", "/free/x", "1"),
+    ] {
         let (status, body) = unannounced(front, method, path, guarded.secret(), sent);
         if status == "200" && method == "GET" {
             let seen: Value = serde_json::from_str(&body).unwrap();
@@ -98,13 +107,18 @@ fn only_a_websocket_is_an_upgrade(front: &Front) {
         assert!(matches!(answer.status, 200 | 400), "{protocol}: {answer:?}");
         if answer.status == 200 {
             let seen = answer.json();
-            assert_eq!((&seen["url"], seen["headers"].get("upgrade")), (&"/free/x".into(), None), "{protocol}");
+            assert_eq!(
+                (&seen["url"], seen["headers"].get("upgrade")),
+                (&"/free/x".into(), None),
+                "{protocol}"
+            );
         }
     }
 }
 
 fn connection_takes_nothing_away(front: &Front, guarded: &Guarded) {
-    let named = "close, X-Claviger-Account, X-Claviger-Subject, X-Claviger-Scopes, X-Forwarded-For, Authorization";
+    let named =
+        "close, X-Claviger-Account, X-Claviger-Subject, X-Claviger-Scopes, X-Forwarded-For, Authorization";
     let request = format!(
         "GET /d/n1.js HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {}\r\nConnection: {named}\r\n\r\n",
         guarded.secret()
@@ -133,7 +147,10 @@ fn no_name_passes_that_the_gateway_removes(proxy: &str, front: &Front) {
         names.extend(["x-claviger-other", "x-forwarded-other", "x-envoy-other"].map(str::to_owned));
     }
     for names in names.chunks(AT_ONCE) {
-        for between in ["-", "_", "."] {
+        for between in ["-", "_", ".", "~"] {
+            if between == "~" && proxy == "Caddy" {
+                continue;
+            }
             let asked = names.iter().fold(front.client.get("/free/x"), |asked, name| {
                 asked.header(&name.replace('-', between), "evil")
             });
@@ -185,7 +202,9 @@ fn one_target_and_one_host_are_passed_on(front: &Front) {
             assert_ne!(host, "127.0.0.1", "{answer:?}");
         }
     }
-    let answer = front.client.raw(b"GET /free/x HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: b\0evil\r\nConnection: close\r\n\r\n");
+    let answer = front
+        .client
+        .raw(b"GET /free/x HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: b\0evil\r\nConnection: close\r\n\r\n");
     assert!(answer.as_ref().is_ok_and(|answer| answer.status == 400), "{answer:?}");
 }
 
@@ -201,5 +220,15 @@ fn the_application_does_not_speak_for_claviger(front: &Front, guarded: &Guarded)
         let version = answer.status == 200 && answer.joined("x-claviger-version") == "7";
         let said: Vec<_> = answer.headers.iter().filter(|(name, _)| name.contains("claviger")).collect();
         assert!(said.is_empty() || (version && said.len() == 1), "{answer:?}");
+    }
+}
+
+/// Traefik is not run here, but its list is complete too. It sets `X-Real-IP` itself.
+#[test]
+fn the_configuration_for_traefik_clears_each_name() {
+    let (_, yaml) = super::GATEWAY.split_once("```yaml\n").unwrap();
+    let yaml = yaml.split_once("\n```").unwrap().0.to_ascii_lowercase();
+    for name in names().iter().filter(|name| *name != "x-real-ip") {
+        assert!(yaml.contains(&format!("\n          {name}: \"\"\n")), "{name}");
     }
 }
