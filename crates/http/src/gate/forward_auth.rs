@@ -28,6 +28,15 @@ const ORIGINS: HeaderName = HeaderName::from_static("x-claviger-origins");
 /// The `Cache-Control` that the answer has to have, if any.
 const CACHE: HeaderName = HeaderName::from_static("x-claviger-cache-control");
 
+/// How a question of nginx begins.
+pub(crate) const NGINX_QUESTION: &[u8] = b"GET /forward-auth/nginx ";
+
+/// Brings the refusal of a question that could not even be read into the form that nginx understands.
+pub(crate) fn refuse_nginx<B>(response: &mut Response<B>, document: &str) {
+    let said = Said { origins: false, secret: false, preflight: false, problem: Some(document) };
+    FrontProxy::Nginx.translate(response, &said);
+}
+
 /// A proxy that asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FrontProxy {

@@ -1,6 +1,8 @@
 //! Forward-auth answers as the gateway does, in the form that each proxy understands.
 
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::front::{Front, code, field, status};
 use crate::house::House;
@@ -245,6 +247,46 @@ async fn a_request_that_is_refused_before_it_is_read_is_403_to_nginx() {
     for answer in answers {
         assert_eq!((status(&answer), true_status(&answer)), (403, 400), "{answer}");
         assert!(field(&answer, "x-claviger-problem").unwrap().contains("\"status\":400"), "{answer}");
+    }
+}
+
+/// The same for what the HTTP library refuses by itself, also on a connection that has had an answer before.
+#[tokio::test]
+async fn a_head_that_cannot_be_read_is_403_to_nginx() {
+    let asking = Asking::new().await;
+    let head = |path: &str, more: &str| {
+        let lines =
+            format!("host: a\r\n{}{FROM}x-api-key: {}\r\n", named("nginx", "GET", "/d/x"), asking.key);
+        format!("GET {path} HTTP/1.1\r\n{lines}{more}\r\n")
+    };
+    let many = "x: 1\r\n".repeat(110);
+    for (more, expect) in [(many.as_str(), 431), ("x y: 1\r\n", 400)] {
+        for before in [0, 1, 2] {
+            let mut stream = TcpStream::connect(&asking.front.address).await.unwrap();
+            for _ in 0..before {
+                stream.write_all(head("/forward-auth/nginx", "").as_bytes()).await.unwrap();
+                let mut answer = vec![0; 4096];
+                let length = stream.read(&mut answer).await.unwrap();
+                assert!(answer[..length].starts_with(b"HTTP/1.1 204"), "{before}");
+            }
+            stream.write_all(head("/forward-auth/nginx", more).as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert_eq!((status(&answer), true_status(&answer)), (403, expect), "{before}: {answer}");
+            let body = answer.rsplit_once("\r\n\r\n").unwrap().1;
+            assert_eq!(field(&answer, "x-claviger-problem"), Some(body));
+            assert!(body.contains(&format!("\"status\":{expect}")), "{body}");
+        }
+        // Everyone else gets the status itself, also after nginx has asked.
+        for path in ["/forward-auth/caddy", "/forward-auth/nginxes", "/d/x"] {
+            let mut stream = TcpStream::connect(&asking.front.address).await.unwrap();
+            stream.write_all(head("/forward-auth/nginx", "").as_bytes()).await.unwrap();
+            assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+            stream.write_all(head(path, more).as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert_eq!((status(&answer), field(&answer, "x-claviger-status")), (expect, None), "{answer}");
+        }
     }
 }
 
