@@ -24,6 +24,7 @@ use crate::condition::Condition;
 use crate::error::{Error, Result};
 use crate::idempotency::Idempotency;
 use crate::index::View;
+use crate::locks::Applicant;
 use crate::read::NotFresh;
 
 /// How often a use case decides, at most. In one process the second attempt holds the locks of all that made
@@ -264,7 +265,8 @@ impl Authority {
         F: Future<Output = Result<T>>,
     {
         let locks = &self.locks;
-        let _place = locks.place(caller.credential, targets).await?;
+        let applicant = self.read(|view| Applicant::of(caller.credential(view)))?;
+        let _place = locks.place(&applicant, targets).await?;
         let mut records = targets.to_vec();
         for _ in 0..ATTEMPTS_MAX {
             let held = locks.hold(&records).await;
