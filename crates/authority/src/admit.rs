@@ -219,9 +219,10 @@ impl Authority {
         let mut metered = None;
         if let Credential::Key(key) = credential {
             if outcome.is_ok() {
+                let uptime = || self.shared.ports.clock.uptime();
                 metered = match counting {
-                    Counting::Count => self.shared.limiter.admit(key, now),
-                    Counting::Ask => self.shared.limiter.ask(key, now),
+                    Counting::Count => self.shared.limiter.admit(key, now, uptime),
+                    Counting::Ask => self.shared.limiter.ask(key, now, uptime),
                 };
             }
             if let Some(metered) = &metered {

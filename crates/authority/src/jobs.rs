@@ -88,8 +88,9 @@ impl Authority {
         } else {
             self.delete_what_is_old(now, &mut round).await;
         }
-        round.done.rates_dropped = self.shared.limiter.sweep(now) as u64;
-        self.shared.refusals.sweep(now);
+        let uptime = self.shared.ports.clock.uptime();
+        round.done.rates_dropped = self.shared.limiter.sweep(now, uptime) as u64;
+        self.shared.refusals.sweep(uptime);
         let Round { done, failure } = round;
         failure.map_or(Ok(done), Err)
     }
