@@ -132,6 +132,8 @@ pub(crate) struct Imports {
 }
 
 struct Session {
+    /// Who began it.
+    caller: Caller,
     by: Actor,
     /// The rights of the key that began it. A commit needs them still.
     rights: Option<Rights>,
@@ -206,13 +208,14 @@ impl Authority {
         let by = deciding.permitted()?.actor;
         // Its rows could be among those, and would be taken for duplicates.
         self.clear_stale_imports().await?;
-        let room = self.shared.imports.opening.take(&subject)?;
+        let room = self.room_for(deciding.caller()).await?;
         let id = if options.dry_run {
             ImportId(DRY_RUN | (u64::from_be_bytes(self.ports().bytes()) >> 3))
         } else {
             ImportId(self.shared.store.open_import(now, by, deciding.write()?).await?)
         };
         let session = Session {
+            caller: deciding.caller().clone(),
             by,
             rights,
             granted: HashSet::new(),
@@ -426,15 +429,14 @@ impl Authority {
         Ok(())
     }
 
-    /// Ends an import of which nothing shall stay.
+    /// Ends an import of which nothing stays: the caller's own, or for operators any.
     ///
     /// # Errors
     /// As [`Authority::import_progress`].
     pub async fn abandon_import(&self, caller: &Caller, import: ImportId) -> Result<()> {
-        self.with_import(caller, import, |_| ())?;
         let (authority, caller) = (self.clone(), caller.clone());
         self.to_the_end(async move {
-            let _turn = authority.turn(&caller, import).await?;
+            let _turn = authority.turn_to_end(&caller, import).await?;
             authority.clear_import(import).await
         })
         .await

@@ -43,7 +43,7 @@ pub struct JobsDone {
     pub usage_pruned: u64,
     /// Requests forgotten that were to be carried out once.
     pub requests_pruned: u64,
-    /// Imports abandoned that nobody went on with.
+    /// Imports abandoned that nobody went on with, or whose caller is no longer accepted.
     pub imports_abandoned: u64,
     /// Changes that the journal of revocations has forgotten.
     pub journal_compacted: u64,
@@ -107,6 +107,8 @@ impl Authority {
             let cleared = self.abandon_idle(import).await.map(u64::from);
             round.done.imports_abandoned += round.step("imports", cleared);
         }
+        let cleared = self.abandon_imports_of_nobody().await;
+        round.done.imports_abandoned += round.step("imports of those who lost their access", cleared);
         let compacted = self.compact_journal(now).await;
         round.done.journal_compacted = round.step("journal", compacted);
     }

@@ -35,6 +35,7 @@ mod refusals;
 pub mod reports;
 pub mod resources;
 pub mod settings;
+mod tenant;
 mod time;
 mod usage;
 mod verify;

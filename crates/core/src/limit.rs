@@ -56,8 +56,9 @@ pub const ROTATION_OVERLAP_SECONDS_MAX: u64 = 92 * 86_400;
 pub const REVOKE_KEYS_MAX: usize = 1_000;
 /// Rows of an import handed in at once: they are held in memory, and each has an outcome in the answer.
 pub const IMPORT_ROWS_MAX: usize = 5_000;
-/// Imports that one subject has under way at the same time, dry runs included.
-pub const IMPORTS_OPEN_PER_SUBJECT_MAX: usize = 2;
+/// Imports that one account, with its projects and the teams that were created for it, has under way at the same time,
+/// dry runs included.
+pub const IMPORTS_OPEN_PER_TENANT_MAX: usize = 2;
 /// Imports under way at the same time that are not an operator's: each holds what it has seen in memory.
 pub const IMPORTS_OPEN_MAX: usize = 8;
 /// Imports of operators under way at the same time. They have this room for themselves.

@@ -1,6 +1,7 @@
 //! Limits of the use cases, reached.
 
 use claviger_authority::Caller;
+use claviger_authority::accounts::AccountPatch;
 use claviger_authority::groups::{GroupPatch, NewProject, NewTeam};
 use claviger_authority::imports::ImportOptions;
 use claviger_authority::settings::{KindDefaults, Settings};
@@ -101,6 +102,56 @@ async fn imports_of_a_tenant_leave_room_for_operators() {
     assert_eq!(code(begin(&house.operator()).await), "too_many_imports");
     house.authority.abandon_import(&house.ada(), first).await.unwrap();
     begin(&house.ada()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_tenant_has_no_more_imports_for_having_more_projects_and_teams() {
+    let house = House::build().await;
+    let ada = house.ada();
+    let mut callers = Vec::new();
+    let own = Subject::Project(house.project);
+    for subject in [own, Subject::Team(house.team), house.of_ada()] {
+        let key = house.key(subject, "key:create").await;
+        callers.push(house.with_key(key.secret.expose()));
+    }
+    let new = NewProject {
+        name: claviger_core::name::Name::parse("Atlas").unwrap(),
+        external_id: None,
+        owner: ProjectOwner::Team(house.team),
+    };
+    let project = house.authority.create_project(&ada, new).await.unwrap().value.project.id;
+    let key = house.key(Subject::Project(project), "key:create").await;
+    callers.push(house.with_key(key.secret.expose()));
+    let begin = async |by: &Caller| house.authority.begin_import(by, ImportOptions::default()).await;
+    begin(&callers[0]).await.unwrap();
+    begin(&callers[1]).await.unwrap();
+    for by in callers.iter().chain([&ada]) {
+        assert_eq!(code(begin(by).await), "too_many_imports");
+    }
+    assert_eq!(code(begin(&house.bob()).await), "ok");
+}
+
+#[tokio::test]
+async fn those_who_lost_their_access_leave_their_room() {
+    let house = House::build().await;
+    let begin = async |by: &Caller| house.authority.begin_import(by, ImportOptions::default()).await;
+    let key = house.key(Subject::Project(house.project), "key:create").await;
+    let by_key = house.with_key(key.secret.expose());
+    let first = begin(&by_key).await.unwrap();
+    begin(&by_key).await.unwrap();
+    assert_eq!(code(begin(&house.ada()).await), "too_many_imports");
+    house.authority.delete_key(&house.ada(), key.key.record.entry.id, None).await.unwrap();
+    let others = [begin(&house.ada()).await.unwrap(), begin(&house.ada()).await.unwrap()];
+    assert_eq!(code(house.authority.abandon_import(&house.operator(), first).await), "import_closed");
+    // Nobody but operators ends an import of others.
+    assert_eq!(code(house.authority.abandon_import(&house.bob(), others[0]).await), "import_closed");
+    house.authority.abandon_import(&house.operator(), others[0]).await.unwrap();
+    assert_eq!(code(house.authority.import_progress(&house.ada(), others[0]).map(|_| ())), "import_closed");
+    // The account is closed: what it had goes with the next round of jobs, too.
+    let closed = AccountPatch { closed: Some(true), ..AccountPatch::default() };
+    house.authority.update_account(&house.operator(), house.ada, closed, None).await.unwrap();
+    let done = house.authority.run_jobs_once(house.authority.now()).await.unwrap();
+    assert_eq!(done.imports_abandoned, 1);
 }
 
 /// Traffic does not wait for its record: what finds no room is dropped, and counted.
