@@ -15,6 +15,7 @@ use claviger_core::{AccountId, ProjectId, Subject, TeamId};
 use claviger_store::{Page, ProjectFilter, TeamFilter};
 
 pub use self::kinds::{Group, Parts};
+use crate::allowance::Made;
 use crate::authority::{Authority, Changed};
 use crate::caller::Caller;
 use crate::decision::Deciding;
@@ -127,6 +128,7 @@ impl Authority {
         let since = self.now();
         let detail = format!("name: {}", G::parts(&mut record).name);
         let limit = G::limit(&self.settings());
+        let taken = self.allowance(caller, Made::Changes, 1).await?;
         let committed = self
             .attempts(caller, &[], true, |mut deciding| {
                 let (record, detail, idempotency) = (record.clone(), detail.clone(), idempotency.as_ref());
@@ -138,6 +140,7 @@ impl Authority {
                 }
             })
             .await?;
+        taken.spend(1);
         let Changed { change, .. } = self.made(committed, since, false);
         Ok(Changed { value: record, change })
     }
@@ -302,8 +305,16 @@ impl Authority {
             return deciding.unchanged(next, since, next_revokes(action)).await;
         }
         *G::parts(&mut next).revision += 1;
+        // Nobody is kept from taking rights away.
+        let taken = match revokes {
+            true => None,
+            false => Some(self.allowance(deciding.caller(), Made::Changes, 1).await?),
+        };
         let audit = deciding.audit(action, kinds::on(id), detail)?;
         let committed = G::update(next.clone(), seen, &self.shared.store, audit).await?;
+        if let Some(taken) = taken {
+            taken.spend(1);
+        }
         let Changed { change, .. } = self.made(committed, since, revokes);
         Ok(Changed { value: next, change })
     }

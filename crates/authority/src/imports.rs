@@ -23,6 +23,7 @@ use claviger_store::{Audit, Committed, Staged, StoreError, Taken};
 
 use self::room::{Opening, Room};
 pub use self::row::{ImportKey, ImportRow};
+use crate::allowance::Made;
 use crate::authority::{Authority, Changed, On};
 use crate::caller::Caller;
 use crate::decision::Deciding;
@@ -275,12 +276,18 @@ impl Authority {
         rows: &[ReadRow],
     ) -> Result<Vec<ImportOutcome>> {
         let _turn = self.turn(caller, import).await?;
-        self.with_import(caller, import, |session| session.takes(rows.len()))??;
+        let dry = self.with_import(caller, import, |session| session.takes(rows.len()))??;
+        // All of them before any of them, so that nobody has to find out which ones were staged.
+        let stored = if dry { 0 } else { rows.iter().filter(|row| row.is_ok()).count() };
+        let taken = self.allowance(caller, Made::Changes, stored as u64).await?;
         let mut outcomes = Vec::with_capacity(rows.len());
         for batch in rows.chunks(BATCH_ROWS) {
             let step = |deciding| self.batch_staged(deciding, import, batch);
             outcomes.extend(self.attempts(caller, &[], true, step).await?);
         }
+        taken
+            .spend(outcomes.iter().filter(|outcome| matches!(outcome, ImportOutcome::Imported(_))).count()
+                as u64);
         Ok(outcomes)
     }
 

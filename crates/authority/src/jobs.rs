@@ -90,6 +90,7 @@ impl Authority {
         }
         round.done.rates_dropped = self.shared.limiter.sweep(now) as u64;
         self.shared.refusals.sweep(now);
+        self.shared.allowances.sweep(self.ports().clock.uptime());
         let Round { done, failure } = round;
         failure.map_or(Ok(done), Err)
     }

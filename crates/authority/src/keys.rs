@@ -16,6 +16,7 @@ use claviger_core::scope::{Action, ScopeSet};
 use claviger_core::{KeyId, Kind, Subject, Timestamp, UnixSeconds};
 use claviger_store::{KeyFilter, Page, StoredKey};
 
+use crate::allowance::Made;
 use crate::authority::{Authority, Changed, On};
 use crate::caller::Caller;
 use crate::decision::Deciding;
@@ -102,8 +103,11 @@ impl Authority {
         new: NewKey,
         idempotency: Option<Idempotency>,
     ) -> Result<Changed<CreatedKey>> {
+        let taken = self.allowance(caller, Made::Changes, 1).await?;
         let step = |deciding| self.key_created(deciding, new.clone(), idempotency.as_ref());
-        self.attempts(caller, &[], true, step).await
+        let created = self.attempts(caller, &[], true, step).await?;
+        taken.spend(1);
+        Ok(created)
     }
 
     async fn key_created(
@@ -295,6 +299,11 @@ impl Authority {
         if !effect.changes {
             return deciding.unchanged(stored, since, patch.status == Some(Status::Disabled)).await;
         }
+        // Nobody is kept from taking rights away.
+        let taken = match effect.revokes {
+            true => None,
+            false => Some(self.allowance(deciding.caller(), Made::Changes, 1).await?),
+        };
         // One of the same period goes on with what it has counted.
         let (had, quota) = (before.entry.rights.restrictions.quota, next.entry.rights.restrictions.quota);
         let quota = quota.filter(|quota| had.is_none_or(|had| had.period != quota.period));
@@ -306,6 +315,9 @@ impl Authority {
         let committed = self.shared.store.update_key(next, before.revision, audit).await?;
         if let Some(begun) = begun {
             begun.end();
+        }
+        if let Some(taken) = taken {
+            taken.spend(1);
         }
         Ok(self.with(committed, stored, since, effect))
     }

@@ -5,6 +5,7 @@
 
 pub mod accounts;
 mod admit;
+mod allowance;
 mod authority;
 mod caller;
 mod decision;

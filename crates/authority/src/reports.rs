@@ -9,6 +9,7 @@ use claviger_core::scope::{Action, is_control_type};
 use claviger_core::subject::Reference;
 use claviger_core::{AccountId, Subject};
 
+use crate::allowance::Made;
 use crate::authority::Authority;
 use crate::caller::Caller;
 use crate::decision::Deciding;
@@ -39,14 +40,19 @@ impl Authority {
     /// mirrored here, under whatever reported it. Actions of the control types are Claviger's own to record.
     ///
     /// # Errors
-    /// Refused to sessions, other keys and strangers to the target; [`Error::Invalid`] names the row.
+    /// Refused to sessions, other keys and strangers to the target; [`Error::Invalid`] names the row;
+    /// [`Error::TooFast`] for more rows than the caller's tenant may report for now.
     pub async fn record_history(&self, caller: &Caller, entries: Vec<HostEntry>) -> Result<u64> {
         self.accepts(caller, CREATE)?;
         if entries.len() > HISTORY_ENTRIES_MAX {
             let detail = format!("report at most {HISTORY_ENTRIES_MAX} at once");
             return Err(Error::invalid("entries", detail));
         }
-        self.attempts(caller, &[], true, |deciding| self.rows_reported(deciding, &entries)).await
+        let taken = self.allowance(caller, Made::ReportedRows, entries.len() as u64).await?;
+        let step = |deciding| self.rows_reported(deciding, &entries);
+        let count = self.attempts(caller, &[], true, step).await?;
+        taken.spend(count);
+        Ok(count)
     }
 
     async fn rows_reported(&self, mut deciding: Deciding<'_>, entries: &[HostEntry]) -> Result<u64> {

@@ -9,7 +9,7 @@ use claviger_core::{AccountId, Subject, TeamId};
 
 use crate::authority::Authority;
 use crate::caller::Caller;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// The account or team that the subject of a credential belongs to in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,23 +33,24 @@ impl fmt::Display for Tenant {
 }
 
 impl Authority {
-    /// The tenant of a caller. Whether the caller is accepted is decided elsewhere.
+    /// The tenant of a caller; none for one that presents nothing that is known. Whether the caller is accepted is
+    /// decided elsewhere.
     ///
     /// # Errors
-    /// Not found for those who present nothing that is known.
-    pub(crate) async fn tenant(&self, caller: &Caller) -> Result<Tenant> {
+    /// What the store says.
+    pub(crate) async fn tenant(&self, caller: &Caller) -> Result<Option<Tenant>> {
         let found = self.read(|view| match caller.credential(view) {
             Credential::SignedIn(id) => Some(Tenant::Account(id)),
             Credential::Key(key) => tenant_of(view, &key.rights.subject.to_subject()),
             Credential::Anonymous | Credential::Unknown => None,
         })?;
-        match found.ok_or_else(Error::not_found)? {
-            // The role of its owner may have gone to somebody else; for whom it was created stays.
-            Tenant::Team(id) => {
+        match found {
+            // Its first owner may have left it; whom it was created for stays.
+            Some(Tenant::Team(id)) => {
                 let account = self.shared.store.team_created_for(id).await?;
-                Ok(account.map_or(Tenant::Team(id), Tenant::Account))
+                Ok(Some(account.map_or(Tenant::Team(id), Tenant::Account)))
             }
-            tenant => Ok(tenant),
+            found => Ok(found),
         }
     }
 }

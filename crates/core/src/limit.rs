@@ -78,6 +78,16 @@ pub const RECONCILE_RESOURCES_MAX: usize = 200_000;
 pub const RECONCILE_DIFFERENCES_NAMED_MAX: usize = 1_000;
 /// Rows of the history that a host reports at once.
 pub const HISTORY_ENTRIES_MAX: usize = 1_000;
+/// Rows for the history that one account reports at once, its projects and the teams created for it included, and how
+/// many each second after that. Operators are not limited.
+pub const REPORTED_ROWS_BURST: u64 = 10_000;
+/// See [`REPORTED_ROWS_BURST`]. Nine million rows a day are more than any site of one customer has to say.
+pub const REPORTED_ROWS_PER_SECOND: u64 = 100;
+/// Changes that one account makes at once, at least, its projects and the teams created for it included; twice the
+/// limit of keys, if that is more. Enough for two batches of an import.
+pub const CHANGES_BURST_MIN: u64 = 2 * IMPORT_ROWS_MAX as u64;
+/// Changes of one account each second after that.
+pub const CHANGES_PER_SECOND: u64 = 10;
 /// Characters of the detail of such a row.
 pub const HISTORY_DETAIL_CHARACTERS_MAX: usize = 512;
 /// Rows of one answer about usage: a day of minutes, or more than a year of hours.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use claviger_core::decide::{KeyAction, Target};
+use claviger_core::decide::{KeyAction, Refusal, Target};
 use claviger_core::limit::{
     IMPORT_ROWS_IN_ALL_MAX, IMPORTS_OPEN_MAX, IMPORTS_OPEN_OF_OPERATORS_MAX, IMPORTS_OPEN_PER_TENANT_MAX,
 };
@@ -75,7 +75,8 @@ impl Imports {
 impl Authority {
     /// Takes room for one import of the caller's, after what the imports of those who lost their access had is given back.
     pub(super) async fn room_for(&self, caller: &Caller) -> Result<Room> {
-        let tenant = self.tenant(caller).await?;
+        let nobody = || Error::refused(Refusal::CredentialsRequired, KeyAction::Create.action());
+        let tenant = self.tenant(caller).await?.ok_or_else(nobody)?;
         self.abandon_imports_of_nobody().await?;
         self.shared.imports.opening.take(tenant)
     }
@@ -119,19 +120,19 @@ impl Authority {
 }
 
 impl Session {
-    /// Whether so many more rows may be handed in.
-    pub(super) fn takes(&self, rows: usize) -> Result<()> {
+    /// Whether so many more rows may be handed in. Returns whether they are of a dry run.
+    pub(super) fn takes(&self, rows: usize) -> Result<bool> {
+        let ImportProgress { staged, duplicate, invalid, refused, dry_run } = self.progress;
         if self.operator {
-            return Ok(());
+            return Ok(dry_run);
         }
-        let ImportProgress { staged, duplicate, invalid, refused, .. } = self.progress;
         if staged + duplicate + invalid + refused + rows as u64 > IMPORT_ROWS_IN_ALL_MAX {
             let detail = format!(
                 "One import takes at most {IMPORT_ROWS_IN_ALL_MAX} rows; commit it and begin another, or have an operator import them."
             );
             return Err(Error::Conflict { code: "import_too_large", detail });
         }
-        Ok(())
+        Ok(dry_run)
     }
 }
 

@@ -10,6 +10,7 @@ use claviger_core::{KeyId, Timestamp, UnixSeconds};
 use claviger_store::StoredKey;
 
 use super::{CreatedKey, on_key};
+use crate::allowance::Made;
 use crate::authority::{Authority, Changed};
 use crate::caller::Caller;
 use crate::decision::Deciding;
@@ -52,8 +53,11 @@ impl Authority {
         }
         // The first request has ended the old key, which would otherwise be all that a repeat hears.
         self.refuse_repeat(caller, KeyAction::Create.action(), idempotency.as_ref()).await?;
+        let taken = self.allowance(caller, Made::Changes, 1).await?;
         let step = |deciding| self.key_rotated(deciding, id, overlap_seconds, revision, idempotency.as_ref());
-        self.attempts(caller, &[RecordRef::Key(id)], revision.is_some(), step).await
+        let rotated = self.attempts(caller, &[RecordRef::Key(id)], revision.is_some(), step).await?;
+        taken.spend(1);
+        Ok(rotated)
     }
 
     async fn key_rotated(

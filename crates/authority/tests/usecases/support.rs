@@ -110,6 +110,7 @@ pub(crate) fn code<T>(result: Result<T, Error>) -> &'static str {
         Err(Error::Stale { .. }) => "stale",
         Err(Error::OutcomeUnknown { .. }) => "outcome_unknown",
         Err(Error::Overtaken { .. } | Error::Contended) => "contended",
+        Err(Error::TooFast { .. }) => "rate_limited",
         Err(Error::NotFresh) => "not_fresh",
         Err(Error::Store(_)) => "store",
     }
