@@ -247,12 +247,13 @@ impl Authority {
     ) -> Result<Changed<G::Record>> {
         let action = G::action("update");
         self.change_group(caller, action, id, revision, |deciding, group| {
-            known_member(deciding, action, account)?;
             let before = group.members.role(account);
             if role.is_none() && before.is_none() {
                 return Err(Error::not_found());
             }
+            // Before it is looked at whether there is such an account: whoever may not give this role learns nothing.
             deciding.role(id.role_change(before, role))?;
+            known_member(deciding, action, account)?;
             if before == role {
                 return Ok(String::new());
             }
