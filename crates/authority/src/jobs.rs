@@ -88,7 +88,7 @@ impl Authority {
         } else {
             self.delete_what_is_old(now, &mut round).await;
         }
-        round.done.rates_dropped = self.shared.limiter.sweep(now) as u64;
+        round.done.rates_dropped = self.shared.limiter.sweep(self.settled(now)) as u64;
         self.shared.refusals.sweep(now);
         self.shared.allowances.sweep(self.ports().clock.uptime());
         let Round { done, failure } = round;
@@ -221,8 +221,11 @@ impl Authority {
         }
     }
 
-    /// Writes what was counted and noted.
+    /// Writes what was counted and noted, and how far time has come if a key was refused for that.
     pub(crate) async fn flush_and_log(&self) {
+        if let Err(error) = self.note_expiry().await {
+            tracing::warn!(%error, "how far time has come could not be written; it is tried again");
+        }
         if let Err(error) = self.flush_usage().await {
             tracing::warn!(%error, "usage could not be written; it is tried again");
         }

@@ -379,7 +379,11 @@ impl Authority {
         let found = self.read(|view| {
             let credential = caller.credential(view);
             let mut reasons = claviger_core::decide::Reasons::default();
-            authenticate(view, credential, caller.place(), now, &mut reasons)?;
+            authenticate(view, credential, caller.place(), now, &mut reasons).inspect_err(|_| {
+                if let Credential::Key(key) = credential {
+                    self.shared.time.refused(key.rights.expires_at);
+                }
+            })?;
             match credential {
                 Credential::SignedIn(id) => Ok(Err(id)),
                 Credential::Key(key) => Ok(Ok(key.id)),
