@@ -221,9 +221,10 @@ impl Authority {
             if outcome.is_ok() {
                 // A clock that is wrong for a moment begins no new period of a quota.
                 let settled = self.settled(now);
+                let uptime = || self.shared.ports.clock.uptime();
                 metered = match counting {
-                    Counting::Count => self.shared.limiter.admit(key, settled),
-                    Counting::Ask => self.shared.limiter.ask(key, settled),
+                    Counting::Count => self.shared.limiter.admit(key, settled, uptime),
+                    Counting::Ask => self.shared.limiter.ask(key, settled, uptime),
                 };
             } else {
                 self.shared.time.refused(key.rights.expires_at);

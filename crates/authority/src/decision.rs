@@ -20,9 +20,11 @@ use claviger_store::{Audit, Once};
 
 use crate::authority::{Authority, Changed, On};
 use crate::caller::Caller;
+use crate::condition::Condition;
 use crate::error::{Error, Result};
 use crate::idempotency::Idempotency;
 use crate::index::View;
+use crate::locks::Applicant;
 use crate::read::NotFresh;
 
 /// How often a use case decides, at most. In one process the second attempt holds the locks of all that made
@@ -253,7 +255,7 @@ impl Authority {
     }
 
     /// Runs the read-decide-write of a use case that changes these records, until nobody else was quicker.
-    /// `pinned` if the caller named the revision that it wants to change: then another one is its answer.
+    /// A record at another revision than the one that was read is read again, unless the condition fails for it.
     ///
     /// # Errors
     /// Those of the step; [`Error::Contended`] if others were quicker each time.
@@ -261,14 +263,15 @@ impl Authority {
         &'a self,
         caller: &'a Caller,
         targets: &[RecordRef],
-        pinned: bool,
+        condition: &Condition,
         step: impl Fn(Deciding<'a>) -> F,
     ) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
         let locks = &self.locks;
-        let _place = locks.place(caller.credential, targets).await?;
+        let applicant = self.read(|view| Applicant::of(caller.credential(view)))?;
+        let _place = locks.place(&applicant, targets).await?;
         let mut records = targets.to_vec();
         for _ in 0..ATTEMPTS_MAX {
             let held = locks.hold(&records).await;
@@ -276,7 +279,7 @@ impl Authority {
             drop(held);
             match result {
                 Err(Error::Overtaken { records: lost }) => records.extend(lost.iter().cloned()),
-                Err(Error::Stale { .. }) if !pinned => {}
+                Err(Error::Stale { current }) if condition.holds(current) => {}
                 Err(error) => return Err(self.in_force(error).await?),
                 Ok(value) => return Ok(value),
             }

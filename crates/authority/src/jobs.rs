@@ -88,9 +88,10 @@ impl Authority {
         } else {
             self.delete_what_is_old(now, &mut round).await;
         }
-        round.done.rates_dropped = self.shared.limiter.sweep(self.settled(now)) as u64;
-        self.shared.refusals.sweep(now);
-        self.shared.allowances.sweep(self.ports().clock.uptime());
+        let uptime = self.shared.ports.clock.uptime();
+        round.done.rates_dropped = self.shared.limiter.sweep(self.settled(now), uptime) as u64;
+        self.shared.refusals.sweep(uptime);
+        self.shared.allowances.sweep(uptime);
         let Round { done, failure } = round;
         failure.map_or(Ok(done), Err)
     }

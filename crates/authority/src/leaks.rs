@@ -22,6 +22,7 @@ use claviger_store::{Audit, StoreError};
 
 use crate::authority::Authority;
 use crate::caller::Caller;
+use crate::condition::Condition;
 use crate::error::{Error, Result};
 
 /// Characters of what a report says about where the key was found, at most: it ends up in a line of the history.
@@ -103,14 +104,18 @@ impl RecentReports {
     /// Whether the history takes a row for this report: a signed one always, another one if it is new and the key
     /// has not had too many of them.
     fn is_news(&self, key: KeyId, report: &LeakReport) -> bool {
-        let LeakSource::Unconfirmed(source) = &report.source else { return true };
-        let claim = self.hasher.hash_one((source, &report.place));
+        let Some(claim) = self.claim(report) else { return true };
+        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = reports.by_key.get(&key);
+        known.is_none_or(|of_key| !of_key.contains(&claim) && of_key.len() < RECENT_PER_KEY_MAX)
+    }
+
+    /// Remembers a report whose row the history has. Between [`RecentReports::is_news`] and this, the key's lock is
+    /// held.
+    fn remember(&self, key: KeyId, report: &LeakReport) {
+        let Some(claim) = self.claim(report) else { return };
         let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_key = reports.by_key.entry(key).or_default();
-        if of_key.contains(&claim) || of_key.len() >= RECENT_PER_KEY_MAX {
-            return false;
-        }
-        of_key.push(claim);
+        reports.by_key.entry(key).or_default().push(claim);
         reports.order.push_back((key, claim));
         if reports.order.len() > RECENT_MAX
             && let Some((key, claim)) = reports.order.pop_front()
@@ -121,7 +126,14 @@ impl RecentReports {
                 reports.by_key.remove(&key);
             }
         }
-        true
+    }
+
+    /// What an unsigned report says.
+    fn claim(&self, report: &LeakReport) -> Option<u64> {
+        match &report.source {
+            LeakSource::GitHub(_) => None,
+            LeakSource::Unconfirmed(source) => Some(self.hasher.hash_one((source, &report.place))),
+        }
     }
 }
 
@@ -150,7 +162,7 @@ impl Authority {
             return Ok(LeakOutcome::Unknown);
         };
         let step = |_| self.leak_taken_in(caller, report);
-        self.attempts(caller, &[RecordRef::Key(id)], false, step).await
+        self.attempts(caller, &[RecordRef::Key(id)], &Condition::Always, step).await
     }
 
     async fn leak_taken_in(&self, caller: &Caller, report: &LeakReport) -> Result<LeakOutcome> {
@@ -167,6 +179,7 @@ impl Authority {
         if self.settings().leak_policy(kind) == LeakPolicy::Tell {
             if self.shared.recent_reports.is_news(before.entry.id, report) {
                 self.shared.store.append_history(vec![entry], permit).await?;
+                self.shared.recent_reports.remember(before.entry.id, report);
             }
             return Ok(LeakOutcome::Told);
         }
@@ -228,6 +241,15 @@ mod tests {
         LeakReport { digest: Digest::of("x"), source, place: place.to_owned() }
     }
 
+    /// Takes in a report, if it is news.
+    fn takes(recent: &RecentReports, key: KeyId, report: &LeakReport) -> bool {
+        let news = recent.is_news(key, report);
+        if news {
+            recent.remember(key, report);
+        }
+        news
+    }
+
     fn claimed(source: &str) -> LeakSource {
         LeakSource::Unconfirmed(Some(source.to_owned()))
     }
@@ -236,7 +258,7 @@ mod tests {
     fn a_false_report_keeps_no_other_one_out() {
         let recent = RecentReports::default();
         let key = KeyId::from_bits(1);
-        let news = |source, place: &str| recent.is_news(key, &report(source, place));
+        let news = |source, place: &str| takes(&recent, key, &report(source, place));
         assert!(news(claimed("GitHub (content)"), "https://example.org/a"));
         assert!(!news(claimed("GitHub (content)"), "https://example.org/a"), "the same claim");
         assert!(news(claimed("GitHub (content)"), "https://example.org/b"));
@@ -257,7 +279,7 @@ mod tests {
     #[test]
     fn claims_are_remembered_for_a_while() {
         let recent = RecentReports::default();
-        let news = |n: usize| recent.is_news(KeyId::from_bits(n as u128), &report(claimed("s"), "p"));
+        let news = |n: usize| takes(&recent, KeyId::from_bits(n as u128), &report(claimed("s"), "p"));
         assert!((0..RECENT_MAX).all(news));
         assert!(!news(0));
         assert!(news(RECENT_MAX), "one more, for which the first is forgotten");

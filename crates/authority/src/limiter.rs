@@ -5,6 +5,7 @@
 //! use, which are written: see [`Authority::seed_quotas`].
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use claviger_core::key::KeyView;
 use claviger_core::quota::{Metered, QuotaState};
@@ -108,8 +109,14 @@ impl Limiter {
     }
 
     /// Counts one use of a key against what it has of both. A use that is refused costs nothing: a quota
-    /// that is used up is seen before the rate is asked, and one that is not is counted after.
-    pub(crate) fn admit(&self, key: KeyView<'_>, now: Timestamp) -> Option<Metered> {
+    /// that is used up is seen before the rate is asked, and one that is not is counted after. The clock is read only for
+    /// a key that has a rate.
+    pub(crate) fn admit(
+        &self,
+        key: KeyView<'_>,
+        now: Timestamp,
+        uptime: impl FnOnce() -> Duration,
+    ) -> Option<Metered> {
         let restrictions = key.rights.restrictions;
         let (rate, quota) = (restrictions.rate, restrictions.quota);
         if rate.is_none() && quota.is_none() {
@@ -120,8 +127,9 @@ impl Limiter {
             return Some(Metered { rate: None, quota: Some(spent) });
         }
         let rate = rate.map(|rate| {
+            let uptime = uptime();
             self.rates.admit(key.id, |state| {
-                let (next, decision) = rate.admit(RateState(state), now);
+                let (next, decision) = rate.admit(RateState(state), uptime);
                 (next.0, decision)
             })
         });
@@ -143,10 +151,15 @@ impl Limiter {
     }
 
     /// What [`Limiter::admit`] would say, and what is left; nothing is used up.
-    pub(crate) fn ask(&self, key: KeyView<'_>, now: Timestamp) -> Option<Metered> {
+    pub(crate) fn ask(
+        &self,
+        key: KeyView<'_>,
+        now: Timestamp,
+        uptime: impl FnOnce() -> Duration,
+    ) -> Option<Metered> {
         let restrictions = key.rights.restrictions;
         let rate = restrictions.rate.map(|rate| {
-            let mut decision = rate.admit(RateState(self.rates.get(key.id)), now).1;
+            let mut decision = rate.admit(RateState(self.rates.get(key.id)), uptime()).1;
             decision.remaining = decision.remaining.saturating_add(u32::from(decision.allowed));
             decision
         });
@@ -159,8 +172,8 @@ impl Limiter {
     }
 
     /// Drops what says no more than nothing would, and returns how many.
-    pub(crate) fn sweep(&self, now: Timestamp) -> usize {
-        let rates = self.rates.sweep(|state| RateState(state).is_idle(now));
+    pub(crate) fn sweep(&self, now: Timestamp, uptime: Duration) -> usize {
+        let rates = self.rates.sweep(|state| RateState(state).is_idle(uptime));
         let is_over = |state| QuotaState(state).is_over(now);
         rates + self.days.sweep(is_over) + self.months.sweep(is_over)
     }
@@ -176,7 +189,7 @@ impl Authority {
     #[cfg(feature = "measure")]
     #[must_use]
     pub fn check_rate<'k>(&self, key: impl Into<KeyView<'k>>, now: Timestamp) -> Option<Metered> {
-        self.shared.limiter.admit(key.into(), now)
+        self.shared.limiter.admit(key.into(), now, || self.shared.ports.clock.uptime())
     }
 
     /// Rates and quotas that are partly used up at the moment.
@@ -216,6 +229,7 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+    const UPTIME: Duration = Duration::from_secs(10);
 
     #[test]
     fn exact_among_threads_and_under_sweeping() {
@@ -239,7 +253,7 @@ mod tests {
             let (limiter, over) = (Arc::clone(&limiter), Arc::clone(&over));
             move || {
                 while !over.load(Ordering::Acquire) {
-                    limiter.sweep(NOW);
+                    limiter.sweep(NOW, UPTIME);
                 }
             }
         });
@@ -247,8 +261,10 @@ mod tests {
             let limiter = Arc::clone(&limiter);
             let keys = [1, 2, 3].map(entry);
             std::thread::spawn(move || {
-                let use_all =
-                    |_| [0, 1, 2].map(|n: usize| limiter.admit((&keys[n]).into(), NOW).unwrap().allowed());
+                let use_all = |_| {
+                    [0, 1, 2]
+                        .map(|n: usize| limiter.admit((&keys[n]).into(), NOW, || UPTIME).unwrap().allowed())
+                };
                 let all = (0..2_000).map(use_all).collect::<Vec<_>>();
                 [0, 1, 2].map(|n| all.iter().filter(|passed| passed[n]).count())
             })
@@ -260,12 +276,16 @@ mod tests {
         assert_eq!(passed, [1_000, 900, 900], "by a rate, by a quota, and by the narrower of both");
         assert_eq!(limiter.len(), 4);
         let later = Timestamp::from_millis(NOW.millis() + 3_600_000);
-        assert_eq!((limiter.sweep(later), limiter.len()), (2, 2), "the rates are idle, the day goes on");
-        assert_eq!(limiter.admit((&entry(1)).into(), later).unwrap().rate.unwrap().remaining, 999);
-        let told = limiter.admit((&entry(3)).into(), later).unwrap();
+        let up = UPTIME + Duration::from_secs(3_600);
+        assert_eq!((limiter.sweep(later, up), limiter.len()), (2, 2), "the rates are idle, the day goes on");
+        assert_eq!(limiter.admit((&entry(1)).into(), later, || up).unwrap().rate.unwrap().remaining, 999);
+        let told = limiter.admit((&entry(3)).into(), later, || up).unwrap();
         assert_eq!((told.code(), told.rate), ("quota_exceeded", None));
         let tomorrow = Timestamp::from_millis(NOW.millis() + 86_400_000);
-        assert_eq!((limiter.sweep(tomorrow), limiter.len()), (3, 0));
-        assert_eq!(limiter.admit((&entry(3)).into(), tomorrow).unwrap().quota.unwrap().remaining, 899);
+        assert_eq!((limiter.sweep(tomorrow, 24 * up), limiter.len()), (3, 0));
+        assert_eq!(
+            limiter.admit((&entry(3)).into(), tomorrow, || 24 * up).unwrap().quota.unwrap().remaining,
+            899
+        );
     }
 }

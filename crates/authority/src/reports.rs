@@ -12,6 +12,7 @@ use claviger_core::{AccountId, Subject};
 use crate::allowance::Made;
 use crate::authority::Authority;
 use crate::caller::Caller;
+use crate::condition::Condition;
 use crate::decision::Deciding;
 use crate::error::{Error, Result};
 
@@ -50,7 +51,7 @@ impl Authority {
         }
         let taken = self.allowance(caller, Made::ReportedRows, entries.len() as u64).await?;
         let step = |deciding| self.rows_reported(deciding, &entries);
-        let count = self.attempts(caller, &[], true, step).await?;
+        let count = self.attempts(caller, &[], &Condition::Always, step).await?;
         taken.spend(count);
         Ok(count)
     }

@@ -1,8 +1,8 @@
 //! Reports of leaked keys.
 
-use claviger_authority::Caller;
-use claviger_authority::CallerCredential;
 use claviger_authority::leaks::{LeakOutcome, LeakReport, LeakSource};
+use claviger_authority::settings::Settings;
+use claviger_authority::{Caller, CallerCredential, Disk, DiskOperation};
 use claviger_core::key::{Actor, Digest};
 
 use super::support::*;
@@ -50,6 +50,27 @@ async fn a_false_report_says_that_it_is_unconfirmed_and_silences_nobody() {
         ]
     );
     assert_eq!(house.whoami(text).await, "ok", "a key of a resource stands in pages");
+}
+
+#[tokio::test]
+async fn a_report_that_could_not_be_recorded_is_recorded_when_it_is_repeated() {
+    let disk = Breakable::default();
+    let house = House::on(Disk::with_faults(disk.clone()), Settings::default()).await;
+    let key = house.key(house.notebook(), "notebook:read").await;
+    let text = key.secret.expose();
+    disk.breaks(&[DiskOperation::Commit]);
+    let leak = LeakReport {
+        digest: Digest::of(text),
+        source: claimed("a crawler"),
+        place: "https://example.org".to_owned(),
+    };
+    assert_eq!(code(house.authority.report_leaks(&anonymous(), vec![leak]).await), "store");
+    disk.breaks(&[]);
+    for _ in 0..2 {
+        let outcome = report(&house, &anonymous(), text, claimed("a crawler"), "https://example.org").await;
+        assert_eq!(outcome, LeakOutcome::Told);
+        assert_eq!(house.history("key:leaked").await.len(), 1);
+    }
 }
 
 #[tokio::test]
