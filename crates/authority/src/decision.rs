@@ -72,7 +72,12 @@ impl<'a> Deciding<'a> {
         let sequence = self.authority.shared.index.applied();
         let decided = self.authority.read(|view| {
             let recorder = Recorder::new(view, sequence);
-            let (value, proof) = decision(&recorder, self.caller.credential(view))?;
+            let credential = self.caller.credential(view);
+            let (value, proof) = decision(&recorder, credential).inspect_err(|_| {
+                if let Credential::Key(key) = credential {
+                    self.authority.shared.time.refused(key.rights.expires_at);
+                }
+            })?;
             Ok((value, recorder.permit(&proof), proof))
         })?;
         let (value, write, proof) = decided.map_err(|refusal| Error::refused(refusal, action))?;

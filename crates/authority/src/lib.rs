@@ -5,6 +5,7 @@
 
 pub mod accounts;
 mod admit;
+mod allowance;
 mod authority;
 mod caller;
 mod condition;
@@ -36,6 +37,7 @@ mod refusals;
 pub mod reports;
 pub mod resources;
 pub mod settings;
+mod tenant;
 mod time;
 mod usage;
 mod verify;

@@ -204,7 +204,7 @@ impl Authority {
     /// # Errors
     /// What the store says.
     pub(crate) async fn seed_quotas(&self, keys: &[(KeyId, Quota)]) -> Result<(), StoreError> {
-        let now = self.now();
+        let now = self.settled_now();
         for some in keys.chunks(SEEDED_AT_ONCE) {
             let asked = some.iter().map(|(key, quota)| (*key, quota.period.bounds(now).0)).collect();
             let totals = self.shared.store.usage_totals(asked).await?;

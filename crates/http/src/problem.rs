@@ -236,6 +236,14 @@ impl From<Error> for Problem {
                 "Too many requests change the same records at once. Nothing was changed; send the request again.",
             )
             .with(RETRY_AFTER, HeaderValue::from_static("1")),
+            Error::TooFast { retry_after } => {
+                let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+                let detail = format!(
+                    "Your account or team has made as many changes, or reported as many rows, as it may for now. Nothing was changed; send the request again in {seconds} s."
+                );
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail)
+                    .with(RETRY_AFTER, HeaderValue::from(seconds))
+            }
             Error::NotFresh => Self::not_fresh(),
             Error::Store(error) => {
                 tracing::error!(%error, "the store cannot answer");
@@ -392,7 +400,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         "rate_limited",
         "Too many requests",
-        "The key was used as often as it may be for now. `Retry-After` says when it may be used again; `RateLimit` and `RateLimit-Policy` say what is left.",
+        "The key was used as often as it may be for now; or its account or team has made as many changes, or reported as many rows for the history, as it may. `Retry-After` says when to send the request again; `RateLimit` and `RateLimit-Policy` say what is left of a key's own rate.",
     ),
     (
         "quota_exceeded",

@@ -10,6 +10,7 @@ use claviger_core::{KeyId, Timestamp, UnixSeconds};
 use claviger_store::StoredKey;
 
 use super::{CreatedKey, on_key};
+use crate::allowance::Made;
 use crate::authority::{Authority, Changed};
 use crate::caller::Caller;
 use crate::condition::Condition;
@@ -19,6 +20,8 @@ use crate::idempotency::Idempotency;
 
 /// What a key lives that replaces one that had expired when it was made: a day, in which its manager can change that.
 const LIFETIME_OTHERWISE_SECONDS: u64 = 86_400;
+/// What a key lives at most that replaces an imported one which had expired: a quarter of a year.
+const LIFETIME_OF_IMPORTED_SECONDS_MAX: u64 = 90 * 86_400;
 
 impl Authority {
     /// Makes a key that replaces another: a new identifier and text, everything else copied, also what is used up of
@@ -32,7 +35,7 @@ impl Authority {
     /// go a tenth beyond that limit, so that a secret can still be replaced where no key can be created.
     ///
     /// A disabled or expired key is replaced by signed-in managers and operators only, and without an overlap. The
-    /// key that replaces an expired one lives as long as that one did.
+    /// key that replaces an expired one lives as long as that one did; of an imported one, 90 days at most.
     ///
     /// # Errors
     /// Not found for those who do not manage it; refused if the caller would win more than it has; the
@@ -54,9 +57,12 @@ impl Authority {
         }
         // The first request has ended the old key, which would otherwise be all that a repeat hears.
         self.refuse_repeat(caller, KeyAction::Create.action(), idempotency.as_ref()).await?;
+        let taken = self.allowance(caller, Made::Changes, 1).await?;
         let step =
             |deciding| self.key_rotated(deciding, id, overlap_seconds, &condition, idempotency.as_ref());
-        self.attempts(caller, &[RecordRef::Key(id)], &condition, step).await
+        let rotated = self.attempts(caller, &[RecordRef::Key(id)], &condition, step).await?;
+        taken.spend(1);
+        Ok(rotated)
     }
 
     async fn key_rotated(
@@ -187,10 +193,12 @@ fn ended(before: &KeyRecord, now: Timestamp, overlap_seconds: u64) -> KeyRecord 
     old
 }
 
-/// Seconds from a key's creation to its expiry; a day for one that was imported when it had expired.
+/// Seconds from a key's creation to its expiry; a day for one that was imported when it had expired. When an imported
+/// key was created is what its importer has stated, so there is a limit.
 fn lifetime(key: &KeyRecord, expires_at: UnixSeconds) -> u64 {
     match expires_at.get().saturating_sub(key.created_at.seconds().get()) {
         0 => LIFETIME_OTHERWISE_SECONDS,
+        lifetime if key.created_via == CreatedVia::Import => lifetime.min(LIFETIME_OF_IMPORTED_SECONDS_MAX),
         lifetime => lifetime,
     }
 }

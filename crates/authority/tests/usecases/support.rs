@@ -115,6 +115,7 @@ pub(crate) fn code<T>(result: Result<T, Error>) -> &'static str {
         Err(Error::Stale { .. }) => "stale",
         Err(Error::OutcomeUnknown { .. }) => "outcome_unknown",
         Err(Error::Overtaken { .. } | Error::Contended) => "contended",
+        Err(Error::TooFast { .. }) => "rate_limited",
         Err(Error::NotFresh) => "not_fresh",
         Err(Error::Store(_)) => "store",
     }
@@ -185,6 +186,22 @@ impl House {
         let options = SqliteOptions::at(self.path());
         let authority = Authority::open(options, self.settings.clone(), self.ports.clone()).await.unwrap();
         Self { authority, ..self }
+    }
+
+    /// What a crash at this moment leaves behind: a copy of the files as they are, opened.
+    pub(crate) async fn copied(&self) -> Self {
+        let copy = Arc::new(folder());
+        for file in std::fs::read_dir(self.folder.path()).unwrap() {
+            let file = file.unwrap();
+            if file.file_type().unwrap().is_file() {
+                std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+            }
+        }
+        let options = SqliteOptions::at(copy.path().join("claviger.db"));
+        let authority = Authority::open(options, self.settings.clone(), self.ports.clone()).await.unwrap();
+        let (clock, ports, settings) = (Arc::clone(&self.clock), self.ports.clone(), self.settings.clone());
+        let Self { ada, bob, team, project, .. } = *self;
+        Self { authority, ada, bob, team, project, clock, ports, settings, folder: copy }
     }
 
     /// Lets time pass, as it does while somebody looks at the clock now and then.
