@@ -270,7 +270,11 @@ impl Authority {
             let result = step(self.deciding(caller)).await;
             drop(held);
             match result {
-                Err(Error::Overtaken { records: lost }) => records.extend(lost.iter().cloned()),
+                Err(Error::Overtaken { records: lost }) => {
+                    records.extend(lost.iter().cloned());
+                    records.sort_unstable();
+                    records.dedup();
+                }
                 Err(Error::Stale { .. }) if !pinned => {}
                 Err(error) => return Err(self.in_force(error).await?),
                 Ok(value) => return Ok(value),
