@@ -211,10 +211,11 @@ impl Store {
     }
 
     /// Puts a backup in the place of a database that nobody has open; what was there is kept beside it, as
-    /// `….before-restore`, or `….before-restore-2` and so on. The new files belong to whom the old ones did. Everything that the journal beside the database knows to have happened since the
-    /// backup was made is applied to what is in the backup: keys revoked or narrowed, members removed,
-    /// resources made private. Changes go on counting after the last one known, under a new epoch. If the
-    /// journal is absent, or has a gap, every active key is disabled, unless `trust` says otherwise.
+    /// `….before-restore`, or `….before-restore-2` and so on. The new files belong to whom the old ones did.
+    /// Everything that the journal beside the database knows to have happened since the backup was made is
+    /// applied to what is in the backup: keys revoked or narrowed, members removed, resources made private.
+    /// Changes go on counting after the last one known, under a new epoch. If the journal is absent, or has a
+    /// gap, every active key is disabled, unless `trust` says otherwise.
     ///
     /// # Errors
     /// [`StoreError::Locked`], [`StoreError::Newer`], [`StoreError::ForeignFile`];
