@@ -11,6 +11,7 @@ use claviger_store::{AccountFilter, Committed, Page, StoreError};
 
 use crate::authority::{Authority, Changed, On};
 use crate::caller::Caller;
+use crate::condition::Condition;
 use crate::decision::Deciding;
 use crate::error::{Error, Result};
 use crate::idempotency::Idempotency;
@@ -93,7 +94,7 @@ impl Authority {
             revision: 1,
         };
         let step = |deciding| self.account_created(deciding, record.clone(), idempotency.as_ref());
-        let committed = self.attempts(caller, &[], true, step).await?;
+        let committed = self.attempts(caller, &[], &Condition::Always, step).await?;
         let Changed { change, .. } = self.made(committed, since, false);
         Ok(Changed { value: record, change })
     }
@@ -154,7 +155,7 @@ impl Authority {
         Ok(self.shared.store.accounts(filter, page).await?)
     }
 
-    /// Changes an account. Closing it ends every key that stands for it, at once.
+    /// Changes an account, if it meets the condition. Closing it ends every key that stands for it, at once.
     ///
     /// # Errors
     /// Not found for everyone but operators and itself; only operators open a closed one, and state e-mail
@@ -164,10 +165,11 @@ impl Authority {
         caller: &Caller,
         id: AccountId,
         patch: AccountPatch,
-        revision: Option<u64>,
+        condition: impl Into<Condition>,
     ) -> Result<Changed<AccountRecord>> {
-        let step = |deciding| self.account_patched(deciding, id, &patch, revision);
-        self.attempts(caller, &[RecordRef::Account(id)], revision.is_some(), step).await
+        let condition = condition.into();
+        let step = |deciding| self.account_patched(deciding, id, &patch, &condition);
+        self.attempts(caller, &[RecordRef::Account(id)], &condition, step).await
     }
 
     async fn account_patched(
@@ -175,7 +177,7 @@ impl Authority {
         mut deciding: Deciding<'_>,
         id: AccountId,
         patch: &AccountPatch,
-        revision: Option<u64>,
+        condition: &Condition,
     ) -> Result<Changed<AccountRecord>> {
         let since = self.now();
         let verb = if patch.closed == Some(true) { "delete" } else { "update" };
@@ -183,9 +185,7 @@ impl Authority {
         self.may_name(deciding.caller(), patch.external_id.is_some())?;
         self.may_state_email(deciding.caller(), patch.email.is_some())?;
         let before = self.shared.store.account(id).await?.ok_or_else(Error::not_found)?;
-        if revision.is_some_and(|seen| seen != before.revision) {
-            return Err(Error::Stale { current: before.revision });
-        }
+        condition.check(before.revision)?;
         let mut next = before.clone();
         let patch = patch.clone();
         next.name = patch.name.unwrap_or(next.name);

@@ -20,6 +20,7 @@ use claviger_store::{Audit, Once};
 
 use crate::authority::{Authority, Changed, On};
 use crate::caller::Caller;
+use crate::condition::Condition;
 use crate::error::{Error, Result};
 use crate::idempotency::Idempotency;
 use crate::index::View;
@@ -248,7 +249,7 @@ impl Authority {
     }
 
     /// Runs the read-decide-write of a use case that changes these records, until nobody else was quicker.
-    /// `pinned` if the caller named the revision that it wants to change: then another one is its answer.
+    /// A record at another revision than the one that was read is read again, unless the condition fails for it.
     ///
     /// # Errors
     /// Those of the step; [`Error::Contended`] if others were quicker each time.
@@ -256,7 +257,7 @@ impl Authority {
         &'a self,
         caller: &'a Caller,
         targets: &[RecordRef],
-        pinned: bool,
+        condition: &Condition,
         step: impl Fn(Deciding<'a>) -> F,
     ) -> Result<T>
     where
@@ -275,7 +276,7 @@ impl Authority {
                     records.sort_unstable();
                     records.dedup();
                 }
-                Err(Error::Stale { .. }) if !pinned => {}
+                Err(Error::Stale { current }) if condition.holds(current) => {}
                 Err(error) => return Err(self.in_force(error).await?),
                 Ok(value) => return Ok(value),
             }

@@ -16,6 +16,7 @@ use claviger_store::{Page, ProjectFilter, TeamFilter};
 pub use self::kinds::{Group, Parts};
 use crate::authority::{Authority, Changed};
 use crate::caller::Caller;
+use crate::condition::Condition;
 use crate::decision::Deciding;
 use crate::error::{Error, Result};
 use crate::idempotency::Idempotency;
@@ -127,7 +128,7 @@ impl Authority {
         let detail = format!("name: {}", G::parts(&mut record).name);
         let limit = G::limit(&self.settings());
         let committed = self
-            .attempts(caller, &[], true, |mut deciding| {
+            .attempts(caller, &[], &Condition::Always, |mut deciding| {
                 let (record, detail, idempotency) = (record.clone(), detail.clone(), idempotency.as_ref());
                 async move {
                     deciding.permit(G::action("create"), target)?;
@@ -209,7 +210,7 @@ impl Authority {
         visible(page, read, |record| record.team.id, may).await
     }
 
-    /// Changes a team or a project. Closing it ends every key that stands for it, at once.
+    /// Changes a team or a project, if it meets the condition. Closing it ends every key that stands for it, at once.
     ///
     /// # Errors
     /// Not found for those who do not belong to it, refused to those who do not administer it.
@@ -218,10 +219,11 @@ impl Authority {
         caller: &Caller,
         id: G,
         patch: GroupPatch,
-        revision: Option<u64>,
+        condition: impl Into<Condition>,
     ) -> Result<Changed<G::Record>> {
+        let condition = condition.into();
         let action = G::action(patch.verb());
-        self.change_group(caller, action, id, revision, |_, group| {
+        self.change_group(caller, action, id, &condition, |_, group| {
             self.may_name(caller, patch.external_id.is_some())?;
             let patch = patch.clone();
             *group.name = patch.name.unwrap_or_else(|| group.name.clone());
@@ -232,8 +234,8 @@ impl Authority {
         .await
     }
 
-    /// Gives an account a role in a team or a project, or takes it out. With a revision, only if the team or
-    /// project is still at it.
+    /// Gives an account a role in a team or a project, or takes it out, if the team or
+    /// project meets the condition.
     ///
     /// # Errors
     /// Refused to those who do not administer it, and to keys that would give more than they have; only
@@ -244,10 +246,11 @@ impl Authority {
         id: G,
         account: AccountId,
         role: Option<G::Role>,
-        revision: Option<u64>,
+        condition: impl Into<Condition>,
     ) -> Result<Changed<G::Record>> {
+        let condition = condition.into();
         let action = G::action("update");
-        self.change_group(caller, action, id, revision, |deciding, group| {
+        self.change_group(caller, action, id, &condition, |deciding, group| {
             known_member(deciding, action, account)?;
             let before = group.members.role(account);
             if role.is_none() && before.is_none() {
@@ -275,11 +278,11 @@ impl Authority {
         caller: &Caller,
         action: Action<'static>,
         id: G,
-        revision: Option<u64>,
+        condition: &Condition,
         change: impl Fn(&mut Deciding<'_>, &mut Parts<'_, G::Role>) -> Result<String>,
     ) -> Result<Changed<G::Record>> {
-        let step = |deciding| self.group_changed(deciding, action, id, revision, &change);
-        self.attempts(caller, &[id.record()], revision.is_some(), step).await
+        let step = |deciding| self.group_changed(deciding, action, id, condition, &change);
+        self.attempts(caller, &[id.record()], condition, step).await
     }
 
     async fn group_changed<G: Group>(
@@ -287,7 +290,7 @@ impl Authority {
         mut deciding: Deciding<'_>,
         action: Action<'static>,
         id: G,
-        revision: Option<u64>,
+        condition: &Condition,
         change: &impl Fn(&mut Deciding<'_>, &mut Parts<'_, G::Role>) -> Result<String>,
     ) -> Result<Changed<G::Record>> {
         let since = self.now();
@@ -297,9 +300,7 @@ impl Authority {
         let mut next = before.clone();
         let mut parts = G::parts(&mut next);
         let seen = *parts.revision;
-        if revision.is_some_and(|revision| revision != seen) {
-            return Err(Error::Stale { current: seen });
-        }
+        condition.check(seen)?;
         let detail = change(&mut deciding, &mut parts)?;
         if next == before {
             return deciding.unchanged(next, since, next_revokes(action)).await;

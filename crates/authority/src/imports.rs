@@ -25,6 +25,7 @@ use self::room::{Opening, Room};
 pub use self::row::{ImportKey, ImportRow};
 use crate::authority::{Authority, Changed, On};
 use crate::caller::Caller;
+use crate::condition::Condition;
 use crate::decision::Deciding;
 use crate::error::{Error, Result};
 
@@ -186,7 +187,11 @@ impl Authority {
     pub async fn begin_import(&self, caller: &Caller, options: ImportOptions) -> Result<ImportId> {
         let (authority, caller) = (self.clone(), caller.clone());
         self.to_the_end(async move {
-            authority.attempts(&caller, &[], true, |deciding| authority.import_begun(deciding, options)).await
+            authority
+                .attempts(&caller, &[], &Condition::Always, |deciding| {
+                    authority.import_begun(deciding, options)
+                })
+                .await
         })
         .await
     }
@@ -276,7 +281,7 @@ impl Authority {
         let mut outcomes = Vec::with_capacity(rows.len());
         for batch in rows.chunks(BATCH_ROWS) {
             let step = |deciding| self.batch_staged(deciding, import, batch);
-            outcomes.extend(self.attempts(caller, &[], true, step).await?);
+            outcomes.extend(self.attempts(caller, &[], &Condition::Always, step).await?);
         }
         Ok(outcomes)
     }
@@ -365,7 +370,9 @@ impl Authority {
         self.to_the_end(async move {
             let _turn = authority.turn(&caller, import).await?;
             authority
-                .attempts(&caller, &[], true, |deciding| authority.import_committed(deciding, import))
+                .attempts(&caller, &[], &Condition::Always, |deciding| {
+                    authority.import_committed(deciding, import)
+                })
                 .await
         })
         .await

@@ -18,6 +18,7 @@ use claviger_store::{KeyFilter, Page, StoredKey};
 
 use crate::authority::{Authority, Changed, On};
 use crate::caller::Caller;
+use crate::condition::Condition;
 use crate::decision::Deciding;
 use crate::error::{Error, Result};
 use crate::idempotency::Idempotency;
@@ -103,7 +104,7 @@ impl Authority {
         idempotency: Option<Idempotency>,
     ) -> Result<Changed<CreatedKey>> {
         let step = |deciding| self.key_created(deciding, new.clone(), idempotency.as_ref());
-        self.attempts(caller, &[], true, step).await
+        self.attempts(caller, &[], &Condition::Always, step).await
     }
 
     async fn key_created(
@@ -256,7 +257,7 @@ impl Authority {
         })?
     }
 
-    /// Changes a key. With a revision, only if the key is still at it.
+    /// Changes a key, if it meets the condition.
     ///
     /// # Errors
     /// Not found for those who do not manage it; refused if the change would win more than the caller has.
@@ -265,10 +266,11 @@ impl Authority {
         caller: &Caller,
         id: KeyId,
         patch: KeyPatch,
-        revision: Option<u64>,
+        condition: impl Into<Condition>,
     ) -> Result<Changed<StoredKey>> {
-        let step = |deciding| self.key_patched(deciding, id, &patch, revision);
-        self.attempts(caller, &[RecordRef::Key(id)], revision.is_some(), step).await
+        let condition = condition.into();
+        let step = |deciding| self.key_patched(deciding, id, &patch, &condition);
+        self.attempts(caller, &[RecordRef::Key(id)], &condition, step).await
     }
 
     async fn key_patched(
@@ -276,17 +278,14 @@ impl Authority {
         mut deciding: Deciding<'_>,
         id: KeyId,
         patch: &KeyPatch,
-        revision: Option<u64>,
+        condition: &Condition,
     ) -> Result<Changed<StoredKey>> {
         let (since, action) = (self.now(), KeyAction::Update.action());
         deciding.accepted(action)?;
         let mut stored = self.shared.store.key(id).await?.ok_or_else(Error::not_found)?;
         let before = stored.record;
         deciding.key(KeyAction::Update, Some(id), &before.entry.rights)?;
-        if let Some(seen) = revision.filter(|seen| *seen != before.revision) {
-            tracing::debug!(seen, current = before.revision, "stale change of a key");
-            return Err(Error::Stale { current: before.revision });
-        }
+        condition.check(before.revision)?;
         let (next, effect) = before.patched(patch.clone(), since).map_err(unpatched)?;
         if effect.widens {
             deciding.key(KeyAction::Widen, Some(id), &next.entry.rights)?;
@@ -321,28 +320,36 @@ impl Authority {
         Changed { value, change }
     }
 
-    /// Deletes a key. Nothing of it remains but its history.
+    /// Deletes a key, if it meets the condition. Nothing of it remains but its history.
     ///
     /// # Errors
     /// Not found for those who do not manage it.
-    pub async fn delete_key(&self, caller: &Caller, id: KeyId, revision: Option<u64>) -> Result<Changed<()>> {
-        let step = |deciding| self.key_deleted(deciding, id, revision);
-        self.attempts(caller, &[RecordRef::Key(id)], revision.is_some(), step).await
+    pub async fn delete_key(
+        &self,
+        caller: &Caller,
+        id: KeyId,
+        condition: impl Into<Condition>,
+    ) -> Result<Changed<()>> {
+        let condition = condition.into();
+        let step = |deciding| self.key_deleted(deciding, id, &condition);
+        self.attempts(caller, &[RecordRef::Key(id)], &condition, step).await
     }
 
     async fn key_deleted(
         &self,
         mut deciding: Deciding<'_>,
         id: KeyId,
-        revision: Option<u64>,
+        condition: &Condition,
     ) -> Result<Changed<()>> {
         let (since, action) = (self.now(), KeyAction::Delete.action());
         deciding.accepted(action)?;
         let stored = self.shared.store.key(id).await?.ok_or_else(Error::not_found)?;
         let rights = &stored.record.entry.rights;
         deciding.key(KeyAction::Delete, Some(id), rights)?;
+        condition.check(stored.record.revision)?;
         let audit = deciding.audit(action, on_key(id, rights), format!("name: {}", stored.record.name))?;
-        let committed = self.shared.store.delete_key(id, revision, audit).await?;
+        let committed =
+            self.shared.store.delete_key(id, condition.pinned(stored.record.revision), audit).await?;
         Ok(self.made(committed, since, true))
     }
 

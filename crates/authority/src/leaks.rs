@@ -22,6 +22,7 @@ use claviger_store::{Audit, StoreError};
 
 use crate::authority::Authority;
 use crate::caller::Caller;
+use crate::condition::Condition;
 use crate::error::{Error, Result};
 
 /// Characters of what a report says about where the key was found, at most: it ends up in a line of the history.
@@ -150,7 +151,7 @@ impl Authority {
             return Ok(LeakOutcome::Unknown);
         };
         let step = |_| self.leak_taken_in(caller, report);
-        self.attempts(caller, &[RecordRef::Key(id)], false, step).await
+        self.attempts(caller, &[RecordRef::Key(id)], &Condition::Always, step).await
     }
 
     async fn leak_taken_in(&self, caller: &Caller, report: &LeakReport) -> Result<LeakOutcome> {

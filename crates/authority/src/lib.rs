@@ -7,6 +7,7 @@ pub mod accounts;
 mod admit;
 mod authority;
 mod caller;
+mod condition;
 mod decision;
 mod error;
 pub mod first_start;
@@ -51,6 +52,7 @@ pub use claviger_store::{
 pub use claviger_store::{Disk, DiskFaults, DiskOperation};
 /// What is done to a database file without being the process that serves it.
 pub use claviger_store::{Inspection, backup_file, check_private, inspect_file, journal_file, key_status};
+pub use condition::Condition;
 pub use error::{Error, Result};
 pub use jobs::JobsDone;
 pub use read::NotFresh;

@@ -11,6 +11,7 @@ use claviger_core::{AccountId, Subject};
 
 use crate::authority::Authority;
 use crate::caller::Caller;
+use crate::condition::Condition;
 use crate::decision::Deciding;
 use crate::error::{Error, Result};
 
@@ -46,7 +47,8 @@ impl Authority {
             let detail = format!("report at most {HISTORY_ENTRIES_MAX} at once");
             return Err(Error::invalid("entries", detail));
         }
-        self.attempts(caller, &[], true, |deciding| self.rows_reported(deciding, &entries)).await
+        self.attempts(caller, &[], &Condition::Always, |deciding| self.rows_reported(deciding, &entries))
+            .await
     }
 
     async fn rows_reported(&self, mut deciding: Deciding<'_>, entries: &[HostEntry]) -> Result<u64> {

@@ -12,6 +12,7 @@ use claviger_store::StoredKey;
 use super::{CreatedKey, on_key};
 use crate::authority::{Authority, Changed};
 use crate::caller::Caller;
+use crate::condition::Condition;
 use crate::decision::Deciding;
 use crate::error::{Error, Result};
 use crate::idempotency::Idempotency;
@@ -23,7 +24,7 @@ impl Authority {
     /// Makes a key that replaces another: a new identifier and text, everything else copied, also what is used up of
     /// rate and quota, and `replaces` set. With an overlap the old one expires at the earlier of its own date and
     /// `overlap_seconds` from now, rounded down to the second; without one it is retired at once, which no clock
-    /// undoes. With a revision, only if the old key is still at it.
+    /// undoes. The condition is that of the old key.
     ///
     /// A key that rotates needs both `key:create` and `key:update`, since it makes one key and ends another,
     /// and its own rights have to include the target's. The change counts as a revocation if the old key
@@ -42,9 +43,10 @@ impl Authority {
         caller: &Caller,
         id: KeyId,
         overlap_seconds: u64,
-        revision: Option<u64>,
+        condition: impl Into<Condition>,
         idempotency: Option<Idempotency>,
     ) -> Result<Changed<CreatedKey>> {
+        let condition = condition.into();
         self.accepts(caller, KeyAction::Create.action())?;
         if overlap_seconds > ROTATION_OVERLAP_SECONDS_MAX {
             let detail = format!("must be at most {ROTATION_OVERLAP_SECONDS_MAX}, which is 92 days");
@@ -52,8 +54,9 @@ impl Authority {
         }
         // The first request has ended the old key, which would otherwise be all that a repeat hears.
         self.refuse_repeat(caller, KeyAction::Create.action(), idempotency.as_ref()).await?;
-        let step = |deciding| self.key_rotated(deciding, id, overlap_seconds, revision, idempotency.as_ref());
-        self.attempts(caller, &[RecordRef::Key(id)], revision.is_some(), step).await
+        let step =
+            |deciding| self.key_rotated(deciding, id, overlap_seconds, &condition, idempotency.as_ref());
+        self.attempts(caller, &[RecordRef::Key(id)], &condition, step).await
     }
 
     async fn key_rotated(
@@ -61,15 +64,13 @@ impl Authority {
         mut deciding: Deciding<'_>,
         id: KeyId,
         overlap_seconds: u64,
-        revision: Option<u64>,
+        condition: &Condition,
         idempotency: Option<&Idempotency>,
     ) -> Result<Changed<CreatedKey>> {
         let since = self.now();
         let before = self.shared.store.key(id).await?.ok_or_else(Error::not_found)?.record;
         may_rotate(&mut deciding, &before)?;
-        if revision.is_some_and(|seen| seen != before.revision) {
-            return Err(Error::Stale { current: before.revision });
-        }
+        condition.check(before.revision)?;
         if let Err(error) = replaceable(&deciding, &before, overlap_seconds, since) {
             // A key that took over is the more useful answer.
             self.shared.store.check_unreplaced(id, since.seconds()).await?;

@@ -31,6 +31,6 @@ pub(super) async fn delete(
     Named(id): Named<KeyId>,
     condition: Condition,
 ) -> Result<Json<Deleted>, Problem> {
-    let changed = condition.met(|revision| state.authority.delete_key(&caller, id, revision)).await?;
+    let changed = state.authority.delete_key(&caller, id, condition).await?;
     Ok(Json(Deleted::of(id, &changed.change)))
 }

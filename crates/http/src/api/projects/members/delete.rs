@@ -31,7 +31,6 @@ pub(super) async fn delete(
     NamedPair(id, account): NamedPair<ProjectId, AccountId>,
     condition: Condition,
 ) -> Result<Json<Deleted>, Problem> {
-    let changed =
-        condition.met(|revision| state.authority.set_role(&caller, id, account, None, revision)).await?;
+    let changed = state.authority.set_role(&caller, id, account, None, condition).await?;
     Ok(Json(Deleted::of(account, &changed.change)))
 }

@@ -35,9 +35,7 @@ pub(super) async fn put(
     JsonBody(body): JsonBody<PutMember>,
 ) -> Result<Json<AfterChange<MemberAnswer>>, Problem> {
     let role = role_of::<TeamRole>(&body)?;
-    let changed = condition
-        .met(|revision| state.authority.set_role(&caller, id, account, Some(role), revision))
-        .await?;
+    let changed = state.authority.set_role(&caller, id, account, Some(role), condition).await?;
     let record = MemberAnswer::of(account, role);
     Ok(Json(AfterChange { record, revocation: Revocation::of(&changed.change) }))
 }
