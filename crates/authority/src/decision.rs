@@ -13,7 +13,7 @@ use claviger_core::decide::{
 };
 use claviger_core::history::HistoryEntry;
 use claviger_core::key::{Actor, Rights};
-use claviger_core::permit::{RecordRef, Recorder, WritePermit};
+use claviger_core::permit::{Known, PolicyVersion, RecordRef, Recorder, WritePermit};
 use claviger_core::scope::Action;
 use claviger_core::{KeyId, Subject, Timestamp};
 use claviger_store::{Audit, Once};
@@ -35,6 +35,8 @@ pub(crate) struct Deciding<'a> {
     authority: &'a Authority,
     caller: &'a Caller,
     permitted: Option<Permitted>,
+    /// Read before the policy is.
+    policy_version: PolicyVersion,
 }
 
 /// Who acts, and the permit to write.
@@ -69,8 +71,9 @@ impl<'a> Deciding<'a> {
     ) -> Result<T> {
         // Before anything is looked up: the permit must not claim to know of a change that the view has missed.
         let sequence = self.authority.shared.index.applied();
+        let known = Known { sequence, policy: self.policy_version };
         let decided = self.authority.read(|view| {
-            let recorder = Recorder::new(view, sequence);
+            let recorder = Recorder::new(view, known);
             let (value, proof) = decision(&recorder, self.caller.credential(view))?;
             Ok((value, recorder.permit(&proof), proof))
         })?;
@@ -229,7 +232,8 @@ impl<'a> Deciding<'a> {
 impl Authority {
     /// Begins the decisions of a use case.
     pub(crate) fn deciding<'a>(&'a self, caller: &'a Caller) -> Deciding<'a> {
-        Deciding { authority: self, caller, permitted: None }
+        let policy_version = self.shared.settings.policy_version();
+        Deciding { authority: self, caller, permitted: None, policy_version }
     }
 
     /// What a caller may do, for use cases that write nothing.

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use claviger_core::change::ChangeId;
+use claviger_core::permit::PolicyVersion;
 
 /// What keeps changes from being made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +21,7 @@ impl std::fmt::Display for Obstacle {
     }
 }
 
-/// What the writer found, for everybody to read.
+/// What the writer found, for everybody to read, and the policy that it requires.
 #[derive(Clone, Default)]
 pub(crate) struct WriterState(Arc<Mutex<Found>>);
 
@@ -29,6 +30,7 @@ struct Found {
     /// At most one of each part, in the order in which they were found.
     obstacles: Vec<Obstacle>,
     undecided: HashSet<ChangeId>,
+    policy: PolicyVersion,
 }
 
 impl WriterState {
@@ -47,6 +49,17 @@ impl WriterState {
             Some(known) => *known = obstacle,
             None => obstacles.push(obstacle),
         }
+    }
+
+    /// The policy that permits must have been decided under, or a later one.
+    pub(crate) fn policy(&self) -> PolicyVersion {
+        self.lock().policy
+    }
+
+    /// Has permits refused that were decided under an earlier policy.
+    pub(crate) fn require_policy(&self, policy: PolicyVersion) {
+        let mut found = self.lock();
+        found.policy = found.policy.max(policy);
     }
 
     /// A part was written to.

@@ -9,7 +9,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use claviger_core::change::Sequence;
-use claviger_core::permit::{RecordRef, WritePermit};
+use claviger_core::permit::{Known, RecordRef, WritePermit};
 
 use crate::error::StoreError;
 
@@ -90,7 +90,7 @@ impl Losses {
     /// Refuses a permit that is stale, and names the records that lost something since. It names none if the
     /// permit is older than this memory.
     pub(super) fn check(&self, permit: &WritePermit) -> Result<(), StoreError> {
-        let Some((sequence, records)) = permit.rests_on() else { return Ok(()) };
+        let Some((Known { sequence, .. }, records)) = permit.rests_on() else { return Ok(()) };
         let lost = |record: &&RecordRef| {
             self.latest.get(*record).is_some_and(|at| *at > sequence) || self.pending.contains_key(*record)
         };
@@ -106,7 +106,7 @@ impl Losses {
 mod tests {
     use claviger_core::decide::{Credential, Place, Snapshot, accept};
     use claviger_core::id::{AccountId, ProjectId, TeamId};
-    use claviger_core::permit::{Recorder, SystemTask};
+    use claviger_core::permit::{PolicyVersion, Recorder, SystemTask};
     use claviger_core::principal::{Account, Project, Team};
     use claviger_core::resource::{Resource, ResourceName};
     use claviger_core::time::Timestamp;
@@ -135,7 +135,8 @@ mod tests {
     fn permit(account: u128, sequence: u64) -> WritePermit {
         let id = AccountId::from_bits(account);
         let world = World(Account { id, closed: false });
-        let recorder = Recorder::new(&world, Sequence(sequence));
+        let known = Known { sequence: Sequence(sequence), policy: PolicyVersion(0) };
+        let recorder = Recorder::new(&world, known);
         let now = Timestamp::from_millis(0);
         let proof = accept(&recorder, Credential::SignedIn(id), Place::default(), now).unwrap();
         recorder.permit(&proof)
