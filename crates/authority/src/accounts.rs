@@ -5,6 +5,7 @@ use claviger_core::decide::Target;
 use claviger_core::name::{Email, ExternalId, Name};
 use claviger_core::permit::RecordRef;
 use claviger_core::principal::{Account, AccountRecord};
+use claviger_core::revocation;
 use claviger_core::scope::Action;
 use claviger_store::{AccountFilter, Committed, Page, StoreError};
 
@@ -132,8 +133,13 @@ impl Authority {
     /// # Errors
     /// Not found for everyone else.
     pub async fn account(&self, caller: &Caller, id: AccountId) -> Result<AccountRecord> {
-        self.permit(caller, action("read"), Target::Account(id))?;
-        self.shared.store.account(id).await?.ok_or_else(Error::not_found)
+        self.accepts(caller, action("read"))?;
+        let found = self.shared.store.account(id).await?;
+        // Decided about what was read, or somebody who lost the right in between would read what came after.
+        if let Err(error) = self.permit(caller, action("read"), Target::Account(id)) {
+            return Err(self.in_force(error).await?);
+        }
+        found.ok_or_else(Error::not_found)
     }
 
     /// Accounts, the newest first, for operators.
@@ -190,10 +196,10 @@ impl Authority {
         if next.email.is_none() && next.external_id.is_none() {
             return Err(Error::invalid("email", "an account keeps an `email` or an `external_id`"));
         }
-        let revokes = next.account.closed;
         if next == before {
-            return deciding.unchanged(next, since, revokes).await;
+            return deciding.unchanged(next, since, verb == "delete").await;
         }
+        let revokes = revocation::by_account(&before.account, &next.account);
         next.revision += 1;
         let detail = if before.account.closed == next.account.closed {
             String::new()
@@ -210,7 +216,7 @@ impl Authority {
         if let Some(taken) = taken {
             taken.spend(1);
         }
-        let Changed { change, .. } = self.made(committed, since, revokes && !before.account.closed);
+        let Changed { change, .. } = self.made(committed, since, revokes);
         Ok(Changed { value: next, change })
     }
 }

@@ -13,7 +13,7 @@ use claviger_core::decide::{
 };
 use claviger_core::history::HistoryEntry;
 use claviger_core::key::{Actor, Rights};
-use claviger_core::permit::{RecordRef, Recorder, WritePermit};
+use claviger_core::permit::{Known, PolicyVersion, RecordRef, Recorder, WritePermit};
 use claviger_core::scope::Action;
 use claviger_core::{KeyId, Subject, Timestamp};
 use claviger_store::{Audit, Once};
@@ -36,6 +36,8 @@ pub(crate) struct Deciding<'a> {
     authority: &'a Authority,
     caller: &'a Caller,
     permitted: Option<Permitted>,
+    /// Read before the policy is.
+    policy_version: PolicyVersion,
 }
 
 /// Who acts, and the permit to write.
@@ -70,8 +72,9 @@ impl<'a> Deciding<'a> {
     ) -> Result<T> {
         // Before anything is looked up: the permit must not claim to know of a change that the view has missed.
         let sequence = self.authority.shared.index.applied();
+        let known = Known { sequence, policy: self.policy_version };
         let decided = self.authority.read(|view| {
-            let recorder = Recorder::new(view, sequence);
+            let recorder = Recorder::new(view, known);
             let credential = self.caller.credential(view);
             let (value, proof) = decision(&recorder, credential).inspect_err(|_| {
                 if let Credential::Key(key) = credential {
@@ -235,7 +238,8 @@ impl<'a> Deciding<'a> {
 impl Authority {
     /// Begins the decisions of a use case.
     pub(crate) fn deciding<'a>(&'a self, caller: &'a Caller) -> Deciding<'a> {
-        Deciding { authority: self, caller, permitted: None }
+        let policy_version = self.shared.settings.policy_version();
+        Deciding { authority: self, caller, permitted: None, policy_version }
     }
 
     /// What a caller may do, for use cases that write nothing.
@@ -278,7 +282,11 @@ impl Authority {
             let result = step(self.deciding(caller)).await;
             drop(held);
             match result {
-                Err(Error::Overtaken { records: lost }) => records.extend(lost.iter().cloned()),
+                Err(Error::Overtaken { records: lost }) => {
+                    records.extend(lost.iter().cloned());
+                    records.sort_unstable();
+                    records.dedup();
+                }
                 Err(Error::Stale { current }) if condition.holds(current) => {}
                 Err(error) => return Err(self.in_force(error).await?),
                 Ok(value) => return Ok(value),

@@ -55,7 +55,7 @@ pub enum Error {
     /// so nobody else sees this.
     #[error("others changed what the decision rests on")]
     Overtaken {
-        /// What the decision rests on.
+        /// Those that others changed, as far as they are known.
         records: Arc<[RecordRef]>,
     },
     /// Others kept changing the record, or the rights to change it, as often as it was tried; or too many requests

@@ -9,7 +9,6 @@ use claviger_core::name::{ExternalId, Name};
 use claviger_core::principal::{
     Members, Project, ProjectOwner, ProjectRecord, ProjectRole, Role, Team, TeamRecord, TeamRole,
 };
-use claviger_core::revocation;
 use claviger_core::scope::Action;
 use claviger_core::{AccountId, ProjectId, Subject, TeamId};
 use claviger_store::{Page, ProjectFilter, TeamFilter};
@@ -22,7 +21,7 @@ use crate::condition::Condition;
 use crate::decision::Deciding;
 use crate::error::{Error, Result};
 use crate::idempotency::Idempotency;
-use crate::listing::visible;
+use crate::listing::{shown, visible};
 use crate::read::NotFresh;
 
 /// A team to be made.
@@ -178,8 +177,13 @@ impl Authority {
     /// # Errors
     /// Not found for everyone else.
     pub async fn group<G: Group>(&self, caller: &Caller, id: G) -> Result<G::Record> {
-        self.permit(caller, G::action("read"), id.target())?;
-        id.load(&self.shared.store).await?.ok_or_else(Error::not_found)
+        self.accepts(caller, G::action("read"))?;
+        let found = id.load(&self.shared.store).await?;
+        // Decided about what was read, or somebody who was removed in between would read what came after.
+        if let Err(error) = self.permit(caller, G::action("read"), id.target()) {
+            return Err(self.in_force(error).await?);
+        }
+        found.ok_or_else(Error::not_found)
     }
 
     /// Teams, the newest first: all for operators, for an account its own as far as the credential reaches them.
@@ -204,7 +208,7 @@ impl Authority {
         self.permit(caller, TeamId::action("read"), target)?;
         let read = |page| self.shared.store.teams(filter.clone(), page);
         let may = |record: &TeamRecord| {
-            self.permit(caller, TeamId::action("read"), Target::Team(record.team.id)).is_ok()
+            shown(self.permit(caller, TeamId::action("read"), Target::Team(record.team.id)))
         };
         visible(page, read, |record| record.team.id, may).await
     }
@@ -296,17 +300,17 @@ impl Authority {
         let since = self.now();
         // Nobody learns of a team or project that it does not belong to, nor of its revision.
         deciding.permit(action, id.target())?;
-        let mut before = id.load(&self.shared.store).await?.ok_or_else(Error::not_found)?;
+        let before = id.load(&self.shared.store).await?.ok_or_else(Error::not_found)?;
         let mut next = before.clone();
-        let (was, mut is) = (G::parts(&mut before), G::parts(&mut next));
-        let seen = *was.revision;
+        let mut parts = G::parts(&mut next);
+        let seen = *parts.revision;
         condition.check(seen)?;
-        let detail = change(&mut deciding, &mut is)?;
-        let revokes = *is.closed || revocation::by_members(was.members, is.members);
+        let detail = change(&mut deciding, &mut parts)?;
         if next == before {
             return deciding.unchanged(next, since, next_revokes(action)).await;
         }
         *G::parts(&mut next).revision += 1;
+        let revokes = G::revokes(&before, &next);
         // Nobody is kept from taking rights away.
         let taken = match revokes {
             true => None,
@@ -388,7 +392,7 @@ impl Authority {
         let read = |page| self.shared.store.projects(filter.clone(), page);
         // Whoever belongs to a team need not work in every project that it holds.
         let may = |record: &ProjectRecord| {
-            self.permit(caller, ProjectId::action("read"), Target::Project(record.project.id)).is_ok()
+            shown(self.permit(caller, ProjectId::action("read"), Target::Project(record.project.id)))
         };
         visible(page, read, |record| record.project.id, may).await
     }

@@ -139,7 +139,7 @@ struct Session {
     by: Actor,
     /// The rights of the key that began it. A commit needs them still.
     rights: Option<Rights>,
-    /// The rights of the rows that are staged, each once: at the commit they are decided again, with whatever was
+    /// The rights of the rows that were handed to the store, each once: at the commit they are decided again, with whatever was
     /// taken away meanwhile. None for operators, whose keys include everybody's rights.
     granted: HashSet<Rights>,
     /// Held by whoever stages, commits or abandons: one step after the other.
@@ -321,6 +321,9 @@ impl Authority {
             }
         }
         if !records.is_empty() {
+            // Before the rows are handed over: of a batch that failed nobody may know whether it is staged, and the
+            // commit has to decide about its rights as well.
+            self.with_import(caller, import, |session| session.grant(&records))?;
             let keys = records.iter().map(|(_, record)| record.clone()).collect();
             let staged = if options.dry_run {
                 self.would_stage(caller, import, keys).await?
@@ -541,6 +544,13 @@ fn closed(error: StoreError) -> Error {
 }
 
 impl Session {
+    /// Remembers the rights of rows that may be staged, for the decision at the commit.
+    fn grant(&mut self, records: &[(usize, KeyRecord)]) {
+        if !self.operator && !self.options.dry_run {
+            self.granted.extend(records.iter().map(|(_, record)| record.entry.rights.clone()));
+        }
+    }
+
     fn count(&mut self, outcomes: &[ImportOutcome], records: &[(usize, KeyRecord)], now: Timestamp) {
         for outcome in outcomes {
             *match outcome {
@@ -552,9 +562,6 @@ impl Session {
         }
         let imported = records.iter().filter(|(at, _)| matches!(outcomes[*at], ImportOutcome::Imported(_)));
         for (_, record) in imported {
-            if !self.operator {
-                self.granted.insert(record.entry.rights.clone());
-            }
             let name = record.entry.rights.subject.to_string();
             if let Some(keys) = self.subjects.get_mut(&name) {
                 *keys += 1;

@@ -19,7 +19,7 @@ use crate::caller::Caller;
 use crate::condition::Condition;
 use crate::decision::Deciding;
 use crate::error::{Error, Result};
-use crate::listing::visible;
+use crate::listing::{shown, visible};
 use crate::read::NotFresh;
 
 /// A resource as its host describes it: the whole of it, each time.
@@ -183,20 +183,19 @@ impl Authority {
     /// # Errors
     /// Not found for everyone else.
     pub async fn resource(&self, caller: &Caller, reference: ResourceRef) -> Result<(ResourceRecord, bool)> {
+        self.accepts(caller, action("read"))?;
+        let found = self.shared.store.resource(reference.clone()).await?;
+        // Decided about what was read, or somebody who lost the right in between would read what came after.
         if let Err(error) = self.permit(caller, action("read"), Target::Resource(reference.name(), None)) {
             // Its keys go with it, and after it.
             return Err(self.in_force(error).await?);
         }
         let administers = {
-            let resource = ResourceSubject {
-                reference: reference.clone(),
-                selector: Selector::Any,
-                grants: Grants::default(),
-            };
+            let resource = ResourceSubject { reference, selector: Selector::Any, grants: Grants::default() };
             let subject = Subject::Resource(Box::new(resource));
             self.read(|view| manages(view, self.policy(), caller.credential(view), &subject))?
         };
-        let mut record = self.shared.store.resource(reference).await?.ok_or_else(Error::not_found)?;
+        let mut record = found.ok_or_else(Error::not_found)?;
         record.resource.references = self.read(|view| {
             reached_references(view, self.policy(), caller.credential(view), &record.resource)
         })?;
@@ -221,7 +220,7 @@ impl Authority {
         // What an owner's reader may not see of it (somebody's private team resource) is left out.
         let may = |record: &ResourceRecord| {
             let target = Target::Resource(record.resource.reference.name(), None);
-            self.permit(caller, action("read"), target).is_ok()
+            shown(self.permit(caller, action("read"), target))
         };
         visible(page, read, |record| record.resource.reference.clone(), may).await
     }

@@ -156,9 +156,9 @@ impl Server {
     ///
     /// # Errors
     /// A route or a setting that is wrong; everything stays as it was.
-    pub fn reload(&self, config: &Config) -> anyhow::Result<Vec<&'static str>> {
+    pub async fn reload(&self, config: &Config) -> anyhow::Result<Vec<&'static str>> {
         let routes = Routes::new(&config.routes)?;
-        let changed = self.authority.replace_settings(config.settings.clone())?;
+        let changed = self.authority.replace_settings(config.settings.clone()).await?;
         if let Some(gate) = &self.gate {
             gate.replace_routes(routes);
         }

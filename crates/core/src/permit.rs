@@ -100,14 +100,35 @@ pub enum SystemTask {
     ClockReset,
 }
 
+/// Which policy a decision was made under: counted up each time another one is put in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct PolicyVersion(pub u64);
+
+/// What a decision knows of, at least: read *before* anything is looked up, so that its permit never claims to
+/// know of a change that the decision has missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// The latest change.
+    pub sequence: Sequence,
+    /// The policy.
+    pub policy: PolicyVersion,
+}
+
+impl Known {
+    /// What two decisions both know of.
+    fn and(self, other: Self) -> Self {
+        Self { sequence: self.sequence.min(other.sequence), policy: self.policy.min(other.policy) }
+    }
+}
+
 /// The right to write. The store asks for one with every mutation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WritePermit(Basis);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Basis {
-    /// Made on the state at this sequence or later, from these records.
-    Decided(Sequence, BTreeSet<RecordRef>),
+    /// Made on this state or a later one, from these records.
+    Decided(Known, BTreeSet<RecordRef>),
     System(SystemTask),
 }
 
@@ -124,22 +145,22 @@ impl WritePermit {
         match (self.0, other.0) {
             (Basis::Decided(mine, mut records), Basis::Decided(theirs, others)) => {
                 records.extend(others);
-                Self(Basis::Decided(mine.min(theirs), records))
+                Self(Basis::Decided(mine.and(theirs), records))
             }
             // A decision is the narrower of the two.
             (decided @ Basis::Decided(..), Basis::System(_)) | (Basis::System(_), decided) => Self(decided),
         }
     }
 
-    fn decided(sequence: Sequence, records: impl IntoIterator<Item = RecordRef>) -> Self {
-        Self(Basis::Decided(sequence, records.into_iter().collect()))
+    fn decided(known: Known, records: impl IntoIterator<Item = RecordRef>) -> Self {
+        Self(Basis::Decided(known, records.into_iter().collect()))
     }
 
     /// The state that it was made on and the records it rests on; none for a task of Claviger's own.
     #[must_use]
-    pub fn rests_on(&self) -> Option<(Sequence, &BTreeSet<RecordRef>)> {
+    pub fn rests_on(&self) -> Option<(Known, &BTreeSet<RecordRef>)> {
         match &self.0 {
-            Basis::Decided(sequence, records) => Some((*sequence, records)),
+            Basis::Decided(known, records) => Some((*known, records)),
             Basis::System(_) => None,
         }
     }
@@ -158,22 +179,21 @@ impl WritePermit {
 #[derive(Debug)]
 pub struct Recorder<'s, S> {
     snapshot: &'s S,
-    sequence: Sequence,
+    known: Known,
     records: RefCell<Vec<RecordRef>>,
 }
 
 impl<'s, S: Snapshot> Recorder<'s, S> {
-    /// Records look-ups in a snapshot. `sequence` is the latest change that the snapshot was known to have
-    /// *before* anything was looked up in it.
+    /// Records look-ups in a snapshot that has at least what is `known`.
     #[must_use]
-    pub fn new(snapshot: &'s S, sequence: Sequence) -> Self {
-        Self { snapshot, sequence, records: RefCell::default() }
+    pub fn new(snapshot: &'s S, known: Known) -> Self {
+        Self { snapshot, known, records: RefCell::default() }
     }
 
     /// The permit that follows from a decision made through this recorder.
     #[must_use]
     pub fn permit(&self, _proof: &ManagePermit) -> WritePermit {
-        WritePermit::decided(self.sequence, self.records.borrow().clone())
+        WritePermit::decided(self.known, self.records.borrow().clone())
     }
 
     fn note(&self, record: RecordRef) {
@@ -216,14 +236,20 @@ mod tests {
     use super::*;
 
     fn decided(sequence: u64, keys: &[u128]) -> WritePermit {
+        under(9, sequence, keys)
+    }
+
+    fn under(policy: u64, sequence: u64, keys: &[u128]) -> WritePermit {
         let records = keys.iter().map(|key| RecordRef::Key(KeyId::from_bits(*key)));
-        WritePermit::decided(Sequence(sequence), records)
+        let known = Known { sequence: Sequence(sequence), policy: PolicyVersion(policy) };
+        WritePermit::decided(known, records)
     }
 
     #[test]
     fn two_permits_are_as_old_as_the_older_and_rest_on_the_records_of_both() {
         assert_eq!(decided(7, &[2, 1]).and(decided(5, &[3, 1])), decided(5, &[1, 2, 3]));
         assert_eq!(decided(5, &[2, 1]).and(decided(7, &[1])), decided(5, &[1, 2]));
+        assert_eq!(under(2, 5, &[1]).and(under(3, 4, &[1])), under(2, 4, &[1]));
         let system = WritePermit::system(SystemTask::Purge);
         assert_eq!(system.clone().and(decided(1, &[1])), decided(1, &[1]));
         assert_eq!(decided(1, &[1]).and(system.clone()), decided(1, &[1]));

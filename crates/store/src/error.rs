@@ -24,7 +24,7 @@ pub enum StoreError {
     /// by now the sink knows of the change that took it, so the use case can decide again.
     #[error("the permit is older than a change that took subject away from what it rests on")]
     PermitStale {
-        /// What the permit rests on.
+        /// The records that lost something since. None if the permit is older than the store's memory of it.
         records: Arc<[RecordRef]>,
     },
     /// Something that has to be unique is taken.

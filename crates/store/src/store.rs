@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use claviger_core::change::{Change, ChangeId, Sequence};
-use claviger_core::permit::WritePermit;
+use claviger_core::permit::{PolicyVersion, WritePermit};
 use claviger_core::time::Timestamp;
 
 use crate::commit::{Audit, ChangeSink, LoadVisitor, Random};
@@ -113,7 +113,17 @@ impl Store {
     /// # Errors
     /// [`StoreError::PermitStale`].
     pub async fn confirm(&self, permit: WritePermit) -> Result<()> {
-        self.backend.confirm(permit).await
+        self.backend.confirm(Some(permit)).await
+    }
+
+    /// Refuses every permit that was decided under an earlier policy, at once. Returns when the writes before are
+    /// done, so that nothing of such a decision is written any more.
+    ///
+    /// # Errors
+    /// Only those that every method has. The permits are refused all the same.
+    pub async fn require_policy(&self, policy: PolicyVersion) -> Result<()> {
+        self.backend.state().require_policy(policy);
+        self.backend.confirm(None).await
     }
 
     /// The place of a change in the order, if it was committed and its row is still kept.
@@ -211,10 +221,11 @@ impl Store {
     }
 
     /// Puts a backup in the place of a database that nobody has open; what was there is kept beside it, as
-    /// `….before-restore`, or `….before-restore-2` and so on. The new files belong to whom the old ones did. Everything that the journal beside the database knows to have happened since the
-    /// backup was made is applied to what is in the backup: keys revoked or narrowed, members removed,
-    /// resources made private. Changes go on counting after the last one known, under a new epoch. If the
-    /// journal is absent, or has a gap, every active key is disabled, unless `trust` says otherwise.
+    /// `….before-restore`, or `….before-restore-2` and so on. The new files belong to whom the old ones did.
+    /// Everything that the journal beside the database knows to have happened since the backup was made is
+    /// applied to what is in the backup: keys revoked or narrowed, members removed, resources made private.
+    /// Changes go on counting after the last one known, under a new epoch. If the journal is absent, or has a
+    /// gap, every active key is disabled, unless `trust` says otherwise.
     ///
     /// # Errors
     /// [`StoreError::Locked`], [`StoreError::Newer`], [`StoreError::ForeignFile`];

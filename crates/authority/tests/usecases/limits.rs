@@ -281,16 +281,16 @@ async fn settings_give_way_to_others_all_or_none() {
         ..Settings::default()
     };
     let wrong = Settings { defaults: vec![defaults(Kind::Team, "unheard", "page:read")], ..others.clone() };
-    let told = house.authority.replace_settings(wrong).unwrap_err().to_string();
+    let told = house.authority.replace_settings(wrong).await.unwrap_err().to_string();
     assert!(told.contains("[defaults.team]") && told.contains("`unheard`"), "{told}");
     assert_eq!(reads().await, "not_found", "nothing of it is in force");
-    let changed = house.authority.replace_settings(others.clone()).unwrap();
+    let changed = house.authority.replace_settings(others.clone()).await.unwrap();
     assert_eq!(changed, ["account_keys_reach_teams", "keys_per_subject_max", "defaults"]);
     assert_eq!(reads().await, "ok");
     assert_eq!(create(None).await.unwrap().rights.scopes, scopes("page:read"));
     assert_eq!(code(create(Some("a:read")).await), "key_limit_reached");
-    assert_eq!(house.authority.replace_settings(others).unwrap(), [""; 0]);
-    let back = house.authority.replace_settings(Settings::default()).unwrap();
+    assert_eq!(house.authority.replace_settings(others).await.unwrap(), [""; 0]);
+    let back = house.authority.replace_settings(Settings::default()).await.unwrap();
     assert_eq!(back, changed);
     assert_eq!(reads().await, "not_found");
     assert_eq!(code(create(Some("a:read")).await), "ok");

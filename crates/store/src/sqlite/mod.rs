@@ -195,8 +195,8 @@ impl Sqlite {
         answer.await.map_err(|_| stopped())?
     }
 
-    /// Checks a permit in the order of the writes.
-    pub(crate) async fn confirm(&self, permit: WritePermit) -> Result<()> {
+    /// Checks a permit in the order of the writes; without one, waits for its turn in it.
+    pub(crate) async fn confirm(&self, permit: Option<WritePermit>) -> Result<()> {
         let (reply, answer) = oneshot::channel();
         self.writes.send(Box::new(Confirmation::new(permit, reply))).await?;
         answer.await.map_err(|_| stopped())?
@@ -216,7 +216,7 @@ impl Sqlite {
     /// Has the journal forget what came before an instant; see [`crate::Store::compact_journal`].
     pub(crate) async fn compact_journal(&self, before: Timestamp, permit: WritePermit) -> Result<u64> {
         // A task of Claviger's own needs no check; one that was decided is checked once, before it begins.
-        self.confirm(permit).await?;
+        self.confirm(Some(permit)).await?;
         let extent = self.upkeep(|journal| Ok(journal.extent())).await?;
         let (disk, journal) = (self.disk.clone(), journal::path_of(&self.path));
         let copy = tokio::task::spawn_blocking(move || journal::Copy::make(&disk, &journal, extent, before));

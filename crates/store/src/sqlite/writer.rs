@@ -10,10 +10,11 @@ mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use claviger_core::change::{Change, ChangeId, ChangeItem, Sequence};
-use claviger_core::permit::RecordRef;
+use claviger_core::permit::{RecordRef, WritePermit};
 use claviger_core::time::Timestamp;
 use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -152,6 +153,14 @@ impl Desk {
 
     pub(super) fn journal(&mut self) -> Option<&mut Journal> {
         self.files.as_mut().map(|files| &mut files.journal)
+    }
+
+    /// Refuses a permit that is stale: what it rests on was taken away, or another policy was put in force.
+    fn check(&self, permit: &WritePermit) -> Result<()> {
+        if permit.rests_on().is_some_and(|(known, _)| known.policy < self.state.policy()) {
+            return Err(StoreError::PermitStale { records: Arc::default() });
+        }
+        self.losses.check(permit)
     }
 
     fn before(&self, operation: DiskOperation) -> Result<()> {

@@ -8,7 +8,7 @@ use claviger_core::id::{AccountId, KeyId, ProjectId, TeamId};
 use claviger_core::key::Actor;
 use claviger_core::lifecycle::Status;
 use claviger_core::name::Name;
-use claviger_core::permit::{RecordRef, WritePermit};
+use claviger_core::permit::{Known, PolicyVersion, RecordRef, WritePermit};
 use claviger_core::principal::{Account, Members, Project, Team, TeamRole};
 use claviger_core::resource::{Resource, ResourceName, ResourceRef, Visibility};
 use claviger_core::scope::ScopeSet;
@@ -40,7 +40,8 @@ impl Snapshot for World {
 /// A permit made on the state at this sequence, for which this record was looked up.
 fn resting_on(record: &RecordRef, sequence: Sequence) -> WritePermit {
     let world = World(Account { id: NOBODY, closed: false });
-    let recorder = claviger_core::permit::Recorder::new(&world, sequence);
+    let known = Known { sequence, policy: PolicyVersion(0) };
+    let recorder = claviger_core::permit::Recorder::new(&world, known);
     let proof = accept(&recorder, Credential::SignedIn(NOBODY), Place::default(), NOW).unwrap();
     match record {
         RecordRef::Key(id) => recorder.rests_on_key(*id),
@@ -288,4 +289,20 @@ async fn of_two_in_one_group_the_later_sees_what_the_earlier_took() {
         closed.unwrap();
         is_stale(late);
     }
+}
+
+#[tokio::test]
+async fn a_permit_of_an_earlier_policy_is_refused() {
+    let fresh = furnished().await;
+    let store = &fresh.store;
+    let permit = resting_on(&RecordRef::Account(NOBODY), store.sequence().await.unwrap());
+    store.require_policy(PolicyVersion(0)).await.unwrap();
+    store.confirm(permit.clone()).await.unwrap();
+    store.require_policy(PolicyVersion(2)).await.unwrap();
+    store.require_policy(PolicyVersion(1)).await.unwrap();
+    let refused = store.create_key(key(1), LIMIT, Audit::new(permit.clone(), entry("key:create"))).await;
+    is_stale(refused);
+    is_stale(store.open_import(NOW, Actor::System, permit.clone()).await);
+    is_stale(store.confirm(permit).await);
+    store.create_key(key(1), LIMIT, audit("key:create")).await.unwrap();
 }

@@ -108,7 +108,7 @@ impl<T, F: FnOnce(&mut Write<'_>) -> Result<T>> Mutation<T, F> {
     fn mutate(&mut self, conn: &Connection, desk: &mut Desk) -> Result<(Committed<T>, Option<Made>)> {
         let operation = self.operation.take().ok_or_else(stopped)?;
         // First of all: who lost its rights meanwhile is not even told that this is a repeat.
-        desk.losses.check(self.audit.permit())?;
+        desk.check(self.audit.permit())?;
         // Before anything else could be in the way: a repeat is told that it is one.
         if let Some(once) = self.audit.request() {
             once::check(conn, once)?;
@@ -193,7 +193,7 @@ impl<T: Send, F: FnOnce(&Connection) -> Result<T> + Send> Job for Plain<T, F> {
     fn run(&mut self, conn: &Connection, desk: &mut Desk) -> Outcome {
         // It may have staged keys, which count like others.
         desk.rooms.forget_all();
-        let result = desk.losses.check(&self.permit).and_then(|()| match self.operation.take() {
+        let result = desk.check(&self.permit).and_then(|()| match self.operation.take() {
             Some(operation) => operation(conn),
             None => Err(stopped()),
         });
@@ -209,12 +209,13 @@ impl<T: Send, F: FnOnce(&Connection) -> Result<T> + Send> Job for Plain<T, F> {
 
 /// The check of a permit where there is nothing to write.
 pub(in crate::sqlite) struct Confirmation {
-    permit: WritePermit,
+    /// None to learn only that every write before it is done.
+    permit: Option<WritePermit>,
     waiter: Waiter<()>,
 }
 
 impl Confirmation {
-    pub(in crate::sqlite) fn new(permit: WritePermit, reply: oneshot::Sender<Result<()>>) -> Self {
+    pub(in crate::sqlite) fn new(permit: Option<WritePermit>, reply: oneshot::Sender<Result<()>>) -> Self {
         Self { permit, waiter: Waiter::new(reply) }
     }
 }
@@ -225,7 +226,7 @@ impl Job for Confirmation {
     }
 
     fn run(&mut self, _conn: &Connection, desk: &mut Desk) -> Outcome {
-        self.waiter.result = Some(desk.losses.check(&self.permit));
+        self.waiter.result = Some(self.permit.as_ref().map_or(Ok(()), |permit| desk.check(permit)));
         // There is nothing to keep, and so nothing to wait for the disk for.
         Outcome::Undo
     }
