@@ -3,7 +3,8 @@
 use std::convert::Infallible;
 use std::path::Path;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -67,14 +68,32 @@ async fn requests_that_are_left_before_their_body_has_come_stop_nobody() {
     app.delete(OPERATOR, &format!("/v1/accounts/{id}")).await.ok(200);
 }
 
-/// A disk that stands still while a test holds the lock.
+/// A disk that a test can stall.
 #[derive(Clone, Default)]
-struct Stalling(Arc<Mutex<()>>);
+struct Stalling(Arc<AtomicBool>);
+
+impl Stalling {
+    fn stall(&self) -> Stalled<'_> {
+        self.0.store(true, Ordering::SeqCst);
+        Stalled(&self.0)
+    }
+}
 
 impl DiskFaults for Stalling {
     fn before(&self, _: DiskOperation, _: &Path) -> std::io::Result<()> {
-        drop(self.0.lock());
+        while self.0.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         Ok(())
+    }
+}
+
+/// The disk stands still while this lives, so a test that fails does not wait for it.
+struct Stalled<'d>(&'d AtomicBool);
+
+impl Drop for Stalled<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
     }
 }
 
@@ -97,7 +116,7 @@ async fn a_credential_leaves_only_so_many_requests_behind_and_always_revokes() {
         key(&app, json!({"name": "k", "subject": format!("account:{id}"), "scopes": ["notebook:read"]}))
             .await;
     let new = |n: usize| Some(json!({"external_id": format!("a{n}")}));
-    let still = disk.0.lock().unwrap();
+    let still = disk.stall();
     for n in 0..LEFT_MAX {
         assert_eq!(leave(&app, OPERATOR, "POST", "/v1/accounts", new(n)).await, None, "{n}");
     }
