@@ -26,7 +26,7 @@ const LIFETIME_OF_IMPORTED_SECONDS_MAX: u64 = 90 * 86_400;
 impl Authority {
     /// Makes a key that replaces another: a new identifier and text, everything else copied, also what is used up of
     /// rate and quota, and `replaces` set. With an overlap the old one expires at the earlier of its own date and
-    /// `overlap_seconds` from now, rounded down to the second; without one it is retired at once, which no clock
+    /// `overlap_seconds` from now, rounded down to the second, and both count together until then; without one it is retired at once, which no clock
     /// undoes. The condition is that of the old key.
     ///
     /// A key that rotates needs both `key:create` and `key:update`, since it makes one key and ends another,
@@ -95,9 +95,13 @@ impl Authority {
         let on = on_key(id, &before.entry.rights);
         let audit = deciding.audit(super::ROTATE, on, describe(&old, &new))?.once(once);
         let limit = with_rotation_reserve(self.settings().keys_per_subject_max);
+        let goes_on_until = old.entry.rights.expires_at.filter(|_| old.entry.status == Status::Active);
         let committed = self.shared.store.rotate_key(old, before.revision, new.clone(), limit, audit).await?;
         // Nobody has the new text yet, so nothing of the new key was used.
-        self.shared.limiter.carry(id, new.entry.id);
+        match goes_on_until {
+            Some(until) => self.shared.limiter.share(id, new.entry.id, until),
+            None => self.shared.limiter.carry(id, new.entry.id),
+        }
         let Changed { change, .. } = self.made(committed, since, revokes);
         let key = StoredKey { record: new, last_used_at: None, last_used_from: None };
         Ok(Changed { value: CreatedKey { secret, key }, change })
