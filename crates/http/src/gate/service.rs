@@ -122,7 +122,8 @@ impl Gate {
         if found.in_authorization {
             strip.push(AUTHORIZATION);
         }
-        if found.in_x_api_key {
+        if slots.x_api_key {
+            // Wherever the key was: another spelling (`X_API_KEY`) is not read here, and an application might read it.
             strip.push(X_API_KEY);
         }
         let judged = self.judge(route, captures, (request, key), client, id)?;
@@ -326,11 +327,16 @@ impl Connection {
     ) -> Result<Response<GateBody>, Problem> {
         let state = &self.gate.state;
         let (parts, body) = request.into_parts();
+        let address = Address::of(parts.uri.path());
+        if let Address::Proxy(proxy) = address {
+            // First of all, so that every refusal has the form that the proxy understands.
+            finish.asked_by = Some(proxy);
+        }
         check_request(&parts)
             .map_err(|bad| Problem::bad_request("bad_request", format!("{}.", capital(&bad.to_string()))))?;
         let client = client_of(&self.peer, &parts.headers, &state.edge);
         let routes = self.gate.routes();
-        match Address::of(parts.uri.path()) {
+        match address {
             Address::Routes => {}
             Address::Nobody => return Err(crate::extract::not_found()),
             Address::Proxy(proxy) => {
@@ -382,7 +388,6 @@ impl Connection {
         client: Client,
         (id, finish): (&RequestId, &mut Finish),
     ) -> Result<Response<GateBody>, Problem> {
-        finish.asked_by = Some(proxy);
         let peer = self.peer.address.ip().to_canonical();
         let fault = |fault: SetupFault| {
             self.gate.warnings.warn(fault, proxy, peer);
@@ -395,7 +400,7 @@ impl Connection {
             Unread::Setup(setup) => fault(setup),
             Unread::Refused(problem) => problem,
         })?;
-        let host = asked.host.as_deref();
+        let host = Some(asked.host.as_str());
         if let Some(answer) = preflight(routes, &asked.parts, host) {
             finish.preflight = true;
             return Ok(answer);
