@@ -164,7 +164,7 @@ pub enum ReferenceError {
     Id(#[from] crate::id::IdError),
     /// Neither a container nor a resource.
     #[error(
-        "a reference is `account:acct_…`, `team:team_…`, `project:proj_…`, `operator` or `type:id` of a resource: {0}"
+        "write `account:acct_…`, `team:team_…`, `project:proj_…`, `operator` or, for a resource, `type:id`: {0}"
     )]
     Resource(#[from] crate::resource::ResourceNameError),
 }

@@ -194,7 +194,7 @@ impl StoreError {
                 format!("The limit of {limit} {what} is reached; closed ones count.")
             }
             Self::Replaced { successor } => {
-                format!("This key was replaced already, by key:{successor}. Use or rotate that one.")
+                format!("This key was replaced already, by {successor}. Use or rotate that one.")
             }
             Self::Replayed { reference } => {
                 format!(

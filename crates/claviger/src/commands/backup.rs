@@ -17,9 +17,10 @@ use crate::server::KEYRING_FILE;
 /// Copy the database to a file, also while `claviger serve` runs.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The copy is of one instant, whole, and readable by its owner alone. It holds digests of keys, never keys. The \
-keyring is not in it, so that whoever finds a backup cannot open what is sealed: copy it once, to another place. Nor is \
-the journal of revocations, which grows on beside the database: `claviger restore` needs it as it is then.
+The copy is whole and of one instant. A file it makes is readable by its owner alone. It holds digests of keys, \
+never keys. The keyring is not in it, so that nobody who finds a backup can open what is sealed: copy it once, to \
+another place. Nor is the journal of revocations, which grows on beside the database: `claviger restore` needs it as \
+it is then.
 
 Examples:
   claviger backup --data claviger-data backups/claviger-2027-01-31.sqlite

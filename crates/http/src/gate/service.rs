@@ -87,7 +87,7 @@ impl Gate {
     }
 
     /// Decides about a request on its route, from the credential in these slots: who it is, whether it may
-    /// pass, and what the application is told.
+    /// pass, and what the application receives. The history says by which entrance it came.
     ///
     /// # Errors
     /// The problem to answer with.
@@ -97,7 +97,7 @@ impl Gate {
         captures: &Captures<'_, '_>,
         (parts, slots): (&Parts, Slots),
         client: Client,
-        id: &RequestId,
+        (id, entrance): (&RequestId, &str),
     ) -> Result<Passed, Problem> {
         let found = credential::read(&parts.headers, parts.uri.query(), slots)?;
         let key = found.key();
@@ -113,7 +113,7 @@ impl Gate {
         if found.in_x_api_key {
             strip.push(X_API_KEY);
         }
-        let judged = self.judge(route, captures, (parts, key), client, id)?;
+        let judged = self.judge(route, captures, (parts, key), client, (id, entrance))?;
         Ok(Passed {
             identity: judged.identity,
             target,
@@ -132,7 +132,7 @@ impl Gate {
         captures: &Captures<'_, '_>,
         (parts, key): (&Parts, Option<PresentedKey<'_>>),
         client: Client,
-        id: &RequestId,
+        (id, entrance): (&RequestId, &str),
     ) -> Result<Judged, Problem> {
         let authority = &self.state.authority;
         let (matched, action) = (route.read(captures), route.action());
@@ -154,7 +154,7 @@ impl Gate {
             target: matched.reference(),
             origin: if route.context == Context::Embed { Origin::Embed } else { Origin::Api },
             request_id: id,
-            entrance: "through the gateway",
+            entrance,
             if_allowed: route.recorded.takes(action, &parts.method),
         };
         let credential = authority.identify(key);
@@ -189,10 +189,10 @@ impl Gate {
         captures: &Captures<'_, '_>,
         request: (&Parts, Slots),
         client: Client,
-        id: &RequestId,
+        asking: (&RequestId, &str),
     ) -> Result<Passed, Problem> {
         loop {
-            match self.decide(route, captures, request, client, id) {
+            match self.decide(route, captures, request, client, asking) {
                 Err(problem) if problem.is_not_fresh() => self.state.authority.renewed().await?,
                 decided => return decided,
             }
@@ -334,7 +334,7 @@ impl Connection {
         let upstream = route.upstream.as_ref().ok_or_else(without_upstream)?;
         let slots = route.slots(&parts.method);
         let request = (&parts, slots);
-        let passed = self.gate.decide_when_fresh(route, &captures, request, client, id).await?;
+        let passed = self.gate.decide_when_fresh(route, &captures, request, client, (id, "through the gateway")).await?;
         finish.secret = passed.secret;
         finish.in_address = passed.in_address;
         finish.rate = passed.rate;
@@ -391,7 +391,8 @@ impl Connection {
         let (route, captures) = route_of(routes, &asked.parts, host, asked.has_body, finish)?;
         let slots = Slots { query: false, ..route.slots(&asked.parts.method) };
         finish.slots = Some(slots);
-        let passed = self.gate.decide_when_fresh(route, &captures, (&asked.parts, slots), client, id).await;
+        let asking = (id, "through forward-auth");
+        let passed = self.gate.decide_when_fresh(route, &captures, (&asked.parts, slots), client, asking).await;
         let passed = passed.map_err(|problem| match problem.code {
             "insecure_transport" => fault(SetupFault::PlainHttp),
             _ => problem,

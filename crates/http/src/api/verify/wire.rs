@@ -36,7 +36,7 @@ pub struct VerifyRequest<'b> {
     #[serde(borrow)]
     #[schema(value_type = String, example = "sk_…")]
     key: Cow<'b, str>,
-    /// What it shall do, `type:action`. Absent: only whether the key is good and reaches the target.
+    /// The action to check, `type:action`. Absent: only whether the key is good and reaches the target.
     #[serde(borrow)]
     #[schema(value_type = Option<String>, example = "notebook:read")]
     action: Option<Text<'b>>,

@@ -75,7 +75,7 @@ fn lines_of_json() {
         [
             "this line is not JSON (column 1)",
             "a row is a JSON object: {…}",
-            "owner: unknown field; leave it out with --ignore-column owner",
+            "owner: unknown field; rename it to `subject`, or leave it out with --ignore-column owner",
             "unknown field; leave it out with --ignore-column NAME",
         ]
     );
@@ -120,4 +120,20 @@ fn the_name_of_a_file_says_its_form() {
     check("keys.JSONL", Some(Format::Jsonl));
     check("keys.ndjson", Some(Format::Jsonl));
     check("keys.txt", None);
+}
+
+#[test]
+fn an_unknown_column_comes_with_what_to_do() {
+    let check = |column: &str, expect: &str| {
+        let failure = unknown_column("keys.csv", column);
+        let told = format!("{}. {}", failure.message, failure.hint.unwrap_or_default());
+        assert!(told.contains(expect), "{column}: {told}");
+        assert!(!told.contains("sk_secret"), "{told}");
+    };
+    check("restrictions", "`restrictions` cannot be written in CSV. Use JSON Lines; without them");
+    check("owner", "unknown column `owner`. Rename it to `subject`, or leave it out with --ignore-column owner.");
+    check("authority", "Rename it to `subject`");
+    check("scope", "Rename it to `scopes`");
+    check("team", "Leave it out with --ignore-column team. Columns are: key, sha256, name, subject");
+    check("sk_secret_0123456789", "unknown column in the first line. Leave it out with --ignore-column NAME.");
 }
