@@ -177,9 +177,11 @@ fn missing(verdict: &Verdict, action: &str) -> String {
     match decisive(verdict) {
         "scope_missing" => format!("This key lacks a scope that covers `{action}`."),
         "needs_more" if action.ends_with(":admin") => {
-            format!("Only those who administer the resource may use `{action}`.")
+            format!("Only those who administer the target may use `{action}`.")
         }
-        "needs_more" | "resource_keys_read" => format!("`{action}` needs more than the right to read the target."),
+        "needs_more" | "resource_keys_read" => {
+            format!("`{action}` needs more than the right to read the target.")
+        }
         "version_not_selected" => "This version is outside those that the key was made for.".to_owned(),
         "not_an_operator" => format!("Only operator keys may use `{action}`."),
         "operators_run_only" => {

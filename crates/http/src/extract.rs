@@ -181,6 +181,8 @@ pub(crate) fn from_slice<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Pr
     })
 }
 
+/// How serde begins to say that a field is not known.
+const UNKNOWN_FIELD: &str = "unknown field ";
 /// Names of fields are no longer than this, and shorter than any key.
 const FIELD_BYTES_MAX: usize = 15;
 
@@ -189,8 +191,11 @@ const FIELD_BYTES_MAX: usize = 15;
 fn field_at_fault<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Option<String> {
     let deserializer = &mut serde_json::Deserializer::from_slice(body);
     let error = serde_path_to_error::deserialize::<_, T>(deserializer).err()?;
+    let segments = error.path().iter().collect::<Vec<_>>();
+    // The last name of the path to an unknown field is that field's, which came from outside.
+    let names = segments.len().saturating_sub(usize::from(is_of_unknown_field(error.inner())));
     let mut path = String::new();
-    for segment in error.path() {
+    for segment in segments.into_iter().take(names) {
         match segment {
             Segment::Map { key } if is_field(key) && path != "metadata" => {
                 let dot = if path.is_empty() { "" } else { "." };
@@ -214,6 +219,10 @@ fn beginning(field: Option<&str>) -> String {
         Some(map) => format!("A value in `{map}`"),
         None => format!("`{field}`"),
     }
+}
+
+fn is_of_unknown_field(error: &serde_json::Error) -> bool {
+    error.to_string().starts_with(UNKNOWN_FIELD)
 }
 
 fn is_field(name: &str) -> bool {
@@ -251,7 +260,7 @@ const EXPECTED: &[(&str, &str)] = &[
 fn without_values(message: &str, field: Option<&str>) -> String {
     let message = message.split(" at line ").next().unwrap_or_default();
     let message = message.strip_prefix("Failed to deserialize query string: ").unwrap_or(message);
-    for (unknown, what) in [("unknown field ", "field"), ("unknown variant ", "word")] {
+    for (unknown, what) in [(UNKNOWN_FIELD, "field"), ("unknown variant ", "word")] {
         if let Some((_, expected)) = message.split_once(unknown) {
             let known = expected.rsplit_once("expected ").map_or("", |(_, known)| known);
             let known = known.trim_start_matches("one of ");
@@ -259,7 +268,9 @@ fn without_values(message: &str, field: Option<&str>) -> String {
                 return format!("Unknown {what}; there are none here");
             }
             return match field {
-                Some(field) if what == "field" => format!("Unknown field in `{field}`. Known fields of `{field}`: {known}"),
+                Some(field) if what == "field" => {
+                    format!("Unknown field in `{field}`. Known fields of `{field}`: {known}")
+                }
                 Some(field) => format!("`{field}`: unknown word. Known words: {known}"),
                 None => format!("Unknown {what}. Known {what}s: {known}"),
             };
@@ -319,7 +330,10 @@ impl<T: DeserializeOwned> FromRequestParts<AppState> for QueryOf<T> {
 /// A problem that names what is wrong, without the values.
 pub(crate) fn query_of<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
     axum::extract::Query::try_from_uri(uri).map(|query| query.0).map_err(|error| {
-        Problem::bad_request("invalid_request", format!("The query: {}.", without_values(&error.body_text(), None)))
+        Problem::bad_request(
+            "invalid_request",
+            format!("The query: {}.", without_values(&error.body_text(), None)),
+        )
     })
 }
 
@@ -410,6 +424,7 @@ mod tests {
         );
         check(r#"{"metadata": {"sk_secret": 1}}"#, "A value in `metadata` must be a text.");
         check(r#"{"sk_secret": 1}"#, "Unknown field. Known fields: `body`, `scopes`, `metadata`.");
+        check(r#"{"body": "sk_secret"}"#, "`body` is not of the form that this address takes.");
     }
 
     #[test]
@@ -453,9 +468,6 @@ mod tests {
         check(r#"{"name": 4711}"#, "`name` must be a text.");
         check(r#"{"name": "x", "name": "y"}"#, "`name` is there twice.");
         check(r#"{"count": 1}"#, "`name` is missing.");
-        check(
-            r#"{"sk_secret": 1}"#,
-            "Unknown field. Known fields: `name` or `count`.",
-        );
+        check(r#"{"sk_secret": 1}"#, "Unknown field. Known fields: `name` or `count`.");
     }
 }

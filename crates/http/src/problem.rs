@@ -333,7 +333,11 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "Unsupported media type",
         "The body must be JSON. Send it with the header `Content-Type: application/json`.",
     ),
-    ("too_large", "Too large", "The body is larger than this address takes. Send less at once, for example an import in several parts."),
+    (
+        "too_large",
+        "Too large",
+        "The body is larger than this address takes. Send less at once, for example an import in several parts.",
+    ),
     (
         "headers_too_large",
         "Headers too large",
@@ -354,9 +358,17 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "Too many keys",
         "The account, team, project or resource has as many keys as it may have; expired and disabled ones count. Delete some that are not used.",
     ),
-    ("member_limit_reached", "Too many members", "The team or project has as many members as it may have. Remove one first."),
+    (
+        "member_limit_reached",
+        "Too many members",
+        "The team or project has as many members as it may have. Remove one first.",
+    ),
     ("last_owner", "Last owner", "A team keeps at least one owner. Make another account an owner first."),
-    ("email_taken", "E-mail taken", "An account with this e-mail address exists already. Use that account, or another address."),
+    (
+        "email_taken",
+        "E-mail taken",
+        "An account with this e-mail address exists already. Use that account, or another address.",
+    ),
     (
         "external_id_taken",
         "External id taken",
@@ -474,13 +486,21 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "Upstream unreachable",
         "The application behind the gateway could not be reached, so the request was not carried out. Try again later; if it persists, report it with the `X-Request-Id`.",
     ),
-    ("upstream_timeout", "Upstream timed out", "The application behind the gateway did not answer in time. It may have carried the request out: check before you repeat a change."),
+    (
+        "upstream_timeout",
+        "Upstream timed out",
+        "The application behind the gateway did not answer in time. It may have carried the request out: check before you repeat a change.",
+    ),
     (
         "upstream_failed",
         "Upstream failed",
         "The application behind the gateway sent an answer that is not valid HTTP. It may have carried the request out: check before you repeat a change, and report it with the `X-Request-Id`.",
     ),
-    ("request_timeout", "Request timed out", "The request did not arrive completely in time. Check the connection and send it again."),
+    (
+        "request_timeout",
+        "Request timed out",
+        "The request did not arrive completely in time. Check the connection and send it again.",
+    ),
     (
         "not_fresh",
         "Not up to date",

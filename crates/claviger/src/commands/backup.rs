@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::config::{Config, Place};
 use crate::exit::{Code, Failure};
-use crate::output::Output;
+use crate::output::{Output, path_shown};
 use crate::server::KEYRING_FILE;
 
 /// Copy the database to a file, also while `claviger serve` runs.
@@ -78,8 +78,8 @@ impl Backup {
         let folder =
             self.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if !folder.exists() {
-            let told = format!("the folder {} does not exist", folder.display());
-            let hint = format!("Create it first: mkdir -p {}", folder.display());
+            let told = format!("the folder {} does not exist", path_shown(folder));
+            let hint = format!("Create it first: mkdir -p {}", path_shown(folder));
             return Err(Failure::new(Code::NotFound, told).hint(hint).into());
         }
         if !folder.is_dir() {

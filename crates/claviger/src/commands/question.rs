@@ -81,7 +81,9 @@ impl Question {
 fn split(text: &str) -> anyhow::Result<(String, Option<u32>)> {
     let Some((target, version)) = text.split_once('@') else { return Ok((text.to_owned(), None)) };
     let version = version.parse().map_err(|_| {
-        Failure::usage("`--target`: after the `@`, write a version, a whole number from 1, such as `notebook:5e1f@12`")
+        Failure::usage(
+            "`--target`: after the `@`, write a version, a whole number from 1, such as `notebook:5e1f@12`",
+        )
     })?;
     Ok((target.to_owned(), Some(version)))
 }

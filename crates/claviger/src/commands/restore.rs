@@ -71,7 +71,11 @@ impl Restore {
     fn check(&self) -> anyhow::Result<()> {
         let file = self.file.display();
         if !self.file.exists() {
-            return Err(Failure::new(Code::NotFound, format!("there is no backup: {}", path_shown(&self.file))).into());
+            return Err(Failure::new(
+                Code::NotFound,
+                format!("there is no backup: {}", path_shown(&self.file)),
+            )
+            .into());
         }
         let found = inspect_file(&self.file).with_context(|| format!("{file} cannot be restored"))?;
         match found.damage.first() {

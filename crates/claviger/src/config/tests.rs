@@ -284,10 +284,13 @@ fn trusting_nearly_everybody_is_warned_of() {
     assert_eq!(warnings(""), 0);
     assert_eq!(warnings("public_url = \"http://keys.example.org\""), 1);
     assert_eq!(warnings("public_url = \"http://192.0.2.7:8400/keys\""), 1);
-    for fine in ["https://keys.example.org", "http://localhost:8400", "http://127.0.0.1:8400", "http://[::1]:8400"] {
+    for fine in
+        ["https://keys.example.org", "http://localhost:8400", "http://127.0.0.1:8400", "http://[::1]:8400"]
+    {
         assert_eq!(warnings(&format!("public_url = \"{fine}\"")), 0, "{fine}");
     }
-    let wrong = load("trusted_proxies = [\"127.0.0.1/24\"]\ntrusted_proxy = \"10.0.0.5\"").unwrap_err().to_string();
+    let wrong =
+        load("trusted_proxies = [\"127.0.0.1/24\"]\ntrusted_proxy = \"10.0.0.5\"").unwrap_err().to_string();
     assert!(wrong.contains("write `127.0.0.0/24` for the block"), "{wrong}");
     assert!(wrong.contains("did you mean trusted_proxies?"), "{wrong}");
 }

@@ -125,7 +125,8 @@ pub(super) fn block(text: &str) -> Result<IpNet, String> {
 pub(super) fn is_plain_http(url: &str) -> bool {
     let Some(rest) = url.strip_prefix("http://") else { return false };
     let host = rest.split('/').next().unwrap_or_default();
-    let host = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(host, _)| host);
+    let host =
+        host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(host, _)| host);
     let literal = host.trim_start_matches('[').trim_end_matches(']');
     let loopback = literal.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
     !loopback && host != "localhost" && !host.ends_with(".localhost")

@@ -208,8 +208,7 @@ fn keys_that_a_restoration_disabled_are_enabled_together() {
     );
     let again = call(&served, &fresh, &["keys", "enable", "--from", listed, "--yes"]);
     assert!(
-        again.code == 0
-            && again.out == "0 API keys have been enabled.\n3 API keys were active already.\n",
+        again.code == 0 && again.out == "0 API keys have been enabled.\n3 API keys were active already.\n",
         "{again:?}"
     );
     let rest = call(&served, &fresh, &["keys", "enable", "--for", "operator", "--yes", "--json"]).json();
@@ -280,7 +279,10 @@ fn whatever_is_wrong_with_a_row_is_its_own_outcome_with_the_line_of_the_file() {
     assert!(!skipped.out.contains("AbCdEf"), "{skipped:?}");
     assert!(skipped.out.contains("1 of them has expired already."), "{skipped:?}");
     let unused = import(&text, &["--dry-run", "--ignore-column", "owner", "--ignore-column", "MD6"]);
-    assert!(unused.err.contains("warning: --ignore-column MD6: ") && unused.err.contains("has no such column"), "{unused:?}");
+    assert!(
+        unused.err.contains("warning: --ignore-column MD6: ") && unused.err.contains("has no such column"),
+        "{unused:?}"
+    );
     assert!(!unused.err.contains("--ignore-column owner"), "{unused:?}");
     let nobody = format!("name,subject,key\nten,account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b,{}\n", key(10));
     let nobody = import(&nobody, &["--dry-run"]);

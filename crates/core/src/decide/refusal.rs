@@ -125,7 +125,7 @@ impl Missing {
     fn detail(self, action: &str) -> String {
         match self {
             Self::Scope => format!("This key lacks a scope that covers `{action}`."),
-            Self::Access(Access::Administer) => format!("Only those who administer the resource may use `{action}`."),
+            Self::Access(Access::Administer) => format!("Only those who administer the target may use `{action}`."),
             Self::Access(_) => format!("`{action}` needs more than the right to read the target."),
             Self::Version => "This version is outside those that the key was made for.".into(),
             Self::Operator => format!("Only operator keys may use `{action}`."),

@@ -334,7 +334,10 @@ impl Connection {
         let upstream = route.upstream.as_ref().ok_or_else(without_upstream)?;
         let slots = route.slots(&parts.method);
         let request = (&parts, slots);
-        let passed = self.gate.decide_when_fresh(route, &captures, request, client, (id, "through the gateway")).await?;
+        let passed = self
+            .gate
+            .decide_when_fresh(route, &captures, request, client, (id, "through the gateway"))
+            .await?;
         finish.secret = passed.secret;
         finish.in_address = passed.in_address;
         finish.rate = passed.rate;
@@ -392,7 +395,8 @@ impl Connection {
         let slots = Slots { query: false, ..route.slots(&asked.parts.method) };
         finish.slots = Some(slots);
         let asking = (id, "through forward-auth");
-        let passed = self.gate.decide_when_fresh(route, &captures, (&asked.parts, slots), client, asking).await;
+        let passed =
+            self.gate.decide_when_fresh(route, &captures, (&asked.parts, slots), client, asking).await;
         let passed = passed.map_err(|problem| match problem.code {
             "insecure_transport" => fault(SetupFault::PlainHttp),
             _ => problem,

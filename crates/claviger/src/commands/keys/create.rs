@@ -40,7 +40,7 @@ pub struct Create {
     /// Keys of a resource: `@12` for only that version, `@12...` for that and every later one.
     #[arg(long, value_name = "SELECTOR")]
     versions: Option<String>,
-    /// Keys of a resource: what it carries into an embed, `secrets` or `databases`; both unless said otherwise.
+    /// Keys of a resource: what it carries into an embed, `secrets` or `databases`; both by default.
     #[arg(long = "grant", value_name = "GRANT", conflicts_with = "no_grants")]
     grants: Vec<String>,
     /// Keys of a resource: it carries nothing into an embed.

@@ -11,8 +11,8 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::rows::{Format, Row, read};
-use crate::exit::{Code, Failure};
 use crate::clock::now;
+use crate::exit::{Code, Failure};
 use crate::output::{Colour, Output, Progress, Styled, Table, path_shown};
 use crate::remote::Remote;
 

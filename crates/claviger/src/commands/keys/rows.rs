@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::config::nearest;
 use crate::exit::Failure;
-use crate::output::SHOWN_BYTES_MAX;
+use crate::output::{SHOWN_BYTES_MAX, path_shown};
 
 /// Fields of a row; in CSV, its columns.
 const FIELDS: [&str; 13] = [
@@ -58,10 +58,10 @@ impl Format {
             Some("csv") => Ok(Self::Csv),
             Some("jsonl" | "ndjson") => Ok(Self::Jsonl),
             _ => Err(Failure::usage(format!(
-                "the name of {} does not say how its rows are written",
-                path.display()
+                "the name of {} does not show how its rows are written",
+                path_shown(path)
             ))
-            .hint("Say --format csv or --format jsonl.")
+            .hint("Pass --format csv or --format jsonl.")
             .into()),
         }
     }
@@ -178,14 +178,12 @@ fn json_line(
     });
     match fields.keys().find(|field| !FIELDS.contains(&field.as_str())) {
         None => Ok(fields),
-        Some(field) if field.len() <= SHOWN_BYTES_MAX => {
-            Err(match meant(field) {
-                Some(meant) => format!(
-                    "{field}: unknown field; rename it to `{meant}`, or leave it out with --ignore-column {field}"
-                ),
-                None => format!("{field}: unknown field; leave it out with --ignore-column {field}"),
-            })
-        }
+        Some(field) if field.len() <= SHOWN_BYTES_MAX => Err(match meant(field) {
+            Some(meant) => format!(
+                "{field}: unknown field; rename it to `{meant}`, or leave it out with --ignore-column {field}"
+            ),
+            None => format!("{field}: unknown field; leave it out with --ignore-column {field}"),
+        }),
         Some(_) => Err("unknown field; leave it out with --ignore-column NAME".to_owned()),
     }
 }
