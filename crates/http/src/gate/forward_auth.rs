@@ -134,6 +134,16 @@ impl FrontProxy {
         }
     }
 
+    /// Where a request came in that this proxy asks about, as the history says it after the method.
+    pub(super) fn entrance(self) -> &'static str {
+        match self {
+            Self::Nginx => "through forward-auth for nginx",
+            Self::Caddy => "through forward-auth for Caddy",
+            Self::Traefik => "through forward-auth for Traefik",
+            Self::Haproxy => "through forward-auth for HAProxy",
+        }
+    }
+
     fn names(self) -> Names {
         let name = HeaderName::from_static;
         match self {

@@ -50,6 +50,17 @@ pub struct Gate {
     warnings: Arc<SetupWarnings>,
 }
 
+/// A request that is to be decided about.
+#[derive(Clone, Copy)]
+pub struct Presented<'a> {
+    /// Its head.
+    pub parts: &'a Parts,
+    /// Where a credential may stand in it.
+    pub slots: Slots,
+    /// Where it came in, as the history says it: `through the gateway`.
+    pub entrance: &'static str,
+}
+
 /// What was decided about a request that may pass.
 pub struct Passed {
     /// The identity headers.
@@ -87,7 +98,7 @@ impl Gate {
     }
 
     /// Decides about a request on its route, from the credential in these slots: who it is, whether it may
-    /// pass, and what the application receives. The history says by which entrance it came.
+    /// pass, and what the application is told.
     ///
     /// # Errors
     /// The problem to answer with.
@@ -95,10 +106,11 @@ impl Gate {
         &self,
         route: &Route,
         captures: &Captures<'_, '_>,
-        (parts, slots): (&Parts, Slots),
+        request: Presented<'_>,
         client: Client,
-        (id, entrance): (&RequestId, &str),
+        id: &RequestId,
     ) -> Result<Passed, Problem> {
+        let Presented { parts, slots, .. } = request;
         let found = credential::read(&parts.headers, parts.uri.query(), slots)?;
         let key = found.key();
         let target = match &found.query_without {
@@ -113,7 +125,7 @@ impl Gate {
         if found.in_x_api_key {
             strip.push(X_API_KEY);
         }
-        let judged = self.judge(route, captures, (parts, key), client, (id, entrance))?;
+        let judged = self.judge(route, captures, (request, key), client, id)?;
         Ok(Passed {
             identity: judged.identity,
             target,
@@ -130,9 +142,9 @@ impl Gate {
         &self,
         route: &Route,
         captures: &Captures<'_, '_>,
-        (parts, key): (&Parts, Option<PresentedKey<'_>>),
+        (Presented { parts, entrance, .. }, key): (Presented<'_>, Option<PresentedKey<'_>>),
         client: Client,
-        (id, entrance): (&RequestId, &str),
+        id: &RequestId,
     ) -> Result<Judged, Problem> {
         let authority = &self.state.authority;
         let (matched, action) = (route.read(captures), route.action());
@@ -187,12 +199,12 @@ impl Gate {
         &self,
         route: &Route,
         captures: &Captures<'_, '_>,
-        request: (&Parts, Slots),
+        request: Presented<'_>,
         client: Client,
-        asking: (&RequestId, &str),
+        id: &RequestId,
     ) -> Result<Passed, Problem> {
         loop {
-            match self.decide(route, captures, request, client, asking) {
+            match self.decide(route, captures, request, client, id) {
                 Err(problem) if problem.is_not_fresh() => self.state.authority.renewed().await?,
                 decided => return decided,
             }
@@ -333,11 +345,8 @@ impl Connection {
         let (route, captures) = route_of(&routes, &parts, host, has_body, finish)?;
         let upstream = route.upstream.as_ref().ok_or_else(without_upstream)?;
         let slots = route.slots(&parts.method);
-        let request = (&parts, slots);
-        let passed = self
-            .gate
-            .decide_when_fresh(route, &captures, request, client, (id, "through the gateway"))
-            .await?;
+        let request = Presented { parts: &parts, slots, entrance: "through the gateway" };
+        let passed = self.gate.decide_when_fresh(route, &captures, request, client, id).await?;
         finish.secret = passed.secret;
         finish.in_address = passed.in_address;
         finish.rate = passed.rate;
@@ -394,9 +403,8 @@ impl Connection {
         let (route, captures) = route_of(routes, &asked.parts, host, asked.has_body, finish)?;
         let slots = Slots { query: false, ..route.slots(&asked.parts.method) };
         finish.slots = Some(slots);
-        let asking = (id, "through forward-auth");
-        let passed =
-            self.gate.decide_when_fresh(route, &captures, (&asked.parts, slots), client, asking).await;
+        let request = Presented { parts: &asked.parts, slots, entrance: proxy.entrance() };
+        let passed = self.gate.decide_when_fresh(route, &captures, request, client, id).await;
         let passed = passed.map_err(|problem| match problem.code {
             "insecure_transport" => fault(SetupFault::PlainHttp),
             _ => problem,

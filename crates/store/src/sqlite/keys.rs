@@ -226,14 +226,20 @@ pub(crate) fn by_ids(conn: &Connection, ids: &[KeyId]) -> Result<Vec<StoredKey>>
 
 /// Replaces what may change of a key.
 pub(crate) fn update(write: &mut Write<'_>, next: KeyRecord, expected: u64) -> Result<()> {
+    let at = next.created_at.seconds();
+    replace(write, next, expected, at)
+}
+
+/// The same; a key that is retired by it is so from `now` on.
+fn replace(write: &mut Write<'_>, next: KeyRecord, expected: u64, now: UnixSeconds) -> Result<()> {
     let place = place(&next.entry.id);
     place.check_follows(write.conn, next.revision, expected)?;
     let before = by_id(write.conn, next.entry.id)?;
     let changed = execute(write.conn, UPDATE, &next, None)?;
     place.check_one(write.conn, changed, Some(expected))?;
     if next.entry.status == Status::Retired {
-        // The time matters to the purge alone; a rotation has set it already.
-        retire(write.conn, next.entry.id, next.created_at.seconds())?;
+        // After the earlier state was read: what is retired already would lose nothing by it.
+        retire(write.conn, next.entry.id, now)?;
     }
     let took = before.is_none_or(|before| revocation::by_key(&before.record.entry, &next.entry));
     let took = took.then_some(RecordRef::Key(next.entry.id));
@@ -272,10 +278,7 @@ pub(crate) fn rotate(
 ) -> Result<()> {
     let (old_id, now) = (old.entry.id, new.created_at.seconds());
     check_unreplaced(write.conn, old_id, now)?;
-    if old.entry.status == Status::Retired {
-        retire(write.conn, old_id, now)?;
-    }
-    update(write, old, expected)?;
+    replace(write, old, expected, now)?;
     check_room(write.conn, write.rooms, &new, limit)?;
     let (id, at, has_quota) = (new.entry.id, new.created_at, new.entry.rights.restrictions.quota.is_some());
     insert(write, new)?;
