@@ -73,11 +73,9 @@ impl<'a> Deciding<'a> {
         let sequence = self.authority.shared.index.applied();
         let known = Known { sequence, policy: self.policy_version };
         let decided = self.authority.read(|view| {
-            let recorder = Recorder::new(view, known);
-            let (value, proof) = decision(&recorder, self.caller.credential(view))?;
-            Ok((value, recorder.permit(&proof), proof))
+            Recorder::decide(view, known, |recorder| decision(recorder, self.caller.credential(view)))
         })?;
-        let (value, write, proof) = decided.map_err(|refusal| Error::refused(refusal, action))?;
+        let (value, proof, write) = decided.map_err(|refusal| Error::refused(refusal, action))?;
         let write = match self.permitted.take() {
             Some(earlier) => earlier.write.and(write),
             None => write,

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use claviger_core::decide::{Credential, KeyAction, Missing, Refusal};
 use claviger_core::key::{Actor, KeyRecord, Rights};
 use claviger_core::limit::{IMPORT_IDLE_SECONDS_MAX, IMPORT_ROWS_MAX};
-use claviger_core::permit::{SystemTask, WritePermit};
+use claviger_core::permit::{Task, TaskPermit};
 use claviger_core::scope::Action;
 use claviger_core::{KeyId, Timestamp};
 use claviger_store::{Audit, Committed, Staged, StoreError, Taken};
@@ -35,7 +35,7 @@ const BATCH_ROWS: usize = 1_000;
 const SUBJECTS_LISTED_MAX: usize = 1_000;
 /// Set in the names of dry runs, which the store knows nothing of.
 const DRY_RUN: u64 = 1 << 62;
-const CLEANUP: WritePermit = WritePermit::system(SystemTask::ImportCleanup);
+const CLEANUP: TaskPermit = TaskPermit::new(Task::ImportCleanup);
 const IMPORT: Action<'static> = Action::literal("key", "import");
 
 /// The name of an import that is under way: `imp_` and digits. It is no secret; it is good only for whoever
@@ -430,8 +430,13 @@ impl Authority {
             return Err(changed());
         }
         for rights in &granted {
-            deciding.key(KeyAction::Create, None, rights).map_err(|_| changed())?;
-            deciding.exists(KeyAction::Create.action(), &rights.subject).map_err(|_| changed())?;
+            let decided = deciding
+                .key(KeyAction::Create, None, rights)
+                .and_then(|()| deciding.exists(KeyAction::Create.action(), &rights.subject));
+            match decided {
+                Err(Error::Refused { .. }) => return Err(changed()),
+                decided => decided?,
+            }
         }
         Ok(())
     }
@@ -445,16 +450,29 @@ impl Authority {
         let (authority, caller) = (self.clone(), caller.clone());
         self.to_the_end(async move {
             let _turn = authority.turn(&caller, import).await?;
-            authority.clear_import(import).await
+            let step = |deciding| authority.import_abandoned(deciding, import);
+            while !authority.attempts(&caller, &[], &Condition::Always, step).await? {}
+            // It stays in the list until nothing is left, so that what failed is tried again.
+            authority.shared.imports.lock().remove(&import);
+            Ok(())
         })
         .await
     }
 
-    /// Takes away what an import has staged. It stays in the list until nothing is left, so that what failed is
-    /// tried again.
-    pub(crate) async fn clear_import(&self, import: ImportId) -> Result<()> {
+    /// Takes a batch away of what an import of the caller's own has staged; whether nothing is left.
+    async fn import_abandoned(&self, mut deciding: Deciding<'_>, import: ImportId) -> Result<bool> {
+        self.own_import(&mut deciding, import, |_| ())?;
+        if import.0 & DRY_RUN != 0 {
+            return Ok(true);
+        }
+        Ok(self.shared.store.abandon_import(import.0, BATCH_ROWS as u32, deciding.write()?).await?)
+    }
+
+    /// Takes away what an import has staged that nobody goes on with. It stays in the list until nothing is left, so
+    /// that what failed is tried again.
+    async fn clear_import(&self, import: ImportId) -> Result<()> {
         if import.0 & DRY_RUN == 0 {
-            while !self.shared.store.abandon_import(import.0, BATCH_ROWS as u32, CLEANUP).await? {}
+            while !self.shared.store.clear_import(import.0, BATCH_ROWS as u32, CLEANUP).await? {}
         }
         self.shared.imports.lock().remove(&import);
         Ok(())
@@ -482,7 +500,7 @@ impl Authority {
         let mut stale = self.shared.imports.stale.lock().await;
         while let Some(import) = stale.last().copied() {
             tracing::info!(import, "clearing away an import that was not committed");
-            while !self.shared.store.abandon_import(import, BATCH_ROWS as u32, CLEANUP).await? {}
+            while !self.shared.store.clear_import(import, BATCH_ROWS as u32, CLEANUP).await? {}
             stale.pop();
         }
         Ok(())
@@ -505,7 +523,16 @@ impl Authority {
         import: ImportId,
         go_on: impl FnOnce(&mut Session) -> T,
     ) -> Result<T> {
-        let mut deciding = self.deciding(caller);
+        self.own_import(&mut self.deciding(caller), import, go_on)
+    }
+
+    /// The same as one of the decisions of a use case.
+    fn own_import<T>(
+        &self,
+        deciding: &mut Deciding<'_>,
+        import: ImportId,
+        go_on: impl FnOnce(&mut Session) -> T,
+    ) -> Result<T> {
         deciding.accepted(KeyAction::Create.action())?;
         let by = deciding.permitted()?.actor;
         let mut sessions = self.shared.imports.lock();

@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use claviger_core::history::HistoryEntry;
 use claviger_core::key::{Actor, Digest, KeyPatch, KeyRecord};
 use claviger_core::lifecycle::{Standing, Status};
-use claviger_core::permit::{RecordRef, SystemTask, WritePermit};
+use claviger_core::permit::{RecordRef, Undecided, WritePermit};
 use claviger_core::scope::Action;
 use claviger_core::{KeyId, Kind, Timestamp};
 use claviger_store::{Audit, StoreError};
@@ -155,7 +155,7 @@ impl Authority {
     }
 
     async fn leak_taken_in(&self, caller: &Caller, report: &LeakReport) -> Result<LeakOutcome> {
-        let permit = WritePermit::system(SystemTask::LeakIntake);
+        let permit = WritePermit::without_decision(Undecided::LeakIntake);
         let Some(stored) = self.shared.store.key_by_digest(report.digest).await? else {
             return Ok(LeakOutcome::Unknown);
         };

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use claviger_core::Timestamp;
 use claviger_core::clock;
-use claviger_core::permit::{SystemTask, WritePermit};
+use claviger_core::permit::{Task, TaskPermit};
 
 use crate::authority::Authority;
 use crate::error::Result;
@@ -154,7 +154,7 @@ impl Authority {
         let _now = self.now();
         match self.shared.time.latest() {
             Some(latest) => {
-                Ok(self.shared.store.note_time(latest, WritePermit::system(SystemTask::TimeKeeping)).await?)
+                Ok(self.shared.store.note_time(latest, TaskPermit::new(Task::TimeKeeping)).await?)
             }
             None => Ok(()),
         }
