@@ -5,6 +5,7 @@
 //! writers wait for that batch at most, the commit for a single row, whatever the size. What is staged and
 //! not committed is seen by nobody, and cleared away after the next start.
 
+mod abandon;
 mod room;
 mod row;
 
@@ -16,7 +17,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use claviger_core::decide::{Credential, KeyAction, Missing, Refusal};
 use claviger_core::key::{Actor, KeyRecord, Rights};
 use claviger_core::limit::{IMPORT_IDLE_SECONDS_MAX, IMPORT_ROWS_MAX};
-use claviger_core::permit::{Task, TaskPermit};
 use claviger_core::scope::Action;
 use claviger_core::{KeyId, Timestamp};
 use claviger_store::{Audit, Committed, Staged, StoreError, Taken};
@@ -35,7 +35,6 @@ const BATCH_ROWS: usize = 1_000;
 const SUBJECTS_LISTED_MAX: usize = 1_000;
 /// Set in the names of dry runs, which the store knows nothing of.
 const DRY_RUN: u64 = 1 << 62;
-const CLEANUP: TaskPermit = TaskPermit::new(Task::ImportCleanup);
 const IMPORT: Action<'static> = Action::literal("key", "import");
 
 /// The name of an import that is under way: `imp_` and digits. It is no secret; it is good only for whoever
@@ -441,51 +440,6 @@ impl Authority {
         Ok(())
     }
 
-    /// Ends an import of which nothing shall stay.
-    ///
-    /// # Errors
-    /// As [`Authority::import_progress`].
-    pub async fn abandon_import(&self, caller: &Caller, import: ImportId) -> Result<()> {
-        self.with_import(caller, import, |_| ())?;
-        let (authority, caller) = (self.clone(), caller.clone());
-        self.to_the_end(async move {
-            let _turn = authority.turn(&caller, import).await?;
-            let step = |deciding| authority.import_abandoned(deciding, import);
-            while !authority.attempts(&caller, &[], &Condition::Always, step).await? {}
-            // It stays in the list until nothing is left, so that what failed is tried again.
-            authority.shared.imports.lock().remove(&import);
-            Ok(())
-        })
-        .await
-    }
-
-    /// Takes a batch away of what an import of the caller's own has staged; whether nothing is left.
-    async fn import_abandoned(&self, mut deciding: Deciding<'_>, import: ImportId) -> Result<bool> {
-        self.own_import(&mut deciding, import, |_| ())?;
-        if import.0 & DRY_RUN != 0 {
-            return Ok(true);
-        }
-        Ok(self.shared.store.abandon_import(import.0, BATCH_ROWS as u32, deciding.write()?).await?)
-    }
-
-    /// Takes away what an import has staged that nobody goes on with. It stays in the list until nothing is left, so
-    /// that what failed is tried again.
-    async fn clear_import(&self, import: ImportId) -> Result<()> {
-        if import.0 & DRY_RUN == 0 {
-            while !self.shared.store.clear_import(import.0, BATCH_ROWS as u32, CLEANUP).await? {}
-        }
-        self.shared.imports.lock().remove(&import);
-        Ok(())
-    }
-
-    /// Abandons an import that nobody goes on with, unless somebody does right now. Returns whether it is gone.
-    pub(crate) async fn abandon_idle(&self, import: ImportId) -> Result<bool> {
-        let turn = self.shared.imports.lock().get(&import).map(|session| session.turn.clone());
-        let Some(Ok(_turn)) = turn.map(tokio::sync::Mutex::try_lock_owned) else { return Ok(false) };
-        self.clear_import(import).await?;
-        Ok(true)
-    }
-
     /// Waits until nobody else stages, commits or abandons this import of the caller's own.
     async fn turn(&self, caller: &Caller, import: ImportId) -> Result<tokio::sync::OwnedMutexGuard<()>> {
         let turn = self.with_import(caller, import, |session| session.turn.clone())?;
@@ -493,27 +447,6 @@ impl Authority {
         // It may have ended meanwhile.
         self.with_import(caller, import, |_| ())?;
         Ok(held)
-    }
-
-    /// Takes away what earlier processes have left staged; whoever comes second waits for the first.
-    pub(crate) async fn clear_stale_imports(&self) -> Result<(), StoreError> {
-        let mut stale = self.shared.imports.stale.lock().await;
-        while let Some(import) = stale.last().copied() {
-            tracing::info!(import, "clearing away an import that was not committed");
-            while !self.shared.store.clear_import(import, BATCH_ROWS as u32, CLEANUP).await? {}
-            stale.pop();
-        }
-        Ok(())
-    }
-
-    /// Does so beside everything else: nobody sees those rows, and there may be a million of them.
-    pub(crate) fn clear_stale_imports_meanwhile(&self) {
-        let authority = self.clone();
-        tokio::spawn(async move {
-            if let Err(error) = authority.clear_stale_imports().await {
-                tracing::warn!(%error, "rows of earlier imports are left; the next import clears them away");
-            }
-        });
     }
 
     /// Goes on with an import of the caller's own.

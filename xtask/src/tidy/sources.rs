@@ -79,7 +79,7 @@ const RULES: &[Rule] = &[
         allowed: &[
             "crates/core/src/permit.rs",
             "crates/authority/src/authority.rs",
-            "crates/authority/src/imports.rs",
+            "crates/authority/src/imports/abandon.rs",
             "crates/authority/src/jobs.rs",
             "crates/authority/src/notes.rs",
             "crates/authority/src/time.rs",
