@@ -9,6 +9,7 @@ use claviger_core::revocation;
 use claviger_core::scope::Action;
 use claviger_store::{AccountFilter, Committed, Page, StoreError};
 
+use crate::allowance::Made;
 use crate::authority::{Authority, Changed, On};
 use crate::caller::Caller;
 use crate::condition::Condition;
@@ -205,8 +206,16 @@ impl Authority {
         } else {
             format!("closed: {}", next.account.closed)
         };
+        // Nobody is kept from closing an account.
+        let taken = match revokes {
+            true => None,
+            false => Some(self.allowance(deciding.caller(), Made::Changes, 1).await?),
+        };
         let audit = deciding.audit(action(verb), on(id), detail)?;
         let committed = self.shared.store.update_account(next.clone(), before.revision, audit).await?;
+        if let Some(taken) = taken {
+            taken.spend(1);
+        }
         let Changed { change, .. } = self.made(committed, since, revokes);
         Ok(Changed { value: next, change })
     }

@@ -24,6 +24,7 @@ use crate::condition::Condition;
 use crate::error::{Error, Result};
 use crate::idempotency::Idempotency;
 use crate::index::View;
+use crate::locks::Applicant;
 use crate::read::NotFresh;
 
 /// How often a use case decides, at most. In one process the second attempt holds the locks of all that made
@@ -73,7 +74,12 @@ impl<'a> Deciding<'a> {
         let sequence = self.authority.shared.index.applied();
         let known = Known { sequence, policy: self.policy_version };
         let decided = self.authority.read(|view| {
-            Recorder::decide(view, known, |recorder| decision(recorder, self.caller.credential(view)))
+            let credential = self.caller.credential(view);
+            Recorder::decide(view, known, |recorder| decision(recorder, credential)).inspect_err(|_| {
+                if let Credential::Key(key) = credential {
+                    self.authority.shared.time.refused(key.rights.expires_at);
+                }
+            })
         })?;
         let (value, proof, write) = decided.map_err(|refusal| Error::refused(refusal, action))?;
         let write = match self.permitted.take() {
@@ -266,7 +272,8 @@ impl Authority {
         F: Future<Output = Result<T>>,
     {
         let locks = &self.locks;
-        let _place = locks.place(caller.credential, targets).await?;
+        let applicant = self.read(|view| Applicant::of(caller.credential(view)))?;
+        let _place = locks.place(&applicant, targets).await?;
         let mut records = targets.to_vec();
         for _ in 0..ATTEMPTS_MAX {
             let held = locks.hold(&records).await;

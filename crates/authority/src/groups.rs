@@ -14,6 +14,7 @@ use claviger_core::{AccountId, ProjectId, Subject, TeamId};
 use claviger_store::{Page, ProjectFilter, TeamFilter};
 
 pub use self::kinds::{Group, Parts};
+use crate::allowance::Made;
 use crate::authority::{Authority, Changed};
 use crate::caller::Caller;
 use crate::condition::Condition;
@@ -127,6 +128,7 @@ impl Authority {
         let since = self.now();
         let detail = format!("name: {}", G::parts(&mut record).name);
         let limit = G::limit(&self.settings());
+        let taken = self.allowance(caller, Made::Changes, 1).await?;
         let committed = self
             .attempts(caller, &[], &Condition::Always, |mut deciding| {
                 let (record, detail, idempotency) = (record.clone(), detail.clone(), idempotency.as_ref());
@@ -138,6 +140,7 @@ impl Authority {
                 }
             })
             .await?;
+        taken.spend(1);
         let Changed { change, .. } = self.made(committed, since, false);
         Ok(Changed { value: record, change })
     }
@@ -251,12 +254,13 @@ impl Authority {
         let condition = condition.into();
         let action = G::action("update");
         self.change_group(caller, action, id, &condition, |deciding, group| {
-            known_member(deciding, action, account)?;
             let before = group.members.role(account);
             if role.is_none() && before.is_none() {
                 return Err(Error::not_found());
             }
+            // Before it is looked at whether there is such an account: whoever may not give this role learns nothing.
             deciding.role(id.role_change(before, role))?;
+            known_member(deciding, action, account)?;
             if before == role {
                 return Ok(String::new());
             }
@@ -306,9 +310,18 @@ impl Authority {
             return deciding.unchanged(next, since, next_revokes(action)).await;
         }
         *G::parts(&mut next).revision += 1;
+        let revokes = G::revokes(&before, &next);
+        // Nobody is kept from taking rights away.
+        let taken = match revokes {
+            true => None,
+            false => Some(self.allowance(deciding.caller(), Made::Changes, 1).await?),
+        };
         let audit = deciding.audit(action, kinds::on(id), detail)?;
         let committed = G::update(next.clone(), seen, &self.shared.store, audit).await?;
-        let Changed { change, .. } = self.made(committed, since, G::revokes(&before, &next));
+        if let Some(taken) = taken {
+            taken.spend(1);
+        }
+        let Changed { change, .. } = self.made(committed, since, revokes);
         Ok(Changed { value: next, change })
     }
 

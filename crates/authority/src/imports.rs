@@ -23,6 +23,7 @@ use claviger_store::{Audit, Committed, Staged, StoreError, Taken};
 
 use self::room::{Opening, Room};
 pub use self::row::{ImportKey, ImportRow};
+use crate::allowance::Made;
 use crate::authority::{Authority, Changed, On};
 use crate::caller::Caller;
 use crate::condition::Condition;
@@ -132,6 +133,8 @@ pub(crate) struct Imports {
 }
 
 struct Session {
+    /// Who began it.
+    caller: Caller,
     by: Actor,
     /// The rights of the key that began it. A commit needs them still.
     rights: Option<Rights>,
@@ -210,13 +213,14 @@ impl Authority {
         let by = deciding.permitted()?.actor;
         // Its rows could be among those, and would be taken for duplicates.
         self.clear_stale_imports().await?;
-        let room = self.shared.imports.opening.take(&subject)?;
+        let room = self.room_for(deciding.caller()).await?;
         let id = if options.dry_run {
             ImportId(DRY_RUN | (u64::from_be_bytes(self.ports().bytes()) >> 3))
         } else {
             ImportId(self.shared.store.open_import(now, by, deciding.write()?).await?)
         };
         let session = Session {
+            caller: deciding.caller().clone(),
             by,
             rights,
             granted: HashSet::new(),
@@ -276,12 +280,18 @@ impl Authority {
         rows: &[ReadRow],
     ) -> Result<Vec<ImportOutcome>> {
         let _turn = self.turn(caller, import).await?;
-        self.with_import(caller, import, |session| session.takes(rows.len()))??;
+        let dry = self.with_import(caller, import, |session| session.takes(rows.len()))??;
+        // All of them before any of them, so that nobody has to find out which ones were staged.
+        let stored = if dry { 0 } else { rows.iter().filter(|row| row.is_ok()).count() };
+        let taken = self.allowance(caller, Made::Changes, stored as u64).await?;
         let mut outcomes = Vec::with_capacity(rows.len());
         for batch in rows.chunks(BATCH_ROWS) {
             let step = |deciding| self.batch_staged(deciding, import, batch);
             outcomes.extend(self.attempts(caller, &[], &Condition::Always, step).await?);
         }
+        taken
+            .spend(outcomes.iter().filter(|outcome| matches!(outcome, ImportOutcome::Imported(_))).count()
+                as u64);
         Ok(outcomes)
     }
 

@@ -43,7 +43,7 @@ pub struct JobsDone {
     pub usage_pruned: u64,
     /// Requests forgotten that were to be carried out once.
     pub requests_pruned: u64,
-    /// Imports abandoned that nobody went on with.
+    /// Imports abandoned that nobody went on with, or whose caller is no longer accepted.
     pub imports_abandoned: u64,
     /// Changes that the journal of revocations has forgotten.
     pub journal_compacted: u64,
@@ -88,8 +88,10 @@ impl Authority {
         } else {
             self.delete_what_is_old(now, &mut round).await;
         }
-        round.done.rates_dropped = self.shared.limiter.sweep(now) as u64;
-        self.shared.refusals.sweep(now);
+        let uptime = self.shared.ports.clock.uptime();
+        round.done.rates_dropped = self.shared.limiter.sweep(self.settled(now), uptime) as u64;
+        self.shared.refusals.sweep(uptime);
+        self.shared.allowances.sweep(uptime);
         let Round { done, failure } = round;
         failure.map_or(Ok(done), Err)
     }
@@ -107,6 +109,8 @@ impl Authority {
             let cleared = self.abandon_idle(import).await.map(u64::from);
             round.done.imports_abandoned += round.step("imports", cleared);
         }
+        let cleared = self.abandon_imports_of_nobody().await;
+        round.done.imports_abandoned += round.step("imports of those who lost their access", cleared);
         let compacted = self.compact_journal(now).await;
         round.done.journal_compacted = round.step("journal", compacted);
     }
@@ -218,8 +222,11 @@ impl Authority {
         }
     }
 
-    /// Writes what was counted and noted.
+    /// Writes what was counted and noted, and how far time has come if a key was refused for that.
     pub(crate) async fn flush_and_log(&self) {
+        if let Err(error) = self.note_expiry().await {
+            tracing::warn!(%error, "how far time has come could not be written; it is tried again");
+        }
         if let Err(error) = self.flush_usage().await {
             tracing::warn!(%error, "usage could not be written; it is tried again");
         }

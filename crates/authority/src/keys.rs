@@ -16,6 +16,7 @@ use claviger_core::scope::{Action, ScopeSet};
 use claviger_core::{KeyId, Kind, Subject, Timestamp, UnixSeconds};
 use claviger_store::{KeyFilter, Page, StoredKey};
 
+use crate::allowance::Made;
 use crate::authority::{Authority, Changed, On};
 use crate::caller::Caller;
 use crate::condition::Condition;
@@ -103,8 +104,11 @@ impl Authority {
         new: NewKey,
         idempotency: Option<Idempotency>,
     ) -> Result<Changed<CreatedKey>> {
+        let taken = self.allowance(caller, Made::Changes, 1).await?;
         let step = |deciding| self.key_created(deciding, new.clone(), idempotency.as_ref());
-        self.attempts(caller, &[], &Condition::Always, step).await
+        let created = self.attempts(caller, &[], &Condition::Always, step).await?;
+        taken.spend(1);
+        Ok(created)
     }
 
     async fn key_created(
@@ -294,6 +298,11 @@ impl Authority {
         if !effect.changes {
             return deciding.unchanged(stored, since, patch.status == Some(Status::Disabled)).await;
         }
+        // Nobody is kept from taking rights away.
+        let taken = match effect.revokes {
+            true => None,
+            false => Some(self.allowance(deciding.caller(), Made::Changes, 1).await?),
+        };
         // One of the same period goes on with what it has counted.
         let (had, quota) = (before.entry.rights.restrictions.quota, next.entry.rights.restrictions.quota);
         let quota = quota.filter(|quota| had.is_none_or(|had| had.period != quota.period));
@@ -305,6 +314,9 @@ impl Authority {
         let committed = self.shared.store.update_key(next, before.revision, audit).await?;
         if let Some(begun) = begun {
             begun.end();
+        }
+        if let Some(taken) = taken {
+            taken.spend(1);
         }
         Ok(self.with(committed, stored, since, effect))
     }
@@ -374,7 +386,11 @@ impl Authority {
         let found = self.read(|view| {
             let credential = caller.credential(view);
             let mut reasons = claviger_core::decide::Reasons::default();
-            authenticate(view, credential, caller.place(), now, &mut reasons)?;
+            authenticate(view, credential, caller.place(), now, &mut reasons).inspect_err(|_| {
+                if let Credential::Key(key) = credential {
+                    self.shared.time.refused(key.rights.expires_at);
+                }
+            })?;
             match credential {
                 Credential::SignedIn(id) => Ok(Err(id)),
                 Credential::Key(key) => Ok(Ok(key.id)),

@@ -13,6 +13,7 @@ use claviger_core::subject::ResourceSubject;
 use claviger_core::{AccountId, Subject};
 use claviger_store::{Conflict, Page, ResourceFilter, StoreError};
 
+use crate::allowance::Made;
 use crate::authority::{Authority, Changed, On};
 use crate::caller::Caller;
 use crate::condition::Condition;
@@ -120,11 +121,19 @@ impl Authority {
         if let Some(before) = before.as_ref().filter(|before| before.resource == next.resource) {
             return deciding.unchanged(before.clone(), since, false).await;
         }
+        // Nobody is kept from taking rights away.
+        let taken = match revokes {
+            true => None,
+            false => Some(self.allowance(deciding.caller(), Made::Changes, 1).await?),
+        };
         let verb = if before.is_some() { "update" } else { "create" };
         let audit = deciding.audit(action(verb), on(&next.resource), summary(&next.resource))?;
         let expected = before.as_ref().map(|before| before.revision);
         match self.shared.store.put_resource(next.clone(), expected, audit).await {
             Ok(committed) => {
+                if let Some(taken) = taken {
+                    taken.spend(1);
+                }
                 let Changed { change, .. } = self.made(committed, since, revokes);
                 Ok(Changed { value: next, change })
             }

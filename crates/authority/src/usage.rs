@@ -243,7 +243,7 @@ impl Authority {
         let quota = metered.and_then(|metered| metered.quota).filter(|quota| quota.allowed);
         let count = Count::of(allowed, address, quota.map(|quota| quota.quota.period));
         if let Some(period) = self.shared.usage.record(key, now, &count) {
-            self.shared.limiter.add_to_quota(key, period, 1, now);
+            self.shared.limiter.add_to_quota(key, period, 1, self.settled(now));
         }
     }
 
@@ -325,7 +325,7 @@ impl Authority {
         let mut flush = self.shared.usage.flush.lock().await;
         self.write_usage_of(key, &mut flush).await?;
         self.shared.usage.forget_late(key, quota.period);
-        let began = self.now();
+        let began = self.settled_now();
         let used = self.shared.store.usage_totals(vec![(key, quota.period.bounds(began).0)]).await?;
         self.shared.limiter.set_quota(key, quota, used.first().copied().unwrap_or_default(), began);
         Ok(QuotaBegun { authority: self, _flush: flush, key, period: quota.period, began })
@@ -375,13 +375,14 @@ impl QuotaBegun<'_> {
     pub(crate) fn end(self) {
         let shared = &self.authority.shared;
         let now = self.authority.now();
+        let settled = self.authority.settled(now);
         let minute = |at: Timestamp| at.millis().div_euclid(MINUTE_MILLIS);
         // A use is counted in the minute that it began in, which may be the one before; never one of an earlier
         // period.
-        let start = minute(self.period.bounds(now).0.start()).max(minute(self.began) - 1);
+        let start = minute(self.period.bounds(settled).0.start()).max(minute(self.began) - 1);
         let uses = shared.usage.uncounted_by(self.key, self.period, start..=minute(now), now);
         if uses > 0 {
-            shared.limiter.add_to_quota(self.key, self.period, uses, now);
+            shared.limiter.add_to_quota(self.key, self.period, uses, settled);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Imports of which nothing will stay: given up by their callers, left alone, or left by an earlier process.
 
+use claviger_core::decide::{KeyAction, Target};
 use claviger_core::permit::{Task, TaskPermit};
 use claviger_store::StoreError;
 
@@ -13,15 +14,14 @@ use crate::error::Result;
 const CLEANUP: TaskPermit = TaskPermit::new(Task::ImportCleanup);
 
 impl Authority {
-    /// Ends an import of which nothing will stay.
+    /// Ends an import of which nothing stays: the caller's own, or for operators any.
     ///
     /// # Errors
     /// As [`Authority::import_progress`].
     pub async fn abandon_import(&self, caller: &Caller, import: ImportId) -> Result<()> {
-        self.with_import(caller, import, |_| ())?;
         let (authority, caller) = (self.clone(), caller.clone());
         self.to_the_end(async move {
-            let _turn = authority.turn(&caller, import).await?;
+            let _turn = authority.turn_to_end(&caller, import).await?;
             let step = |deciding| authority.import_abandoned(deciding, import);
             while !authority.attempts(&caller, &[], &Condition::Always, step).await? {}
             // It stays in the list until nothing is left, so that what failed is tried again.
@@ -31,9 +31,13 @@ impl Authority {
         .await
     }
 
-    /// Takes a batch away of what an import of the caller's own has staged; whether nothing is left.
+    /// Takes a batch away of what an import has staged that the caller may end; whether nothing is left.
     async fn import_abandoned(&self, mut deciding: Deciding<'_>, import: ImportId) -> Result<bool> {
-        self.own_import(&mut deciding, import, |_| ())?;
+        if deciding.is_operator()? {
+            deciding.permit(KeyAction::Create.action(), Target::Operator)?;
+        } else {
+            self.own_import(&mut deciding, import, |_| ())?;
+        }
         if import.0 & DRY_RUN != 0 {
             return Ok(true);
         }

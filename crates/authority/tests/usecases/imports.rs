@@ -103,6 +103,28 @@ async fn texts_and_digests_work_after_the_commit_and_not_before() {
 }
 
 #[tokio::test]
+async fn when_a_key_was_created_as_its_importer_states_gives_its_successor_no_long_life() {
+    const QUARTER: u64 = 90 * 86_400;
+    let house = House::build().await;
+    let import = house.authority.begin_import(&house.ada(), ImportOptions::default()).await.unwrap();
+    let expires = |n, created: i64| ImportRow {
+        created_at: Some(Timestamp::from_millis(START - created * 1_000)),
+        expires_at: Some(house.seconds_from_now(60)),
+        ..by_text(n, &ada(&house))
+    };
+    let rows = vec![expires(1, 20 * 365 * 86_400), expires(2, 3_540)];
+    let outcomes = house.authority.stage_rows(&house.ada(), import, rows).await.unwrap();
+    house.authority.commit_import(&house.ada(), import).await.unwrap();
+    house.pass(60_000);
+    for (outcome, lives) in outcomes.iter().zip([QUARTER, 3_600]) {
+        let ImportOutcome::Imported(id) = *outcome else { panic!("{outcome:?}") };
+        let rotated = house.authority.rotate_key(&house.ada(), id, 0, None, None).await.unwrap().value;
+        let expires_at = rotated.key.record.entry.rights.expires_at.unwrap();
+        assert_eq!(expires_at, house.seconds_from_now(lives));
+    }
+}
+
+#[tokio::test]
 async fn a_dry_run_says_the_same_and_does_nothing() {
     let house = House::build().await;
     let taken = house.authority.begin_import(&house.ada(), ImportOptions::default()).await.unwrap();

@@ -26,7 +26,8 @@ Examples:
       a file with every setting, commented out, to start from
   kill -HUP $(pidof claviger)
       read routes, limits, retention, policies and defaults again; a mistake in the file changes nothing
-  CLAVIGER_OPERATOR_KEY=$(openssl rand -hex 24) claviger serve
+  (umask 077; openssl rand -hex 24 > operator-key)
+  CLAVIGER_OPERATOR_KEY=$(cat operator-key) claviger serve
       install this operator key at the first start instead of a generated one")]
 pub struct Serve {
     #[command(flatten)]

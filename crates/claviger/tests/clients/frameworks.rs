@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
-use claviger_testkit::{Answer, Client, Process, Serve, TempDir, folder};
+use claviger_testkit::{Answer, Client, Process, Serve, TempDir, basic, folder};
 use serde_json::{Value, json};
 
 use crate::PROGRAM;
@@ -14,6 +14,9 @@ use crate::python::Python;
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
 /// Two tests of one package must not unpack it side by side into npm's cache.
 static NPM: Mutex<()> = Mutex::new(());
+
+/// Lets the Express application believe the proxy in front, as its README says; uvicorn believes loopback by itself.
+const TRUSTING: &str = "const app = express();\napp.set(\"trust proxy\", \"loopback\");\n";
 
 /// Makes the command that runs an application, which then asks the authority at this address.
 type Start<'a> = &'a dyn Fn() -> Command;
@@ -49,6 +52,10 @@ fn express() -> TempDir {
             std::fs::copy(&path, place.path().join(path.file_name().unwrap())).unwrap();
         }
     }
+    let file = place.path().join("app.mjs");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("const app = express();\n"), "{text}");
+    std::fs::write(&file, text.replace("const app = express();\n", TRUSTING)).unwrap();
     let _one = NPM.lock().unwrap();
     let mut npm = Command::new("npm");
     npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(place.path());
@@ -165,7 +172,16 @@ fn keys_are_judged(application: &Application, key: &str) {
     application.client.get("/invoices/2026-001").bearer(key).send().expect(200);
     let anonymous = application.client.get("/invoices/2026-001").send().expect(401);
     assert_eq!(anonymous.header("www-authenticate"), Some("Bearer"));
-    application.client.get("/invoices/2026-001").header("Authorization", "Basic eA==").send().expect(401);
+    let authorized =
+        |value: &str| application.client.get("/invoices/2026-001").header("Authorization", value).send();
+    for scheme in ["ApiKey", "apikey", "BEARER"] {
+        authorized(&format!("{scheme} {key}")).expect(200);
+    }
+    authorized(&basic(key)).expect(200);
+    authorized(&basic(&format!("{key}:more"))).expect(401);
+    for unread in ["Basic eA==", "Basic ====", "Basic", "Digest x", key] {
+        authorized(unread).expect(401);
+    }
     application.read("2026-001", "nonsense").expect(401);
     // Somebody else's, one that does not exist, and one that nothing can be called: all alike.
     let hidden = application.read("2026-002", key).expect(404);
@@ -186,6 +202,16 @@ fn restrictions_hold(application: &Application, customers: &Customers<'_>, accou
     assert_eq!(report.json()["requested_by"], id.as_str());
     let (_, elsewhere) = restricted(json!({"addresses": ["192.0.2.0/24"]}));
     application.report(&elsewhere).expect(403);
+    // An address that the proxy in front does not know, or that is none, keeps out keys that depend on it, and no others.
+    let (_, free) = restricted(json!({}));
+    for unknown in ["unknown", "_hidden", "127.0.0.1.9"] {
+        let from = |key: &str| {
+            let request = application.client.get("/invoices/2026-001").header("X-Forwarded-For", unknown);
+            request.header("X-API-Key", key).send()
+        };
+        from(&free).expect(200);
+        from(&here).expect(403);
+    }
     let (_, rare) = restricted(json!({"quota": {"limit": 1, "period": "month"}}));
     application.report(&rare).expect(202);
     let limited = application.report(&rare).expect(429);

@@ -12,7 +12,8 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Response, StatusCode, Uri};
 
-use super::proxy::{is_host, same_folded, states_body};
+use super::host::is_host;
+use super::proxy::{same_folded, states_body};
 use crate::client::{X_FORWARDED_FOR, X_FORWARDED_PROTO};
 use crate::problem::Problem;
 
@@ -26,6 +27,15 @@ const PROBLEM: HeaderName = HeaderName::from_static("x-claviger-problem");
 const ORIGINS: HeaderName = HeaderName::from_static("x-claviger-origins");
 /// The `Cache-Control` that the answer has to have, if any.
 const CACHE: HeaderName = HeaderName::from_static("x-claviger-cache-control");
+
+/// How a question of nginx begins.
+pub(crate) const NGINX_QUESTION: &[u8] = b"GET /forward-auth/nginx ";
+
+/// Brings the refusal of a question that could not even be read into the form that nginx understands.
+pub(crate) fn refuse_nginx<B>(response: &mut Response<B>, document: &str) {
+    let said = Said { origins: false, secret: false, preflight: false, problem: Some(document) };
+    FrontProxy::Nginx.translate(response, &said);
+}
 
 /// A proxy that asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +144,16 @@ impl FrontProxy {
         }
     }
 
+    /// Where a request came in that this proxy asks about, as the history says it after the method.
+    pub(super) fn entrance(self) -> &'static str {
+        match self {
+            Self::Nginx => "through forward-auth for nginx",
+            Self::Caddy => "through forward-auth for Caddy",
+            Self::Traefik => "through forward-auth for Traefik",
+            Self::Haproxy => "through forward-auth for HAProxy",
+        }
+    }
+
     fn names(self) -> Names {
         let name = HeaderName::from_static;
         match self {
@@ -202,7 +222,7 @@ pub(super) struct Asked {
     /// Its head.
     pub(super) parts: Parts,
     /// The host that it names.
-    pub(super) host: Option<String>,
+    pub(super) host: String,
     /// Whether it announces a body.
     pub(super) has_body: bool,
 }
@@ -242,8 +262,15 @@ impl Asked {
             let detail = "The target of the request could be read in two ways: it has to begin with a slash and be printable ASCII without `#`. Send it percent-encoded.";
             Unread::Refused(Problem::bad_request("ambiguous_path", detail))
         })?;
+        // A host that cannot be read must not count as none: the request would miss the routes that are pinned to it.
         let host = headers.get(&names.host).filter(|host| is_host(host.as_bytes()));
-        let host = host.and_then(|host| host.to_str().ok()).map(str::to_owned);
+        let host = host.and_then(|host| host.to_str().ok()).map(str::to_owned).ok_or_else(|| {
+            let detail = format!(
+                "The host of the request is missing or not valid. Send one `Host` header with a name or an address, and a port if needed, such as `example.org:8443`; the proxy passes it on as `{}`.",
+                shown(&names.host)
+            );
+            Unread::Refused(Problem::bad_request("bad_request", detail))
+        })?;
         let mut body = HeaderMap::new();
         for (theirs, plain) in of_body.iter().zip([CONTENT_LENGTH, TRANSFER_ENCODING]) {
             // A proxy that has no way to leave a header out sends it empty.

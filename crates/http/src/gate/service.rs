@@ -50,6 +50,17 @@ pub struct Gate {
     warnings: Arc<SetupWarnings>,
 }
 
+/// A request that is to be decided about.
+#[derive(Clone, Copy)]
+pub struct Presented<'a> {
+    /// Its head.
+    pub parts: &'a Parts,
+    /// Where a credential may stand in it.
+    pub slots: Slots,
+    /// Where it came in, as the history says it: `through the gateway`.
+    pub entrance: &'static str,
+}
+
 /// What was decided about a request that may pass.
 pub struct Passed {
     /// The identity headers.
@@ -95,10 +106,11 @@ impl Gate {
         &self,
         route: &Route,
         captures: &Captures<'_, '_>,
-        (parts, slots): (&Parts, Slots),
+        request: Presented<'_>,
         client: Client,
         id: &RequestId,
     ) -> Result<Passed, Problem> {
+        let Presented { parts, slots, .. } = request;
         let found = credential::read(&parts.headers, parts.uri.query(), slots)?;
         let key = found.key();
         let target = match &found.query_without {
@@ -110,10 +122,11 @@ impl Gate {
         if found.in_authorization {
             strip.push(AUTHORIZATION);
         }
-        if found.in_x_api_key {
+        if slots.x_api_key {
+            // Wherever the key was: another spelling (`X_API_KEY`) is not read here, and an application might read it.
             strip.push(X_API_KEY);
         }
-        let judged = self.judge(route, captures, (parts, key), client, id)?;
+        let judged = self.judge(route, captures, (request, key), client, id)?;
         Ok(Passed {
             identity: judged.identity,
             target,
@@ -130,7 +143,7 @@ impl Gate {
         &self,
         route: &Route,
         captures: &Captures<'_, '_>,
-        (parts, key): (&Parts, Option<PresentedKey<'_>>),
+        (Presented { parts, entrance, .. }, key): (Presented<'_>, Option<PresentedKey<'_>>),
         client: Client,
         id: &RequestId,
     ) -> Result<Judged, Problem> {
@@ -154,7 +167,7 @@ impl Gate {
             target: matched.reference(),
             origin: if route.context == Context::Embed { Origin::Embed } else { Origin::Api },
             request_id: id,
-            entrance: "through the gateway",
+            entrance,
             if_allowed: route.recorded.takes(action, &parts.method),
         };
         let credential = authority.identify(key);
@@ -187,7 +200,7 @@ impl Gate {
         &self,
         route: &Route,
         captures: &Captures<'_, '_>,
-        request: (&Parts, Slots),
+        request: Presented<'_>,
         client: Client,
         id: &RequestId,
     ) -> Result<Passed, Problem> {
@@ -314,11 +327,16 @@ impl Connection {
     ) -> Result<Response<GateBody>, Problem> {
         let state = &self.gate.state;
         let (parts, body) = request.into_parts();
+        let address = Address::of(parts.uri.path());
+        if let Address::Proxy(proxy) = address {
+            // First of all, so that every refusal has the form that the proxy understands.
+            finish.asked_by = Some(proxy);
+        }
         check_request(&parts)
             .map_err(|bad| Problem::bad_request("bad_request", format!("{}.", capital(&bad.to_string()))))?;
         let client = client_of(&self.peer, &parts.headers, &state.edge);
         let routes = self.gate.routes();
-        match Address::of(parts.uri.path()) {
+        match address {
             Address::Routes => {}
             Address::Nobody => return Err(crate::extract::not_found()),
             Address::Proxy(proxy) => {
@@ -333,7 +351,7 @@ impl Connection {
         let (route, captures) = route_of(&routes, &parts, host, has_body, finish)?;
         let upstream = route.upstream.as_ref().ok_or_else(without_upstream)?;
         let slots = route.slots(&parts.method);
-        let request = (&parts, slots);
+        let request = Presented { parts: &parts, slots, entrance: "through the gateway" };
         let passed = self.gate.decide_when_fresh(route, &captures, request, client, id).await?;
         finish.secret = passed.secret;
         finish.in_address = passed.in_address;
@@ -370,7 +388,6 @@ impl Connection {
         client: Client,
         (id, finish): (&RequestId, &mut Finish),
     ) -> Result<Response<GateBody>, Problem> {
-        finish.asked_by = Some(proxy);
         let peer = self.peer.address.ip().to_canonical();
         let fault = |fault: SetupFault| {
             self.gate.warnings.warn(fault, proxy, peer);
@@ -383,7 +400,7 @@ impl Connection {
             Unread::Setup(setup) => fault(setup),
             Unread::Refused(problem) => problem,
         })?;
-        let host = asked.host.as_deref();
+        let host = Some(asked.host.as_str());
         if let Some(answer) = preflight(routes, &asked.parts, host) {
             finish.preflight = true;
             return Ok(answer);
@@ -391,7 +408,8 @@ impl Connection {
         let (route, captures) = route_of(routes, &asked.parts, host, asked.has_body, finish)?;
         let slots = Slots { query: false, ..route.slots(&asked.parts.method) };
         finish.slots = Some(slots);
-        let passed = self.gate.decide_when_fresh(route, &captures, (&asked.parts, slots), client, id).await;
+        let request = Presented { parts: &asked.parts, slots, entrance: proxy.entrance() };
+        let passed = self.gate.decide_when_fresh(route, &captures, request, client, id).await;
         let passed = passed.map_err(|problem| match problem.code {
             "insecure_transport" => fault(SetupFault::PlainHttp),
             _ => problem,

@@ -172,11 +172,19 @@ impl<T: AsyncRead + Resets + Unpin> AsyncRead for IoGuard<T> {
         if sniffed.taken < sniffed.length {
             let left = &sniffed.bytes[sniffed.taken..sniffed.length];
             let fits = left.len().min(buffer.remaining());
+            if let Some(refusal) = &mut this.refusal {
+                refusal.read(left);
+            }
             buffer.put_slice(&left[..fits]);
             sniffed.taken += fits;
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut this.io).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut this.io).poll_read(cx, buffer);
+        if let Some(refusal) = &mut this.refusal {
+            refusal.read(&buffer.filled()[before..]);
+        }
+        read
     }
 }
 
@@ -185,7 +193,10 @@ impl<T: AsyncRead + AsyncWrite + Resets + Unpin> AsyncWrite for IoGuard<T> {
         let this = self.get_mut();
         let written = match this.poll_refuse(cx, bytes) {
             Some(refused) => refused,
-            None => Pin::new(&mut this.io).poll_write(cx, bytes),
+            None => {
+                this.refusal.as_mut().map(Refusal::answered);
+                Pin::new(&mut this.io).poll_write(cx, bytes)
+            }
         };
         this.watch(cx, written)
     }
@@ -198,7 +209,10 @@ impl<T: AsyncRead + AsyncWrite + Resets + Unpin> AsyncWrite for IoGuard<T> {
         let this = self.get_mut();
         // hyper's own answers are one piece.
         let refused = if let [one] = slices { this.poll_refuse(cx, one) } else { None };
-        let written = refused.unwrap_or_else(|| Pin::new(&mut this.io).poll_write_vectored(cx, slices));
+        let written = refused.unwrap_or_else(|| {
+            this.refusal.as_mut().map(Refusal::answered);
+            Pin::new(&mut this.io).poll_write_vectored(cx, slices)
+        });
         this.watch(cx, written)
     }
 

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderValue};
+use http::{Response, StatusCode};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::Sleep;
 
+use crate::gate::forward_auth::{NGINX_QUESTION, refuse_nginx};
 use crate::problem::Problem;
 
 /// hyper's own head has about a hundred bytes.
@@ -28,13 +30,26 @@ pub(super) struct Refusal {
     /// What is written in place of hyper's answer, and how much of it was.
     text: Vec<u8>,
     written: usize,
+    /// Whether nginx asks about a request, which understands few statuses.
+    nginx_asks: bool,
     lingered: usize,
     linger: Option<Pin<Box<Sleep>>>,
 }
 
 impl Refusal {
     pub(super) fn new(public_url: Arc<str>) -> Self {
-        Self { public_url, text: Vec::new(), written: 0, lingered: 0, linger: None }
+        Self { public_url, text: Vec::new(), written: 0, nginx_asks: false, lingered: 0, linger: None }
+    }
+
+    /// Takes note of what a client sends. A proxy sends no request before the last one is answered, so a head begins
+    /// where a read does.
+    pub(super) fn read(&mut self, bytes: &[u8]) {
+        self.nginx_asks |= bytes.starts_with(NGINX_QUESTION);
+    }
+
+    /// Takes note that a service has answered.
+    pub(super) fn answered(&mut self) {
+        self.nginx_asks = false;
     }
 
     /// What is left to write, if these bytes are an answer of hyper's own.
@@ -42,7 +57,7 @@ impl Refusal {
         if self.text.is_empty() {
             // One look at the first byte of the status for every other answer.
             let (status, date) = own_answer(bytes)?;
-            self.text = written(status, date, &bytes[..8], &self.public_url);
+            self.text = written(status, date, &bytes[..8], &self.public_url, self.nginx_asks);
         }
         (self.written < self.text.len()).then(|| &self.text[self.written..])
     }
@@ -96,7 +111,7 @@ fn own_answer(bytes: &[u8]) -> Option<(StatusCode, &str)> {
     empty.then_some((status, date))
 }
 
-fn written(status: StatusCode, date: &str, version: &[u8], public_url: &str) -> Vec<u8> {
+fn written(status: StatusCode, date: &str, version: &[u8], public_url: &str, nginx_asks: bool) -> Vec<u8> {
     let problem = match status {
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Problem::new(
             status,
@@ -114,22 +129,33 @@ fn written(status: StatusCode, date: &str, version: &[u8], public_url: &str) -> 
             "The request is not valid HTTP: its first line or a header field cannot be read.",
         ),
     };
-    let body = serde_json::to_vec(&problem.document(public_url)).unwrap_or_default();
-    let reason = status.canonical_reason().unwrap_or_default();
+    let body = serde_json::to_string(&problem.document(public_url)).unwrap_or_default();
+    let mut response = Response::new(());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    if let Ok(date) = HeaderValue::from_str(date)
+        && !date.is_empty()
+    {
+        headers.insert(DATE, date);
+    }
+    if nginx_asks {
+        refuse_nginx(&mut response, &body);
+    }
+    let status = response.status();
     let mut text = version.to_vec();
-    text.extend_from_slice(
-        format!(
-            " {} {reason}\r\ncontent-type: application/problem+json\r\ncache-control: no-store\r\nconnection: close\r\ncontent-length: {}\r\n",
-            status.as_u16(),
-            body.len()
-        )
-        .as_bytes(),
-    );
-    if !date.is_empty() {
-        text.extend_from_slice(format!("date: {date}\r\n").as_bytes());
+    let line = format!(" {} {}\r\n", status.as_u16(), status.canonical_reason().unwrap_or_default());
+    text.extend_from_slice(line.as_bytes());
+    for (name, value) in response.headers() {
+        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+            text.extend_from_slice(part);
+        }
     }
     text.extend_from_slice(b"\r\n");
-    text.extend_from_slice(&body);
+    text.extend_from_slice(body.as_bytes());
     text
 }
 

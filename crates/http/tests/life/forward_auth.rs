@@ -1,6 +1,8 @@
 //! Forward-auth answers as the gateway does, in the form that each proxy understands.
 
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::front::{Front, code, field, status};
 use crate::house::House;
@@ -205,6 +207,87 @@ async fn the_settings_of_a_route_hold_through_forward_auth() {
     // Without an upstream the gateway has nowhere to pass a request on to.
     let direct = asking.front.ask("GET", "/d/x", &format!("{FROM}x-api-key: {}\r\n", asking.key)).await;
     assert_eq!((status(&direct), code(&direct)), (404, "no_upstream"), "{direct}");
+}
+
+/// A client that spells the host in a way of its own gets 400, as at the gateway, and never a route for any host.
+#[tokio::test]
+async fn a_host_that_cannot_be_read_is_refused_through_every_proxy() {
+    let asking = Asking::new().await;
+    for proxy in PROXIES {
+        for host in
+            ["api.example.org/", "a@api.example.org", "api.example.org, x", "a:80:90", "a%2eb", "a..", ""]
+        {
+            let host = format!("host: {host}\r\n");
+            let rest = format!("{}{FROM}x-api-key: {}\r\n", named(proxy, "GET", "/d/x"), asking.key);
+            let lines = if proxy == "nginx" {
+                host + &rest
+            } else {
+                rest.replace("x-forwarded-host: a\r\n", &format!("x-forwarded-{host}"))
+            };
+            let answer = asking.front.ask("GET", &format!("/forward-auth/{proxy}"), &lines).await;
+            let expect = if proxy == "nginx" { 403 } else { 400 };
+            assert_eq!((status(&answer), true_status(&answer)), (expect, 400), "{proxy} {lines}: {answer}");
+            assert_eq!(code(&answer), "bad_request", "{answer}");
+        }
+    }
+}
+
+/// nginx answers 500 to everything but 2xx, 401 and 403, so what a client has done wrong has to reach it as 403.
+#[tokio::test]
+async fn a_request_that_is_refused_before_it_is_read_is_403_to_nginx() {
+    let asking = Asking::new().await;
+    let lines = format!("{}{FROM}x-api-key: {}\r\n", named("nginx", "GET", "/d/x"), asking.key);
+    let without_host = format!("GET /forward-auth/nginx HTTP/1.0\r\n{lines}\r\n");
+    let mut answers = vec![crate::front::raw(&asking.front.address, &without_host).await];
+    for more in
+        ["trailer: X-Claviger-Account\r\n", "origin: https://a.example\r\norigin: https://b.example\r\n"]
+    {
+        answers.push(asking.front.ask("GET", "/forward-auth/nginx", &format!("{lines}{more}")).await);
+    }
+    for answer in answers {
+        assert_eq!((status(&answer), true_status(&answer)), (403, 400), "{answer}");
+        assert!(field(&answer, "x-claviger-problem").unwrap().contains("\"status\":400"), "{answer}");
+    }
+}
+
+/// The same for what the HTTP library refuses by itself, also on a connection that has had an answer before.
+#[tokio::test]
+async fn a_head_that_cannot_be_read_is_403_to_nginx() {
+    let asking = Asking::new().await;
+    let head = |path: &str, more: &str| {
+        let lines =
+            format!("host: a\r\n{}{FROM}x-api-key: {}\r\n", named("nginx", "GET", "/d/x"), asking.key);
+        format!("GET {path} HTTP/1.1\r\n{lines}{more}\r\n")
+    };
+    let many = "x: 1\r\n".repeat(110);
+    for (more, expect) in [(many.as_str(), 431), ("x y: 1\r\n", 400)] {
+        for before in [0, 1, 2] {
+            let mut stream = TcpStream::connect(&asking.front.address).await.unwrap();
+            for _ in 0..before {
+                stream.write_all(head("/forward-auth/nginx", "").as_bytes()).await.unwrap();
+                let mut answer = vec![0; 4096];
+                let length = stream.read(&mut answer).await.unwrap();
+                assert!(answer[..length].starts_with(b"HTTP/1.1 204"), "{before}");
+            }
+            stream.write_all(head("/forward-auth/nginx", more).as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert_eq!((status(&answer), true_status(&answer)), (403, expect), "{before}: {answer}");
+            let body = answer.rsplit_once("\r\n\r\n").unwrap().1;
+            assert_eq!(field(&answer, "x-claviger-problem"), Some(body));
+            assert!(body.contains(&format!("\"status\":{expect}")), "{body}");
+        }
+        // Everyone else gets the status itself, also after nginx has asked.
+        for path in ["/forward-auth/caddy", "/forward-auth/nginxes", "/d/x"] {
+            let mut stream = TcpStream::connect(&asking.front.address).await.unwrap();
+            stream.write_all(head("/forward-auth/nginx", "").as_bytes()).await.unwrap();
+            assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+            stream.write_all(head(path, more).as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert_eq!((status(&answer), field(&answer, "x-claviger-status")), (expect, None), "{answer}");
+        }
+    }
 }
 
 #[tokio::test]

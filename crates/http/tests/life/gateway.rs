@@ -107,6 +107,22 @@ async fn operator_keys_are_refused_on_every_route() {
     assert!(ask(&address, "GET", "/public/x", "").await.ends_with("served"));
 }
 
+/// `X_API_KEY` is no slot, yet many an application reads it as `X-API-Key`: the key in it must not arrive there.
+#[tokio::test]
+async fn a_key_under_another_spelling_never_reaches_the_application() {
+    let house = House::new().await;
+    let address = gateway(&house).await;
+    let (_, key) = house.key(json!({})).await;
+    let stray = "stray_0123456789abcdefghijklmnop";
+    for name in ["X_API_KEY", "x.api.key", "X-Api_Key", "x~api~key", "Proxy_Authorization"] {
+        for (path, lines) in [("/anybody", String::new()), ("/all", format!("x-api-key: {key}\r\n"))] {
+            let answer = front::ask(&address, "GET", path, &format!("{lines}{name}: {stray}\r\n")).await;
+            assert!(answer.ends_with("served"), "{path} {name}: {answer}");
+            assert!(!answer.contains(stray) && !answer.contains(&key), "{path} {name}: {answer}");
+        }
+    }
+}
+
 /// A refused request is found by the id of its answer, whatever the route records.
 #[tokio::test]
 async fn a_refusal_is_found_by_its_request_id() {

@@ -23,7 +23,7 @@ use super::rooms::Rooms;
 use super::row::{Cells, bytes};
 use super::{Result, Write, accounts, deleted, imports, projects, resources, settings, teams, usage};
 use crate::error::StoreError;
-use crate::query::{LastUsed, Staged, StoredKey, Taken};
+use crate::query::{LastUsed, Overlap, Staged, StoredKey, Taken};
 
 /// What verification holds of a key, and its digest.
 macro_rules! entry_columns {
@@ -82,6 +82,10 @@ const SUCCESSOR: &str = "WITH RECURSIVE chain (id) AS (
         UNION SELECT keys.id FROM chain JOIN keys ON keys.replaces = chain.id)
     SELECT keys.id FROM chain JOIN keys ON keys.id = chain.id
     WHERE retired_at IS NULL AND (expires_at IS NULL OR expires_at > ?2) LIMIT 1";
+/// Keys that go on beside the one that replaces them, the oldest successor first.
+const OVERLAPPING: &str = "SELECT old.id, new.id, old.expires_at
+    FROM keys AS new JOIN keys AS old ON old.id = new.replaces
+    WHERE new.replaces IS NOT NULL AND old.retired_at IS NULL AND old.expires_at > ?1 ORDER BY new.created_at, new.id";
 /// Whether a digest is taken.
 const TAKEN: &str = "SELECT 1 FROM keys WHERE digest_head = ?1";
 const REVISION: &str = "SELECT revision FROM keys WHERE id = ?1";
@@ -137,6 +141,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     PURGE_RETIRED,
     RETIRE,
     SUCCESSOR,
+    OVERLAPPING,
     REVISION,
     LISTED,
     SELECT_STORED,
@@ -226,14 +231,20 @@ pub(crate) fn by_ids(conn: &Connection, ids: &[KeyId]) -> Result<Vec<StoredKey>>
 
 /// Replaces what may change of a key.
 pub(crate) fn update(write: &mut Write<'_>, next: KeyRecord, expected: u64) -> Result<()> {
+    let at = next.created_at.seconds();
+    replace(write, next, expected, at)
+}
+
+/// The same; a key that is retired by it is so from `now` on.
+fn replace(write: &mut Write<'_>, next: KeyRecord, expected: u64, now: UnixSeconds) -> Result<()> {
     let place = place(&next.entry.id);
     place.check_follows(write.conn, next.revision, expected)?;
     let before = by_id(write.conn, next.entry.id)?;
     let changed = execute(write.conn, UPDATE, &next, None)?;
     place.check_one(write.conn, changed, Some(expected))?;
     if next.entry.status == Status::Retired {
-        // The time matters to the purge alone; a rotation has set it already.
-        retire(write.conn, next.entry.id, next.created_at.seconds())?;
+        // After the earlier state was read: what is retired already would lose nothing by it.
+        retire(write.conn, next.entry.id, now)?;
     }
     let took = before.is_none_or(|before| revocation::by_key(&before.record.entry, &next.entry));
     let took = took.then_some(RecordRef::Key(next.entry.id));
@@ -251,6 +262,19 @@ fn successor(conn: &Connection, id: KeyId, now: UnixSeconds) -> Result<Option<Ke
     let mut statement = conn.prepare_cached(SUCCESSOR)?;
     let mut rows = statement.query(params![bytes(id), now.get()])?;
     rows.next()?.map(|row| Cells { table: "keys", row }.id(0)).transpose()
+}
+
+/// Keys that have not expired and those that replace them.
+pub(crate) fn overlapping(conn: &Connection, now: UnixSeconds) -> Result<Vec<Overlap>> {
+    let mut statement = conn.prepare_cached(OVERLAPPING)?;
+    let mut rows = statement.query(params![now.get()])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let cells = Cells { table: "keys", row };
+        let until = UnixSeconds::new(cells.count(2)?).unwrap_or(UnixSeconds::MAX);
+        found.push(Overlap { old: cells.id(0)?, new: cells.id(1)?, until });
+    }
+    Ok(found)
 }
 
 /// Refuses a key that another one took over from.
@@ -272,10 +296,7 @@ pub(crate) fn rotate(
 ) -> Result<()> {
     let (old_id, now) = (old.entry.id, new.created_at.seconds());
     check_unreplaced(write.conn, old_id, now)?;
-    if old.entry.status == Status::Retired {
-        retire(write.conn, old_id, now)?;
-    }
-    update(write, old, expected)?;
+    replace(write, old, expected, now)?;
     check_room(write.conn, write.rooms, &new, limit)?;
     let (id, at, has_quota) = (new.entry.id, new.created_at, new.entry.rights.restrictions.quota.is_some());
     insert(write, new)?;

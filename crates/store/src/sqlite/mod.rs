@@ -50,7 +50,7 @@ pub(crate) use self::offline::{backup_file, inspect, key_status, reset_time};
 use self::queue::Queue;
 use self::reader::ReadJob;
 use self::schema::Lock;
-pub(crate) use self::schema::check_private;
+pub(crate) use self::schema::{check_private, left_of};
 pub(crate) use self::writer::Write;
 use self::writer::{ChangeName, Confirmation, Mutation, Plain, Trial, Upkeep, WriteJob};
 use crate::commit::{Audit, ChangeSink, Committed, Permit, Random};

@@ -8,7 +8,7 @@ use claviger_core::time::UnixSeconds;
 
 use super::{Result, Store};
 use crate::commit::{Audit, Committed};
-use crate::query::{KeyFilter, LastUsed, Page, StoredKey, Taken};
+use crate::query::{KeyFilter, LastUsed, Overlap, Page, StoredKey, Taken};
 use crate::sqlite::{keys, list};
 
 impl Store {
@@ -72,6 +72,14 @@ impl Store {
     /// [`StoreError::Replaced`](crate::StoreError::Replaced) if one does.
     pub async fn check_unreplaced(&self, id: KeyId, now: UnixSeconds) -> Result<()> {
         self.backend.read(move |conn| keys::check_unreplaced(conn, id, now)).await
+    }
+
+    /// Keys that have not expired by now and each have one that replaces them, in the order in which those were made.
+    ///
+    /// # Errors
+    /// Only those that every method has.
+    pub async fn overlapping_keys(&self, now: UnixSeconds) -> Result<Vec<Overlap>> {
+        self.backend.read(move |conn| keys::overlapping(conn, now)).await
     }
 
     /// Deletes those of these keys that exist, and returns how many did. A change even if none did: who

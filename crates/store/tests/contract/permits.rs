@@ -195,6 +195,21 @@ async fn a_change_names_what_it_took_from_and_makes_just_those_permits_stale() {
     let before = now().await;
     store.update_key(next, 4, audit("key:update")).await.unwrap();
     check(before, &[]).await;
+    // So does a rotation, whether the old key ends by its state or by an earlier date.
+    for (n, retires) in [(2, true), (3, false)] {
+        let mut old = key(n);
+        old.revision = 2;
+        if retires {
+            old.entry.status = Status::Retired;
+        } else {
+            old.entry.rights.expires_at = Some(NOW.seconds().plus(60));
+        }
+        let mut new = key(n + 10);
+        new.replaces = Some(old.entry.id);
+        let before = now().await;
+        store.rotate_key(old, 1, new, LIMIT, audit("key:rotate")).await.unwrap();
+        check(before, &[RecordRef::Key(KeyId::from_bits(n))]).await;
+    }
     let before = now().await;
     store.delete_key(KeyId::from_bits(4), None, audit("key:delete")).await.unwrap();
     check(before, &[RecordRef::Key(KeyId::from_bits(4))]).await;

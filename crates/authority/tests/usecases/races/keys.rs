@@ -127,6 +127,24 @@ async fn a_key_that_is_revoked_by_its_identifier_makes_no_more_keys() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_key_that_is_rotated_without_overlap_makes_no_more_keys() {
+    let house = House::build().await;
+    for race_number in 0..RACES {
+        let of = Subject::Account(account(&house, race_number).await);
+        let key = house.key(of.clone(), MANAGES).await;
+        let attack = Attack::by(&house, &key);
+        let rotate = async || house.authority.rotate_key(&house.operator(), id(&key), 0, None, None).await;
+        let changes = race(rotate, &attack, move |attack| {
+            let of = of.clone();
+            async move { mint(&attack, of, "a:read").await }
+        })
+        .await;
+        let row = row_of(&house, "key:rotate", &format!("key:{}", id(&key))).await;
+        lost(&house, Actor::Key(id(&key)), row, changes).await;
+    }
+}
+
 /// Patches the attacking key, by the operator.
 async fn patched(house: &House, key: &CreatedKey, patch: &KeyPatch) -> Result<(), Error> {
     house.authority.update_key(&house.operator(), id(key), patch.clone(), None).await.map(|_| ())

@@ -3,24 +3,25 @@ use std::process::Command;
 
 use claviger_testkit::Process;
 
-use super::{Front, check, free_port, from_guide, replace};
+use super::tls::certify;
+use super::{Front, GATEWAY, check, free_port, from_guide, replace};
 use crate::guarded::Guarded;
 use crate::upstream::Upstream;
 
-fn start(data: &Path, house: &Guarded, application: &Upstream) -> Front {
+fn start(data: &Path, guarded: &Guarded, application: &Upstream) -> Front {
     let port = free_port();
-    let script = from_guide("lua", house, application);
-    // The proxy ends TLS, but for this test.
-    let script = replace(&script, "txn.sf:ssl_fc() == 1 and \"https\" or \"http\"", "\"https\"");
+    let script = from_guide(GATEWAY, "lua", guarded, application);
     std::fs::write(data.join("claviger.lua"), script).unwrap();
-    let config = from_guide("haproxy", house, application);
-    let config = replace(&config, "bind :443 ssl crt example.org.pem", &format!("bind 127.0.0.1:{port}"));
+    let config = from_guide(GATEWAY, "haproxy", guarded, application);
+    let config = replace(&config, "bind :443 ssl", &format!("bind 127.0.0.1:{port} ssl"));
     std::fs::write(data.join("haproxy.cfg"), format!("{config}\n")).unwrap();
     let mut command = Command::new("haproxy");
-    Front::start(Process::start(command.arg("-db").arg("-f").arg("haproxy.cfg").current_dir(data)), port)
+    let certificate = certify(data);
+    let process = Process::start(command.arg("-db").arg("-f").arg("haproxy.cfg").current_dir(data));
+    Front::start(process, port, certificate)
 }
 
 #[test]
 fn a_real_haproxy_asks_about_each_request() {
-    check(start);
+    check("HAProxy", start);
 }

@@ -1,21 +1,25 @@
-//! Real proxies in front of an application, which ask about each request and pass it on themselves. They run
-//! with the very text of docs/GATEWAY.md.
+//! Real proxies in front of an application, which end TLS, ask about each request and pass it on themselves. They
+//! run with the text of the guide; only addresses, ports and paths of files are those of the test.
 
 mod caddy;
 mod haproxy;
 mod nginx;
+mod tls;
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use claviger_testkit::{Answer, Client, Process, Serve, folder};
 use serde_json::{Value, json};
 
+use self::tls::Tunnel;
 use crate::PROGRAM;
 use crate::guarded::{Guarded, OPERATOR, secret};
 use crate::upstream::Upstream;
 
-const GUIDE: &str = include_str!("../../../../../docs/GATEWAY.md");
+const GATEWAY: &str = include_str!("../../../../../docs/GATEWAY.md");
+const OPERATIONS: &str = include_str!("../../../../../docs/OPERATIONS.md");
 
 const CONFIG: &str = r#"
 trusted_proxies = ["127.0.0.1"]
@@ -68,12 +72,13 @@ const OVERRIDES: [&str; 21] = [
 const IDENTITY: [&str; 8] =
     ["subject", "account", "key-id", "scopes", "grants", "resource", "version", "request-id"];
 
-/// A configuration as the guide shows it, with the addresses of this test.
-fn from_guide(language: &str, house: &Guarded, application: &Upstream) -> String {
-    let (_, rest) = GUIDE.split_once(&format!("```{language}\n")).unwrap();
+/// A configuration as a guide shows it, with the addresses of this test.
+fn from_guide(guide: &str, language: &str, guarded: &Guarded, application: &Upstream) -> String {
+    let (_, rest) = guide.split_once(&format!("```{language}\n")).unwrap();
     let (text, _) = rest.split_once("\n```").unwrap();
     let application = application.url.strip_prefix("http://").unwrap();
-    text.replace("127.0.0.1:8401", &house.serve.gateway.address().to_string())
+    text.replace("127.0.0.1:8400", &guarded.serve.api.address().to_string())
+        .replace("127.0.0.1:8401", &guarded.serve.gateway.address().to_string())
         .replace("127.0.0.1:9000", application)
 }
 
@@ -91,13 +96,16 @@ fn free_port() -> u16 {
 struct Front {
     client: Client,
     proxy: Process,
+    _tunnel: Tunnel,
 }
 
 impl Front {
-    fn start(mut proxy: Process, port: u16) -> Self {
-        let client = Client::new(&format!("http://127.0.0.1:{port}"));
+    /// The proxy that ends TLS at this port, with a certificate that is trusted by way of this file.
+    fn start(mut proxy: Process, port: u16, trusted: PathBuf) -> Self {
+        let tunnel = Tunnel::start(port, trusted);
+        let client = Client::new(&format!("http://{}", tunnel.address));
         proxy.wait_for(|_| client.get("/d/n1.js").try_send().ok());
-        Self { client, proxy }
+        Self { client, proxy, _tunnel: tunnel }
     }
 }
 
@@ -107,22 +115,22 @@ impl Drop for Front {
     }
 }
 
-/// What every proxy has to do. `start` runs one in a folder.
-fn check(start: impl Fn(&Path, &Guarded, &Upstream) -> Front) {
+/// What every proxy has to do. `start` runs one in a folder; the history calls it `asked_by`.
+fn check(asked_by: &str, start: impl Fn(&Path, &Guarded, &Upstream) -> Front) {
     let data = folder();
-    let (application, house) = (Upstream::start(), Guarded::start(data.path(), CONFIG));
-    let front = start(data.path(), &house, &application);
+    let (application, mut guarded) = (Upstream::start(), Guarded::start(data.path(), CONFIG));
+    let front = start(data.path(), &guarded, &application);
     let get = |path: &str, key: Option<&str>| {
         let request = front.client.get(path);
         key.iter().fold(request, |request, key| request.bearer(key)).send()
     };
     let other = json!({"external_id": "bob"});
-    let other = house.serve.api.post("/v1/accounts", &other).bearer(OPERATOR).send().expect(201).json();
+    let other = guarded.serve.api.post("/v1/accounts", &other).bearer(OPERATOR).send().expect(201).json();
     let hidden = json!({
         "owner": format!("account:{}", other["id"].as_str().unwrap()), "visibility": "private",
         "latest_version": 1, "versions": [],
     });
-    house
+    guarded
         .serve
         .api
         .request("PUT", "/v1/resources/notebook:hidden")
@@ -130,17 +138,17 @@ fn check(start: impl Fn(&Path, &Guarded, &Upstream) -> Front) {
         .bearer(OPERATOR)
         .send()
         .expect(201);
-    what_reaches_the_application(front.client, &house);
-    what_a_client_forges(front.client, &house);
-    what_a_browser_sees(front.client, &house);
-    what_is_read_in_two_ways(front.client, &house);
-    a_websocket_is_passed_on(front.client, &house);
-    let good = Some(house.secret());
+    what_reaches_the_application(front.client, &guarded);
+    what_a_client_forges(front.client, &guarded);
+    what_a_browser_sees(front.client, &guarded);
+    what_is_read_in_two_ways(front.client, &guarded);
+    a_websocket_is_passed_on(front.client, &guarded);
+    let good = Some(guarded.secret());
     let unnamed = get("/d/n1.js", None).expect(401);
     assert!(unnamed.joined("www-authenticate").contains("Bearer"), "{}", unnamed.joined("www-authenticate"));
     get("/d/n1.js", Some("sk_0000000000000000000000000000000000000")).expect(401);
     get("/d/n1.js", Some("short")).expect(400);
-    get("/d/n1.js", Some(secret(&house.new_key(json!({"scopes": []}))))).expect(403);
+    get("/d/n1.js", Some(secret(&guarded.new_key(json!({"scopes": []}))))).expect(403);
     // What is hidden and what does not exist are the same.
     let told = |answer: Answer| {
         let names =
@@ -149,11 +157,11 @@ fn check(start: impl Fn(&Path, &Guarded, &Upstream) -> Front) {
     };
     assert_eq!(told(get("/d/hidden.js", good).expect(404)), told(get("/d/nobody.js", good).expect(404)));
     get("/elsewhere", good).expect(404);
-    let deleted = front.client.request("DELETE", "/d/n1.js").bearer(house.secret()).send().expect(405);
+    let deleted = front.client.request("DELETE", "/d/n1.js").bearer(guarded.secret()).send().expect(405);
     assert_eq!((deleted.header("allow"), deleted.code().as_str()), (Some("GET, HEAD"), "method_not_allowed"));
     // The query slot is off: a key there is none.
-    get(&format!("/d/n1.js?api_key={}", house.secret()), None).expect(401);
-    let rated = house.new_key(json!({"restrictions": {"rate": {"limit": 1, "period_seconds": 3600}}}));
+    get(&format!("/d/n1.js?api_key={}", guarded.secret()), None).expect(401);
+    let rated = guarded.new_key(json!({"restrictions": {"rate": {"limit": 1, "period_seconds": 3600}}}));
     get("/d/n1.js", Some(secret(&rated))).expect(200);
     let over = get("/d/n1.js", Some(secret(&rated))).expect(429);
     assert!(over.header("retry-after").unwrap().parse::<u32>().unwrap() > 0);
@@ -163,38 +171,118 @@ fn check(start: impl Fn(&Path, &Guarded, &Upstream) -> Front) {
         ("rate_limited", Some("application/problem+json"))
     );
 
-    house.set_status("disabled");
+    guarded.set_status("disabled");
     get("/d/n1.js", good).expect(401);
-    house.set_status("active");
+    guarded.set_status("active");
     get("/d/n1.js", good).expect(200);
+    a_refusal_names_the_proxy(&front, &guarded, asked_by);
+    drop(application);
+    let unanswered = front.client.get("/d/n1.js").bearer(guarded.secret()).send().expect(503);
+    // HAProxy answers for the application in a way of its own.
+    if asked_by != "HAProxy" {
+        assert_eq!(
+            (unanswered.code().as_str(), unanswered.joined("retry-after").as_str()),
+            ("unavailable", "1")
+        );
+    }
+    nothing_passes_without_claviger(&front, &mut guarded);
+    no_key_is_logged(&front, data.path(), &guarded);
 }
 
-fn what_reaches_the_application(front: Client, house: &Guarded) {
+/// The row that the request id of a refusal leads to says which proxy asked.
+fn a_refusal_names_the_proxy(front: &Front, guarded: &Guarded, asked_by: &str) {
+    let key = guarded.new_key(json!({"scopes": []}));
+    let refused = front.client.get("/d/n1.js").bearer(secret(&key)).send().expect(403);
+    let path = format!("/v1/history?request_id={}", refused.header("x-request-id").unwrap());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let row = loop {
+        let rows = guarded.serve.api.get(&path).bearer(OPERATOR).send().expect(200).json();
+        if let Some(row) = rows["items"].get(0) {
+            break row.clone();
+        }
+        assert!(Instant::now() < deadline, "the refusal is not in the history");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert_eq!(row["detail"], format!("GET through forward-auth for {asked_by}"), "{row}");
+}
+
+fn nothing_passes_without_claviger(front: &Front, guarded: &mut Guarded) {
+    guarded.serve.process.kill();
+    for path in ["/d/n1.js", "/free/x"] {
+        let path = format!("{path}?api_key={}", guarded.secret());
+        let request = front.client.get(&path).header("X-API-Key", guarded.secret());
+        let unanswered = request.send().expect(503);
+        assert_eq!(
+            (unanswered.code().as_str(), unanswered.joined("retry-after").as_str()),
+            ("unavailable", "1"),
+            "{unanswered:?}"
+        );
+        assert_eq!(unanswered.joined("content-type"), "application/problem+json");
+    }
+}
+
+/// Neither by what passed nor by what failed.
+fn no_key_is_logged(front: &Front, folder: &Path, guarded: &Guarded) {
+    let mut logs = vec![front.proxy.out(), front.proxy.err()];
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "log") {
+            logs.push(std::fs::read_to_string(path).unwrap());
+        }
+    }
+    for log in logs {
+        assert!(!log.contains(guarded.secret()), "{log}");
+    }
+}
+
+/// The other way: the proxy passes everything on, one host to the gateway and that of `public_url` to the API.
+fn check_passed_on([to_gateway, to_api]: [&str; 2], start: impl Fn(&Path, &Guarded, &Upstream) -> Front) {
+    let data = folder();
+    let (application, mut guarded) = (Upstream::start(), Guarded::start(data.path(), CONFIG));
+    let front = start(data.path(), &guarded, &application);
+    let key = guarded.secret().to_owned();
+    let ask = |host: &str, path: &str| {
+        let head = format!(
+            "GET {path}?api_key={key} HTTP/1.1\r\nHost: {host}\r\nX-API-Key: {key}\r\nConnection: close\r\n\r\n"
+        );
+        front.client.raw(head.as_bytes()).unwrap()
+    };
+    // The route has no upstream, so only the gateway says so.
+    assert_eq!(ask(to_gateway, "/d/n1.js").expect(404).code(), "no_upstream");
+    assert_eq!(ask(to_api, "/v1/whoami").expect(200).json()["kind"], "key");
+    guarded.serve.process.kill();
+    for (host, path) in [(to_gateway, "/d/n1.js"), (to_api, "/v1/whoami")] {
+        assert_eq!(ask(host, path).status, 502);
+    }
+    no_key_is_logged(&front, data.path(), &guarded);
+}
+
+fn what_reaches_the_application(front: Client, guarded: &Guarded) {
     let forged = IDENTITY.iter().fold(front.get("/d/n1.js?x=%20+"), |request, name| {
         let (dashes, other) = (format!("X-Claviger-{name}"), name.replace('-', "_"));
         let request = request.header(&dashes, "evil").header(&format!("X_Claviger_{other}"), "evil");
         request.header(&format!("x.claviger.{other}"), "evil").header(&dashes.to_ascii_uppercase(), "evil")
     });
-    let answer = forged.header("X-API-Key", house.secret()).send().expect(200);
+    let answer = forged.header("X-API-Key", guarded.secret()).send().expect(200);
     let seen = answer.json();
     assert!(!answer.text().contains("evil"), "{seen}");
     assert_eq!(seen["url"], "/d/n1.js?x=%20+");
     let header = |name: &str| seen["headers"][format!("x-claviger-{name}")].as_str().unwrap_or_default();
     assert_eq!(
         (header("subject"), header("resource"), header("version")),
-        (&*house.account, "notebook:n1", "7")
+        (&*guarded.account, "notebook:n1", "7")
     );
-    assert_eq!(format!("account:{}", header("account")), house.account);
-    assert_eq!((header("key-id"), header("grants")), (house.key["key"]["id"].as_str().unwrap(), ""));
+    assert_eq!(format!("account:{}", header("account")), guarded.account);
+    assert_eq!((header("key-id"), header("grants")), (guarded.key["key"]["id"].as_str().unwrap(), ""));
     assert!(!header("scopes").is_empty() && header("request-id").starts_with("req_"), "{seen}");
     assert_eq!(seen["headers"].get("x-api-key"), None);
-    let seen = front.get("/d/n1.js").bearer(house.secret()).send().expect(200).json();
+    let seen = front.get("/d/n1.js").bearer(guarded.secret()).send().expect(200).json();
     assert_eq!(seen["headers"].get("authorization"), None::<&Value>);
 }
 
 /// Whatever a client says in a header, however spelled: the request that it makes is decided about, and nothing of
 /// it reaches the application.
-fn what_a_client_forges(front: Client, house: &Guarded) {
+fn what_a_client_forges(front: Client, guarded: &Guarded) {
     for name in OVERRIDES {
         let value = match name {
             name if name.ends_with("Method") || name.ends_with("Override") => "GET",
@@ -206,7 +294,7 @@ fn what_a_client_forges(front: Client, house: &Guarded) {
         {
             for (doubled, connection) in [(false, false), (true, false), (false, true)] {
                 let forge = |mut request: claviger_testkit::client::Request| {
-                    request = request.bearer(house.secret()).header(&spelled, value);
+                    request = request.bearer(guarded.secret()).header(&spelled, value);
                     if doubled {
                         request = request.header(&spelled, value);
                     }
@@ -237,7 +325,7 @@ fn what_a_client_forges(front: Client, house: &Guarded) {
 }
 
 /// The route's origins, its rate and the request id, on what passes and on what does not.
-fn what_a_browser_sees(front: Client, house: &Guarded) {
+fn what_a_browser_sees(front: Client, guarded: &Guarded) {
     let ours = ("Origin", "https://app.example");
     let preflight = front.request("OPTIONS", "/api/x").header(ours.0, ours.1);
     let preflight = preflight.header("Access-Control-Request-Method", "POST");
@@ -247,7 +335,7 @@ fn what_a_browser_sees(front: Client, house: &Guarded) {
     assert_eq!(preflight.joined("access-control-allow-headers"), "x-api-key");
     assert!(preflight.joined("vary").contains("origin"), "{preflight:?}");
     let rate = json!({"rate": {"limit": 9, "period_seconds": 3600}, "quota": {"limit": 90, "period": "day"}});
-    let rated = house.new_key(json!({"restrictions": rate}));
+    let rated = guarded.new_key(json!({"restrictions": rate}));
     let passed = front.get("/api/x").header(ours.0, ours.1).bearer(secret(&rated)).send().expect(200);
     assert_eq!(passed.joined("access-control-allow-origin"), ours.1, "the application says something else");
     assert_eq!(passed.joined("access-control-allow-credentials"), "", "{passed:?}");
@@ -273,7 +361,7 @@ fn what_a_browser_sees(front: Client, house: &Guarded) {
     let other = front
         .get("/api/x")
         .header("Origin", "https://evil.example")
-        .bearer(house.secret())
+        .bearer(guarded.secret())
         .send()
         .expect(200);
     assert_eq!(other.joined("access-control-allow-origin"), "");
@@ -284,7 +372,7 @@ fn what_a_browser_sees(front: Client, house: &Guarded) {
 }
 
 /// Targets that the proxy or the application could read differently from what was decided on, and bodies.
-fn what_is_read_in_two_ways(front: Client, house: &Guarded) {
+fn what_is_read_in_two_ways(front: Client, guarded: &Guarded) {
     for target in [
         "/d/n1.js#/../hidden.js",
         "/api/x#y",
@@ -297,12 +385,12 @@ fn what_is_read_in_two_ways(front: Client, house: &Guarded) {
         "/api/ADMIN/x",
         "/api/admin;x/y",
     ] {
-        let answer = front.get(target).bearer(house.secret()).send();
+        let answer = front.get(target).bearer(guarded.secret()).send();
         // Caddy encodes a `#`, asks about that path, and passes on the same.
         let encoded = target.contains('#') && (answer.status == 404 || answer.text().contains("/api/x%23y"));
         assert!(encoded || answer.status == 400, "{target}: {} {}", answer.status, answer.text());
     }
-    let plain = front.get("/api/a%20b/%C3%A9~+").bearer(house.secret()).send().expect(200).json();
+    let plain = front.get("/api/a%20b/%C3%A9~+").bearer(guarded.secret()).send().expect(200).json();
     assert_eq!(plain["url"], "/api/a%20b/%C3%A9~+");
     let host = front.address();
     let next = "GET /evil HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -312,7 +400,7 @@ fn what_is_read_in_two_ways(front: Client, house: &Guarded) {
         format!("Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n{next}\r\n0\r\n\r\n"),
     );
     for framed in [exact, chunked] {
-        let key = house.secret();
+        let key = guarded.secret();
         let request = format!(
             "GET /api/x HTTP/1.1\r\nHost: {host}\r\nX-API-Key: {key}\r\nConnection: close\r\n{framed}"
         );
@@ -320,24 +408,24 @@ fn what_is_read_in_two_ways(front: Client, house: &Guarded) {
         assert!(matches!(answer.status, 400 | 413), "{framed}: {answer:?}");
     }
     let posted =
-        front.request("POST", "/api/x").bearer(house.secret()).json(&json!({"a": 1})).send().expect(200);
+        front.request("POST", "/api/x").bearer(guarded.secret()).json(&json!({"a": 1})).send().expect(200);
     assert_eq!(posted.json()["bytes"], 7);
 }
 
-fn a_websocket_is_passed_on(front: Client, house: &Guarded) {
+fn a_websocket_is_passed_on(front: Client, guarded: &Guarded) {
     use std::io::{Read as _, Write as _};
     let mut stream = std::net::TcpStream::connect(front.address()).unwrap();
     let request = format!(
         "GET /api/ws HTTP/1.1\r\nHost: {}\r\nX-API-Key: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
         front.address(),
-        house.secret()
+        guarded.secret()
     );
     stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     // The application greets with the authority that it was told of; only then is there a tunnel for sure.
     let mut received = Vec::new();
-    while !String::from_utf8_lossy(&received).contains(&house.account) {
+    while !String::from_utf8_lossy(&received).contains(&guarded.account) {
         let mut piece = [0; 1024];
         let read = stream.read(&mut piece).unwrap();
         assert!(read > 0, "{}", String::from_utf8_lossy(&received));
@@ -355,14 +443,14 @@ fn a_websocket_is_passed_on(front: Client, house: &Guarded) {
 #[test]
 fn an_allowed_request_is_an_empty_204() {
     let data = folder();
-    let house = Guarded::start(data.path(), CONFIG);
+    let guarded = Guarded::start(data.path(), CONFIG);
     for [proxy, method, uri] in
         [["nginx", "X-Original-Method", "X-Original-URI"], ["caddy", "X-Forwarded-Method", "X-Forwarded-Uri"]]
     {
         let ask = |path: &str| {
-            let asked = house.serve.gateway.get(&format!("/forward-auth/{proxy}"));
+            let asked = guarded.serve.gateway.get(&format!("/forward-auth/{proxy}"));
             let asked = asked.header(method, "GET").header(uri, path).header("X-Forwarded-Proto", "https");
-            asked.bearer(house.secret()).send()
+            asked.bearer(guarded.secret()).send()
         };
         let answer = ask("/d/n1.js").expect(204);
         assert_eq!((answer.body.len(), answer.header("content-length")), (0, None));
@@ -398,13 +486,13 @@ fn a_set_up_that_cannot_work_is_logged_once() {
     }
     warnings(&mut serve, "the address of the proxy is not in `trusted_proxies`", 1);
     let data = folder();
-    let mut house = Guarded::start(data.path(), CONFIG);
+    let mut guarded = Guarded::start(data.path(), CONFIG);
     for _ in 0..3 {
-        assert_eq!(ask(&house.serve, "nginx", "http").expect(403).code(), "insecure_transport");
-        assert_eq!(ask(&house.serve, "caddy", "https").expect(400).code(), "proxy_headers_missing");
+        assert_eq!(ask(&guarded.serve, "nginx", "http").expect(403).code(), "insecure_transport");
+        assert_eq!(ask(&guarded.serve, "caddy", "https").expect(400).code(), "proxy_headers_missing");
     }
-    house.serve.process.wait_for(|process| process.err().contains("does not send").then_some(()));
-    warnings(&mut house.serve, "forward-auth for", 2);
-    let log = house.serve.process.err();
+    guarded.serve.process.wait_for(|process| process.err().contains("does not send").then_some(()));
+    warnings(&mut guarded.serve, "forward-auth for", 2);
+    let log = guarded.serve.process.err();
     assert!(log.contains("X-Forwarded-Proto: https") && log.contains("`X-Forwarded-Uri`"), "{log}");
 }

@@ -18,7 +18,7 @@ use crate::wire::Deleted;
     delete, path = "/v1/keys/{id}", operation_id = "delete_key", tag = "keys",
     params(
         ("id" = String, Path, description = "The key: `key_…`"),
-        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state that shall be deleted"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state to delete"),
     ),
     responses(
         (status = 200, description = "The key is gone", body = Deleted),

@@ -5,7 +5,15 @@ use super::*;
 
 const ALL: [FrontProxy; 4] = [FrontProxy::Nginx, FrontProxy::Caddy, FrontProxy::Traefik, FrontProxy::Haproxy];
 
+/// What is read of a request for the host `a` with these headers.
 fn read(proxy: FrontProxy, pairs: &[(&str, &str)]) -> Result<Asked, Unread> {
+    let host = proxy.names().host;
+    let named = pairs.iter().any(|(name, _)| same_folded(name, host.as_str()));
+    let host = (host.as_str(), "a");
+    read_exactly(proxy, &if named { pairs.to_vec() } else { [pairs, &[host]].concat() })
+}
+
+fn read_exactly(proxy: FrontProxy, pairs: &[(&str, &str)]) -> Result<Asked, Unread> {
     let mut request = Request::new(());
     for (name, value) in pairs {
         let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
@@ -85,8 +93,8 @@ fn what_traefik_sends_is_read() {
     ];
     let asked = read(FrontProxy::Traefik, &sent).unwrap();
     assert_eq!(
-        (asked.parts.uri.to_string().as_str(), asked.host.as_deref()),
-        ("/d/x.js?v=3", Some("api.example.org"))
+        (asked.parts.uri.to_string().as_str(), asked.host.as_str()),
+        ("/d/x.js?v=3", "api.example.org")
     );
     assert!(!asked.has_body, "a client could say so");
     // Of a client's `X_Forwarded_Uri` Traefik knows nothing, and passes it on.
@@ -151,6 +159,42 @@ fn a_target_that_parsers_could_read_differently_is_refused() {
         }
         for bad in ["CONNECT", "TRACE", "G T", ""] {
             assert_eq!(told(proxy, &[(method, bad), (uri, "/")]), "bad_request", "{bad}");
+        }
+    }
+}
+
+#[test]
+fn a_host_that_cannot_be_read_is_refused() {
+    for proxy in ALL {
+        let [method, uri] = ours(proxy);
+        let (target, name) = ([(method, "GET"), (uri, "/")], proxy.names().host);
+        let check = |host: &[(&str, &str)]| match read_exactly(proxy, &[&target, host].concat()) {
+            Err(Unread::Refused(problem)) => {
+                assert_eq!(problem.code, "bad_request", "{proxy:?} {host:?}");
+                assert!(problem.detail.contains("`Host` header"), "{}", problem.detail);
+            }
+            other => panic!("{proxy:?} {host:?}: {other:?}"),
+        };
+        check(&[]);
+        for host in [
+            "",
+            "pin.example/",
+            "pin.example/x",
+            "pin.example#",
+            "pin.example?",
+            "pin.example@a",
+            "a@pin.example",
+            "pin.example a",
+            "pin.example, x",
+            "pin.example:80:90",
+            "pin%2eexample",
+            "pin.example..",
+            "pin.example\u{e9}",
+        ] {
+            check(&[(name.as_str(), host)]);
+        }
+        for host in ["pin.example", "PIN.example.:443", "[::1]:80", "192.0.2.1"] {
+            assert_eq!(read(proxy, &[&target[..], &[(name.as_str(), host)]].concat()).unwrap().host, host);
         }
     }
 }
@@ -234,6 +278,7 @@ proptest! {
             let [method, uri] = ours(proxy);
             request.headers_mut().insert(HeaderName::from_static(method), HeaderValue::from_static("GET"));
             request.headers_mut().insert(HeaderName::from_static(uri), value.clone());
+            request.headers_mut().insert(proxy.names().host, HeaderValue::from_static("a"));
             if let Ok(asked) = Asked::read(proxy, &request.into_parts().0) {
                 let uri = asked.parts.uri.to_string();
                 prop_assert_eq!(uri.as_bytes(), &target[..]);

@@ -5,14 +5,21 @@
 //! after the answer (RFC 9112 section 6.3), so that case is never seen here. The checks below do not rely on
 //! any of that.
 
-use http::header::{CONTENT_LENGTH, HOST, TRAILER, TRANSFER_ENCODING};
+use http::header::{
+    ACCESS_CONTROL_REQUEST_METHOD, CONTENT_LENGTH, HOST, HeaderName, ORIGIN, TRAILER, TRANSFER_ENCODING,
+};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use super::headers::{is_reserved, tokens};
+use crate::gate::host::is_host;
 
 /// Header fields in a request, whatever the protocol: HTTP/2 bounds bytes only. The same as for HTTP/1.
 pub const HEADERS_MAX: usize = 100;
+
+/// Fields that the decision reads beside those of the host, the body and the credential, as people write them.
+const ONCE: [(HeaderName, &str); 2] =
+    [(ORIGIN, "Origin"), (ACCESS_CONTROL_REQUEST_METHOD, "Access-Control-Request-Method")];
 
 /// Why a request is refused before anything is decided about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +43,9 @@ pub enum BadRequest {
     #[error("there is more than one Host header; send exactly one")]
     HostRepeated,
     /// The host is not a name or address with an optional port.
-    #[error("the host is not valid; send a name or an address, with a port if need be, and no user")]
+    #[error(
+        "the host is not valid; send a name or an address, and a port if needed, such as example.org:8443"
+    )]
     HostInvalid,
     /// The target and the Host header disagree.
     #[error("the request target and the Host header name different hosts; send the same in both")]
@@ -53,6 +62,9 @@ pub enum BadRequest {
     /// A trailer is announced whose name only the gateway may set.
     #[error("a trailer whose name begins with X-Claviger- is announced; only the gateway sets these")]
     ReservedTrailer,
+    /// A field that the decision reads is there twice, and an application might read the other one.
+    #[error("there is more than one {0} header; send one at most")]
+    Repeated(&'static str),
     /// There are more than [`HEADERS_MAX`] header fields.
     #[error("there are more than {HEADERS_MAX} header fields; send fewer")]
     TooManyHeaders,
@@ -74,6 +86,7 @@ impl BadRequest {
             Self::LengthAndEncoding => "length_and_encoding",
             Self::ContentLength => "content_length_invalid",
             Self::ReservedTrailer => "reserved_trailer",
+            Self::Repeated(_) => "header_repeated",
             Self::TooManyHeaders => "too_many_headers",
         }
     }
@@ -100,6 +113,11 @@ pub fn check_request(parts: &Parts) -> Result<(), BadRequest> {
     }
     check_host(parts)?;
     check_body_framing(&parts.headers)?;
+    for (name, shown) in ONCE {
+        if parts.headers.get_all(name).iter().nth(1).is_some() {
+            return Err(BadRequest::Repeated(shown));
+        }
+    }
     let announced = parts.headers.get_all(TRAILER);
     if announced.iter().any(|value| tokens(value).any(is_reserved)) {
         return Err(BadRequest::ReservedTrailer);
@@ -138,13 +156,6 @@ fn check_host(parts: &Parts) -> Result<(), BadRequest> {
         None if parts.version < http::Version::HTTP_2 => Err(BadRequest::HostMissing),
         _ => Ok(()),
     }
-}
-
-/// A name or an address and perhaps a port. What may stand in a name is left to the resolver; what could be
-/// read as a user, a path, a list or a second header is refused.
-pub fn is_host(host: &[u8]) -> bool {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+;=".contains(byte);
-    !host.is_empty() && !host.starts_with(b":") && host.iter().all(plain)
 }
 
 fn same_host(one: &[u8], other: &[u8], default_port: Option<&str>) -> bool {

@@ -12,8 +12,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::Forward;
 
-/// The beginning of the names that only the gateway sets, once lower-case and with `-` for `_` and `.`.
-/// CGI and its heirs (WSGI, Rack, PHP) fold these three into one, so a client could else set identity.
+/// The beginning of the names that only the gateway sets, folded (see [`fold`]). CGI and its heirs (WSGI, Rack, PHP)
+/// cannot distinguish such spellings, so a client could otherwise set identity.
 const RESERVED_PREFIX: &[u8] = b"x-claviger-";
 
 /// Fields that we add beside identity, at most: the host, three about the client, two of an upgrade or of
@@ -55,7 +55,8 @@ pub(super) fn to_upstream(
             || is_reserved(name.as_str())
             || is_override(name.as_str())
             || *name == EXPECT
-            || forward.strip.contains(name)
+            || is_respelled(name)
+            || is_stripped(&forward.strip, name)
     };
     remove(headers, doomed);
     // Growing once, not with every few fields.
@@ -95,7 +96,8 @@ pub(super) fn filter_trailers(trailers: &mut HeaderMap, strip: &[HeaderName]) {
             || is_override(name.as_str())
             || is_end_to_end(name)
             || *name == EXPECT
-            || strip.contains(name)
+            || is_respelled(name)
+            || is_stripped(strip, name)
     });
 }
 
@@ -150,6 +152,32 @@ fn is_end_to_end(name: &HeaderName) -> bool {
         || *name == TRAILER
 }
 
+/// Fields with a dash in their name that the gateway reads, removes or vouches for under this very name.
+const SPELLED: [HeaderName; 9] = [
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    KEEP_ALIVE,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    PROXY_CONNECTION,
+    SET_COOKIE,
+    TRANSFER_ENCODING,
+];
+
+/// Whether a name is another spelling of one of [`SPELLED`], such as `Proxy_Authorization` or `Content_Length`: an
+/// application that folds names would read it as if it had passed all checks.
+fn is_respelled(name: &HeaderName) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    !name.as_str().bytes().all(plain)
+        && SPELLED.iter().any(|known| same_folded(known.as_str(), name.as_str()))
+}
+
+/// Whether a field is one of those that carry a credential, in whatever spelling.
+fn is_stripped(strip: &[HeaderName], name: &HeaderName) -> bool {
+    strip.iter().any(|slot| same_folded(slot.as_str(), name.as_str()))
+}
+
 /// Whether a field names another method, path, scheme, host or client address than the request has, in any spelling
 /// that an upstream could read. Applications and frameworks that believe one would serve something else than what was
 /// decided on, or to somebody else. The truth is said by us.
@@ -165,11 +193,12 @@ pub fn is_override(name: &str) -> bool {
 }
 
 /// The first letters of [`OVERRIDES`].
-const OVERRIDES_BEGIN: &[u8] = b"bcdfhpqrstuvwx";
+const OVERRIDES_BEGIN: &[u8] = b"abcdfhmopqrstuvwx";
 
 /// The names themselves, beside everything that begins with `X-Forwarded-` or `X-Envoy-`. In order, so that one is
 /// found quickly.
-const OVERRIDES: [&str; 90] = [
+const OVERRIDES: [&str; 138] = [
+    "ali-cdn-real-ip",
     "base-url",
     "cdn-real-ip",
     "cf-connecting-ip",
@@ -188,6 +217,7 @@ const OVERRIDES: [&str; 90] = [
     "forwarded-for",
     "forwarded-for-ip",
     "forwarded-host",
+    "forwarded-ip",
     "forwarded-proto",
     "front-end-https",
     "host-override",
@@ -196,7 +226,12 @@ const OVERRIDES: [&str; 90] = [
     "http-method",
     "http-method-override",
     "http-x-forwarded-for",
+    "method-override",
+    "original-forwarded-for",
+    "original-uri",
+    "original-url",
     "path-info",
+    "path-translated",
     "proxy",
     "proxy-client-ip",
     "proxy-host",
@@ -205,22 +240,41 @@ const OVERRIDES: [&str; 90] = [
     "real-ip",
     "remote-addr",
     "remote-host",
+    "remote-ident",
+    "remote-port",
+    "remote-user",
     "request-method",
+    "request-path",
+    "request-scheme",
     "request-uri",
+    "rewrite-uri",
+    "rewrite-url",
     "script-name",
+    "server-name",
+    "server-port",
+    "server-protocol",
     "true-client-ip",
     "url-scheme",
     "via-client-ip",
     "wl-proxy-client-ip",
     "x-accel-mapping",
+    "x-akamai-client-ip",
     "x-appengine-user-ip",
     "x-arr-ssl",
     "x-azure-clientip",
     "x-azure-socketip",
+    "x-base-url",
+    "x-cf-connecting-ip",
+    "x-client-host",
     "x-client-ip",
+    "x-client-real-ip",
     "x-client-scheme",
     "x-cluster-client-ip",
     "x-connecting-ip",
+    "x-forward-for",
+    "x-forward-host",
+    "x-forward-ip",
+    "x-forward-proto",
     "x-forwarded",
     "x-forwarder-for",
     "x-host",
@@ -235,13 +289,19 @@ const OVERRIDES: [&str; 90] = [
     "x-method",
     "x-method-override",
     "x-nf-client-connection-ip",
+    "x-original-content-length",
     "x-original-forwarded-for",
     "x-original-host",
+    "x-original-ip",
     "x-original-method",
     "x-original-path",
+    "x-original-port",
     "x-original-proto",
+    "x-original-query",
     "x-original-remote-addr",
     "x-original-scheme",
+    "x-original-server",
+    "x-original-transfer-encoding",
     "x-original-uri",
     "x-original-url",
     "x-originally-forwarded-for",
@@ -250,15 +310,31 @@ const OVERRIDES: [&str; 90] = [
     "x-path-info",
     "x-proxy-url",
     "x-proxyuser-ip",
+    "x-query-string",
     "x-real-host",
     "x-real-ip",
     "x-remote-addr",
+    "x-remote-host",
     "x-remote-ip",
+    "x-remote-port",
+    "x-remote-user",
+    "x-request-method",
+    "x-request-path",
+    "x-request-scheme",
+    "x-request-uri",
+    "x-request-url",
+    "x-rewrite-host",
+    "x-rewrite-path",
     "x-rewrite-uri",
     "x-rewrite-url",
     "x-scheme",
     "x-script-name",
     "x-sendfile-type",
+    "x-ssl",
+    "x-true-client-ip",
+    "x-tunnel-method",
+    "x-url-scheme",
+    "x-vercel-forwarded-for",
     "x-waws-unencoded-url",
 ];
 
@@ -267,14 +343,15 @@ fn begins_folded(name: &str, prefix: &[u8]) -> bool {
     name.len() >= prefix.len() && name.iter().zip(prefix).all(|(byte, expect)| fold(*byte) == *expect)
 }
 
-/// A byte of a name as CGI and its heirs see it.
+/// A byte of a name as the most lenient of CGI and its heirs sees it: PHP and some servers make `_` of every byte that
+/// is no letter or digit.
 fn fold(byte: u8) -> u8 {
-    if byte == b'_' || byte == b'.' { b'-' } else { byte.to_ascii_lowercase() }
+    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
 }
 
 /// Whether two names are one and the same to CGI and its heirs.
 pub fn same_folded(one: &str, other: &str) -> bool {
-    one.bytes().map(fold).eq(other.bytes().map(fold))
+    one.len() == other.len() && one.bytes().map(fold).eq(other.bytes().map(fold))
 }
 
 /// An address as `X-Forwarded-For` has it; `unknown` where it is not known, so that an application cannot take the

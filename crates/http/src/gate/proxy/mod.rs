@@ -24,7 +24,7 @@ mod upgrade;
 
 pub use body::{ProxyBody, ProxyBodyError};
 pub use error::{Phase, ProxyError};
-pub use framing::{BadRequest, HEADERS_MAX, check_request, is_host, states_body};
+pub use framing::{BadRequest, HEADERS_MAX, check_request, states_body};
 pub use headers::{forwarded_for, is_override, is_reserved, same_folded};
 pub use upgrade::Tunnels;
 
@@ -185,7 +185,7 @@ pub struct Forward {
     pub target: PathAndQuery,
     /// The identity to set, after everything that came in has been cleaned.
     pub identity: Vec<(HeaderName, HeaderValue)>,
-    /// The header fields that carried the credential, to be removed.
+    /// The header fields that carried the credential or might carry one, to be removed in every spelling.
     pub strip: Vec<HeaderName>,
     /// The client's address, as [`forwarded_for`] writes it.
     pub forwarded_for: HeaderValue,

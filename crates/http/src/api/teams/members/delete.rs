@@ -18,7 +18,7 @@ use crate::wire::Deleted;
     params(
         ("id" = String, Path, description = "The team: `team_…`"),
         ("account" = String, Path, description = "The account: `acct_…`"),
-        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state of the team that shall be changed"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state of the team to change"),
     ),
     responses(
         (status = 200, description = "The account has no role there any more", body = Deleted),

@@ -27,10 +27,13 @@ fn methods_and_targets() {
 fn hosts() {
     check(get("/"), Err(BadRequest::HostMissing));
     check(get("/").header("host", "a").header("host", "a"), Err(BadRequest::HostRepeated));
-    for bad in ["", "a b", "a/b", "u@a", "a,b", "a\\b", ":80", "a?b", "a#b", "a\"b"] {
+    for bad in ["", "a b", "a/b", "u@a", "a,b", "a\\b", ":80", "a?b", "a#b", "a\"b"]
+        .into_iter()
+        .chain(["a:80:90", "a%2eb", "a..", "a.b..", "a..b", ".a", "a:", "a:080", "a:99999", "::1", "[::1]80"])
+    {
         check(get("/").header("host", bad), Err(BadRequest::HostInvalid));
     }
-    for good in ["a", "A.example:8080", "[::1]:80", "127.0.0.1", "a_b"] {
+    for good in ["a", "A.example:8080", "[::1]:80", "127.0.0.1", "a_b", "a.", "a.b.:80", "[2001:DB8::1]"] {
         check(get("/").header("host", good), Ok(()));
     }
     check(get("http://a/").header("host", "b"), Err(BadRequest::HostMismatch));
@@ -67,6 +70,16 @@ fn lengths_and_encodings() {
 }
 
 #[test]
+fn what_the_decision_reads_is_there_once() {
+    for name in ["Origin", "Access-Control-Request-Method"] {
+        let once = || get("/").header("host", "a").header(name, "https://a.example");
+        check(once(), Ok(()));
+        check(once().header(name, "https://a.example"), Err(BadRequest::Repeated(name)));
+        check(once().header(name, "https://b.example"), Err(BadRequest::Repeated(name)));
+    }
+}
+
+#[test]
 fn trailers_and_counts() {
     let with = |value: &str| get("/").header("host", "a").header("trailer", value);
     check(with("x-checksum"), Ok(()));
@@ -91,6 +104,7 @@ fn codes_are_distinct() {
         BadRequest::LengthAndEncoding,
         BadRequest::ContentLength,
         BadRequest::ReservedTrailer,
+        BadRequest::Repeated("Origin"),
         BadRequest::TooManyHeaders,
     ];
     let codes: std::collections::HashSet<_> = all.iter().map(|reason| reason.code()).collect();

@@ -52,6 +52,12 @@ fn identity_is_ours_in_every_spelling() {
         &[("x_claviger_account", "evil"), ("x.claviger.account", "evil"), ("x-claviger_account", "evil")],
         &[],
     );
+    for separator in "!#$%&'*+-.^_`|~".chars() {
+        let name = format!("X{separator}Claviger{separator}Account");
+        check(&[(&name, "evil"), (&name, "evil")], &[]);
+        check(&[(&format!("X-Claviger{separator}Scopes"), "evil")], &[]);
+        assert!(is_reserved(&name) && is_override(&format!("x{separator}forwarded{separator}for")), "{name}");
+    }
     check(&[("x-claviger-", "evil"), ("x-claviger-anything", "evil")], &[]);
     check(&[("connection", "x-claviger-account, close"), ("x-claviger-account", "evil")], &[]);
     check(&[("x-clavigera", "kept")], &[("x-clavigera", "kept")]);
@@ -91,6 +97,21 @@ fn hop_by_hop_fields_stay_here() {
 }
 
 #[test]
+fn a_field_that_is_removed_or_checked_is_so_in_every_spelling() {
+    for name in SPELLED.iter().map(HeaderName::as_str).chain(["x-api-key"]) {
+        for separator in "!#$%&'*+.^_`|~".chars() {
+            let spelled = name.replace('-', &separator.to_string());
+            check(&[(&spelled, "evil"), ("x-kept", "1")], &[("x-kept", "1")]);
+            let mut trailers = map(&[(&spelled, "evil"), ("x-sum", "1")]);
+            filter_trailers(&mut trailers, &[HeaderName::from_static("x-api-key")]);
+            assert_eq!(list(&trailers), [("x-sum", "1")], "{spelled}");
+        }
+    }
+    check(&[("x-api_keys", "1"), ("content_types", "1")], &[("content_types", "1"), ("x-api_keys", "1")]);
+    check(&[("content-type", "text/plain")], &[("content-type", "text/plain")]);
+}
+
+#[test]
 fn where_a_request_comes_from_is_said_by_us() {
     let fields = [
         ("forwarded", "for=1"),
@@ -116,6 +137,32 @@ fn the_names_of_overrides_are_in_order() {
     }
 }
 
+/// Names that are easily left out because a sibling of theirs is there.
+#[test]
+fn siblings_of_overrides_are_overrides() {
+    for name in [
+        "X-Original-Content-Length",
+        "X-Original-Transfer-Encoding",
+        "X-Url-Scheme",
+        "Method-Override",
+        "X-Tunnel-Method",
+        "X-Request-Method",
+        "X-Request-Uri",
+        "X-Rewrite-Path",
+        "Original-Url",
+        "Rewrite-Url",
+        "X-Forward-For",
+        "X-True-Client-IP",
+        "X-Client-Real-IP",
+        "X-Vercel-Forwarded-For",
+        "Ali-Cdn-Real-Ip",
+        "Remote-User",
+        "X-Remote-User",
+    ] {
+        check(&[(name, "evil")], &[]);
+    }
+}
+
 #[test]
 fn no_header_names_another_method_path_host_or_client() {
     let more = [
@@ -132,6 +179,7 @@ fn no_header_names_another_method_path_host_or_client() {
             shouted,
             name.replace('-', "_"),
             name.replace('-', "."),
+            name.replace('-', "~"),
             name.replacen('-', "_", 1),
         ] {
             check(&[(&spelled, "evil"), (&spelled, "evil")], &[]);
