@@ -10,7 +10,7 @@ use claviger_core::decide::{self, Credential, Policy, Request, Verdict};
 use claviger_core::history::HistoryEntry;
 use claviger_core::id::{Id, Tag};
 use claviger_core::key::{Formats, PresentedKey};
-use claviger_core::permit::{SystemTask, WritePermit};
+use claviger_core::permit::{Task, TaskPermit};
 use claviger_core::scope::Action;
 use claviger_store::{ChangeSink, Committed, NotApplied, SqliteOptions, Store, StoreError, WriterHealth};
 use tokio_util::task::TaskTracker;
@@ -123,7 +123,7 @@ impl Authority {
         let known = store
             .remember_formats(
                 settings.formats.iter().map(|(_, format)| format.clone()).collect(),
-                WritePermit::system(SystemTask::FormatRegistration),
+                TaskPermit::new(Task::FormatRegistration),
             )
             .await?;
         let stale = store.open_imports().await?;

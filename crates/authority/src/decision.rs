@@ -74,16 +74,14 @@ impl<'a> Deciding<'a> {
         let sequence = self.authority.shared.index.applied();
         let known = Known { sequence, policy: self.policy_version };
         let decided = self.authority.read(|view| {
-            let recorder = Recorder::new(view, known);
             let credential = self.caller.credential(view);
-            let (value, proof) = decision(&recorder, credential).inspect_err(|_| {
+            Recorder::decide(view, known, |recorder| decision(recorder, credential)).inspect_err(|_| {
                 if let Credential::Key(key) = credential {
                     self.authority.shared.time.refused(key.rights.expires_at);
                 }
-            })?;
-            Ok((value, recorder.permit(&proof), proof))
+            })
         })?;
-        let (value, write, proof) = decided.map_err(|refusal| Error::refused(refusal, action))?;
+        let (value, proof, write) = decided.map_err(|refusal| Error::refused(refusal, action))?;
         let write = match self.permitted.take() {
             Some(earlier) => earlier.write.and(write),
             None => write,

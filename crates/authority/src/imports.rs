@@ -5,6 +5,7 @@
 //! writers wait for that batch at most, the commit for a single row, whatever the size. What is staged and
 //! not committed is seen by nobody, and cleared away after the next start.
 
+mod abandon;
 mod room;
 mod row;
 
@@ -16,7 +17,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use claviger_core::decide::{Credential, KeyAction, Missing, Refusal};
 use claviger_core::key::{Actor, KeyRecord, Rights};
 use claviger_core::limit::{IMPORT_IDLE_SECONDS_MAX, IMPORT_ROWS_MAX};
-use claviger_core::permit::{SystemTask, WritePermit};
 use claviger_core::scope::Action;
 use claviger_core::{KeyId, Timestamp};
 use claviger_store::{Audit, Committed, Staged, StoreError, Taken};
@@ -36,7 +36,6 @@ const BATCH_ROWS: usize = 1_000;
 const SUBJECTS_LISTED_MAX: usize = 1_000;
 /// Set in the names of dry runs, which the store knows nothing of.
 const DRY_RUN: u64 = 1 << 62;
-const CLEANUP: WritePermit = WritePermit::system(SystemTask::ImportCleanup);
 const IMPORT: Action<'static> = Action::literal("key", "import");
 
 /// The name of an import that is under way: `imp_` and digits. It is no secret; it is good only for whoever
@@ -440,41 +439,15 @@ impl Authority {
             return Err(changed());
         }
         for rights in &granted {
-            deciding.key(KeyAction::Create, None, rights).map_err(|_| changed())?;
-            deciding.exists(KeyAction::Create.action(), &rights.subject).map_err(|_| changed())?;
+            let decided = deciding
+                .key(KeyAction::Create, None, rights)
+                .and_then(|()| deciding.exists(KeyAction::Create.action(), &rights.subject));
+            match decided {
+                Err(Error::Refused { .. }) => return Err(changed()),
+                decided => decided?,
+            }
         }
         Ok(())
-    }
-
-    /// Ends an import of which nothing stays: the caller's own, or for operators any.
-    ///
-    /// # Errors
-    /// As [`Authority::import_progress`].
-    pub async fn abandon_import(&self, caller: &Caller, import: ImportId) -> Result<()> {
-        let (authority, caller) = (self.clone(), caller.clone());
-        self.to_the_end(async move {
-            let _turn = authority.turn_to_end(&caller, import).await?;
-            authority.clear_import(import).await
-        })
-        .await
-    }
-
-    /// Takes away what an import has staged. It stays in the list until nothing is left, so that what failed is
-    /// tried again.
-    pub(crate) async fn clear_import(&self, import: ImportId) -> Result<()> {
-        if import.0 & DRY_RUN == 0 {
-            while !self.shared.store.abandon_import(import.0, BATCH_ROWS as u32, CLEANUP).await? {}
-        }
-        self.shared.imports.lock().remove(&import);
-        Ok(())
-    }
-
-    /// Abandons an import that nobody goes on with, unless somebody does right now. Returns whether it is gone.
-    pub(crate) async fn abandon_idle(&self, import: ImportId) -> Result<bool> {
-        let turn = self.shared.imports.lock().get(&import).map(|session| session.turn.clone());
-        let Some(Ok(_turn)) = turn.map(tokio::sync::Mutex::try_lock_owned) else { return Ok(false) };
-        self.clear_import(import).await?;
-        Ok(true)
     }
 
     /// Waits until nobody else stages, commits or abandons this import of the caller's own.
@@ -486,27 +459,6 @@ impl Authority {
         Ok(held)
     }
 
-    /// Takes away what earlier processes have left staged; whoever comes second waits for the first.
-    pub(crate) async fn clear_stale_imports(&self) -> Result<(), StoreError> {
-        let mut stale = self.shared.imports.stale.lock().await;
-        while let Some(import) = stale.last().copied() {
-            tracing::info!(import, "clearing away an import that was not committed");
-            while !self.shared.store.abandon_import(import, BATCH_ROWS as u32, CLEANUP).await? {}
-            stale.pop();
-        }
-        Ok(())
-    }
-
-    /// Does so beside everything else: nobody sees those rows, and there may be a million of them.
-    pub(crate) fn clear_stale_imports_meanwhile(&self) {
-        let authority = self.clone();
-        tokio::spawn(async move {
-            if let Err(error) = authority.clear_stale_imports().await {
-                tracing::warn!(%error, "rows of earlier imports are left; the next import clears them away");
-            }
-        });
-    }
-
     /// Goes on with an import of the caller's own.
     fn with_import<T>(
         &self,
@@ -514,7 +466,16 @@ impl Authority {
         import: ImportId,
         go_on: impl FnOnce(&mut Session) -> T,
     ) -> Result<T> {
-        let mut deciding = self.deciding(caller);
+        self.own_import(&mut self.deciding(caller), import, go_on)
+    }
+
+    /// The same as one of the decisions of a use case.
+    fn own_import<T>(
+        &self,
+        deciding: &mut Deciding<'_>,
+        import: ImportId,
+        go_on: impl FnOnce(&mut Session) -> T,
+    ) -> Result<T> {
         deciding.accepted(KeyAction::Create.action())?;
         let by = deciding.permitted()?.actor;
         let mut sessions = self.shared.imports.lock();

@@ -6,9 +6,9 @@ use std::time::Duration;
 use claviger_core::history::{HistoryEntry, Origin};
 use claviger_core::key::Actor;
 use claviger_core::limit::{IDEMPOTENCY_SECONDS, USAGE_MINUTES_RETENTION_HOURS};
-use claviger_core::permit::{SystemTask, WritePermit};
+use claviger_core::permit::{Task, TaskPermit};
 use claviger_core::{Timestamp, UnixSeconds};
-use claviger_store::{Audit, Obstacle};
+use claviger_store::Obstacle;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +28,7 @@ const BATCHES_MAX: u32 = 200;
 const DAY_SECONDS: u64 = 86_400;
 /// A warning about the clock is repeated each hour.
 const ROUNDS_BETWEEN_REMINDERS: u32 = 60;
-const PRUNING: WritePermit = WritePermit::system(SystemTask::Pruning);
+const PRUNING: TaskPermit = TaskPermit::new(Task::Pruning);
 
 /// What a round of jobs has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -146,7 +146,7 @@ impl Authority {
             return Ok(0);
         }
         let before = seconds_before(now, u64::from(days) * DAY_SECONDS).start();
-        let permit = WritePermit::system(SystemTask::JournalCompaction);
+        let permit = TaskPermit::new(Task::JournalCompaction);
         let compacted = self.shared.store.compact_journal(before, permit).await?;
         // Only now: one that failed is tried again in a minute.
         self.shared.compacted_on.store(day, Ordering::Relaxed);
@@ -176,8 +176,8 @@ impl Authority {
         };
         let mut batches = Batches::default();
         loop {
-            let audit = Audit::new(WritePermit::system(SystemTask::Purge), entry.clone());
-            let purged = self.shared.store.purge_expired_keys(before, BATCH_ROWS, audit).await?;
+            let (permit, entry) = (TaskPermit::new(Task::Purge), entry.clone());
+            let purged = self.shared.store.purge_expired_keys(before, BATCH_ROWS, permit, entry).await?;
             if !batches.more(purged.value) {
                 return Ok(batches.total);
             }

@@ -19,7 +19,7 @@ use claviger_core::history::HistoryEntry;
 use claviger_core::key::{Actor, Digest, KeyPatch, KeyRecord};
 use claviger_core::lifecycle::{Standing, Status};
 use claviger_core::name::is_unprintable;
-use claviger_core::permit::{RecordRef, SystemTask, WritePermit};
+use claviger_core::permit::{RecordRef, Undecided, WritePermit};
 use claviger_core::scope::Action;
 use claviger_core::{KeyId, Kind, Subject, Timestamp};
 use claviger_store::{Audit, StoreError};
@@ -210,7 +210,7 @@ impl Authority {
     }
 
     async fn leak_taken_in(&self, caller: &Caller, report: &LeakReport) -> Result<LeakOutcome> {
-        let permit = WritePermit::system(SystemTask::LeakIntake);
+        let permit = WritePermit::without_decision(Undecided::LeakIntake);
         let Some(stored) = self.shared.store.key_by_digest(report.digest).await? else {
             return Ok(LeakOutcome::Unknown);
         };

@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use claviger_core::clock;
-use claviger_core::permit::{SystemTask, WritePermit};
+use claviger_core::permit::{Task, TaskPermit};
 use claviger_core::{Timestamp, UnixSeconds};
 
 use crate::authority::Authority;
@@ -176,7 +176,7 @@ impl Authority {
 
     async fn note_latest(&self) -> Result<()> {
         let Some(latest) = self.shared.time.latest() else { return Ok(()) };
-        self.shared.store.note_time(latest, WritePermit::system(SystemTask::TimeKeeping)).await?;
+        self.shared.store.note_time(latest, TaskPermit::new(Task::TimeKeeping)).await?;
         self.shared.time.noted.fetch_max(latest.millis(), Ordering::Relaxed);
         Ok(())
     }

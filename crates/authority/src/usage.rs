@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError, TryLockError};
 
 use claviger_core::decide::KeyAction;
 use claviger_core::limit::USAGE_ROWS_MAX;
-use claviger_core::permit::{SystemTask, WritePermit};
+use claviger_core::permit::{Task, TaskPermit};
 use claviger_core::quota::Metered;
 use claviger_core::restriction::{Quota, QuotaPeriod};
 use claviger_core::{KeyId, Timestamp, UnixSeconds};
@@ -33,7 +33,7 @@ const SHARD_ATTEMPTS: usize = 4;
 /// Counters of one transaction: a few milliseconds of the writer.
 const BATCH_COUNTS_MAX: usize = 250;
 const MINUTE_MILLIS: i64 = 60_000;
-const FLUSH: WritePermit = WritePermit::system(SystemTask::UsageFlush);
+const FLUSH: TaskPermit = TaskPermit::new(Task::UsageFlush);
 
 /// A key and a minute since 1970.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

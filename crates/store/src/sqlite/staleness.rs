@@ -104,9 +104,9 @@ impl Losses {
 
 #[cfg(test)]
 mod tests {
-    use claviger_core::decide::{Credential, Place, Snapshot, accept};
+    use claviger_core::decide::{Credential, Place, Refusal, Snapshot, accept};
     use claviger_core::id::{AccountId, ProjectId, TeamId};
-    use claviger_core::permit::{PolicyVersion, Recorder, SystemTask};
+    use claviger_core::permit::{PolicyVersion, Recorder, Undecided};
     use claviger_core::principal::{Account, Project, Team};
     use claviger_core::resource::{Resource, ResourceName};
     use claviger_core::time::Timestamp;
@@ -136,10 +136,12 @@ mod tests {
         let id = AccountId::from_bits(account);
         let world = World(Account { id, closed: false });
         let known = Known { sequence: Sequence(sequence), policy: PolicyVersion(0) };
-        let recorder = Recorder::new(&world, known);
         let now = Timestamp::from_millis(0);
-        let proof = accept(&recorder, Credential::SignedIn(id), Place::default(), now).unwrap();
-        recorder.permit(&proof)
+        let accepted = Recorder::decide(&world, known, |recorder| {
+            Ok(((), accept(recorder, Credential::SignedIn(id), Place::default(), now)?))
+        });
+        let ((), _, permit) = accepted.map_err(|refusal: Refusal| refusal.code()).unwrap();
+        permit
     }
 
     fn account(bits: u128) -> RecordRef {
@@ -170,7 +172,7 @@ mod tests {
         assert!(!good(&losses, &permit(1, 0)), "committed since");
         assert!(good(&losses, &permit(1, 1)), "decided after the loss");
         assert!(good(&losses, &permit(2, 0)), "another record");
-        assert!(good(&losses, &WritePermit::system(SystemTask::Purge)));
+        assert!(good(&losses, &WritePermit::without_decision(Undecided::LeakIntake)));
         let both = permit(1, 0).and(permit(2, 1));
         assert!(!good(&losses, &both), "as old as the older of two decisions");
     }

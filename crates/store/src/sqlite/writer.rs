@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claviger_core::change::{Change, ChangeId, ChangeItem, Sequence};
-use claviger_core::permit::{RecordRef, WritePermit};
+use claviger_core::permit::RecordRef;
 use claviger_core::time::Timestamp;
 use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -27,7 +27,7 @@ use super::rooms::Rooms;
 use super::schema::Lock;
 use super::staleness::Losses;
 use super::{Result, changes, pointer, schema};
-use crate::commit::{ChangeSink, NotApplied, Random};
+use crate::commit::{ChangeSink, NotApplied, Permit, Random};
 use crate::disk::{Disk, DiskOperation, InPlace};
 use crate::error::StoreError;
 use crate::health::{Lost, WriterHealth};
@@ -156,7 +156,8 @@ impl Desk {
     }
 
     /// Refuses a permit that is stale: what it rests on was taken away, or another policy was put in force.
-    fn check(&self, permit: &WritePermit) -> Result<()> {
+    fn check(&self, permit: &Permit) -> Result<()> {
+        let Permit::Decided(permit) = permit else { return Ok(()) };
         if permit.rests_on().is_some_and(|(known, _)| known.policy < self.state.policy()) {
             return Err(StoreError::PermitStale { records: Arc::default() });
         }

@@ -1,8 +1,9 @@
 //! Keys.
 
+use claviger_core::history::HistoryEntry;
 use claviger_core::id::KeyId;
 use claviger_core::key::{Digest, KeyRecord};
-use claviger_core::permit::WritePermit;
+use claviger_core::permit::TaskPermit;
 use claviger_core::time::UnixSeconds;
 
 use super::{Result, Store};
@@ -108,8 +109,10 @@ impl Store {
         &self,
         before: UnixSeconds,
         max: u32,
-        audit: Audit,
+        permit: TaskPermit,
+        entry: HistoryEntry,
     ) -> Result<Committed<u64>> {
+        let audit = Audit::of_task(permit, entry);
         self.backend.write(audit, move |write| keys::purge(write, before, max)).await
     }
 
@@ -168,7 +171,7 @@ impl Store {
     ///
     /// # Errors
     /// Only those that every method has.
-    pub async fn record_last_used(&self, uses: Vec<LastUsed>, permit: WritePermit) -> Result<()> {
+    pub async fn record_last_used(&self, uses: Vec<LastUsed>, permit: TaskPermit) -> Result<()> {
         self.backend.plain(permit, move |conn| keys::record_last_used(conn, &uses)).await
     }
 }

@@ -4,7 +4,6 @@ use std::sync::{Arc, OnceLock};
 
 use claviger_core::change::{Change, ChangeId, Sequence};
 use claviger_core::clock;
-use claviger_core::permit::WritePermit;
 use claviger_core::time::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -12,7 +11,7 @@ use tokio::sync::oneshot;
 use super::super::journal::Journal;
 use super::super::{Result, changes, history, once, pointer, stopped};
 use super::{DATABASE, Desk, JOURNAL, Write, obstacle};
-use crate::commit::{Audit, Committed};
+use crate::commit::{Audit, Committed, Permit};
 use crate::error::StoreError;
 
 /// An operation with the one who waits for it.
@@ -171,16 +170,12 @@ impl<T: Send, F: FnOnce(&mut Write<'_>) -> Result<T> + Send> Job for Mutation<T,
 /// An operation without a change row.
 pub(in crate::sqlite) struct Plain<T, F> {
     operation: Option<F>,
-    permit: WritePermit,
+    permit: Permit,
     waiter: Waiter<T>,
 }
 
 impl<T, F: FnOnce(&Connection) -> Result<T>> Plain<T, F> {
-    pub(in crate::sqlite) fn new(
-        operation: F,
-        permit: WritePermit,
-        reply: oneshot::Sender<Result<T>>,
-    ) -> Self {
+    pub(in crate::sqlite) fn new(operation: F, permit: Permit, reply: oneshot::Sender<Result<T>>) -> Self {
         Self { operation: Some(operation), permit, waiter: Waiter::new(reply) }
     }
 }
@@ -210,12 +205,12 @@ impl<T: Send, F: FnOnce(&Connection) -> Result<T> + Send> Job for Plain<T, F> {
 /// The check of a permit where there is nothing to write.
 pub(in crate::sqlite) struct Confirmation {
     /// None to learn only that every write before it is done.
-    permit: Option<WritePermit>,
+    permit: Option<Permit>,
     waiter: Waiter<()>,
 }
 
 impl Confirmation {
-    pub(in crate::sqlite) fn new(permit: Option<WritePermit>, reply: oneshot::Sender<Result<()>>) -> Self {
+    pub(in crate::sqlite) fn new(permit: Option<Permit>, reply: oneshot::Sender<Result<()>>) -> Self {
         Self { permit, waiter: Waiter::new(reply) }
     }
 }
