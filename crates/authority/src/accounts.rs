@@ -5,11 +5,14 @@ use claviger_core::decide::Target;
 use claviger_core::name::{Email, ExternalId, Name};
 use claviger_core::permit::RecordRef;
 use claviger_core::principal::{Account, AccountRecord};
+use claviger_core::revocation;
 use claviger_core::scope::Action;
 use claviger_store::{AccountFilter, Committed, Page, StoreError};
 
+use crate::allowance::Made;
 use crate::authority::{Authority, Changed, On};
 use crate::caller::Caller;
+use crate::condition::Condition;
 use crate::decision::Deciding;
 use crate::error::{Error, Result};
 use crate::idempotency::Idempotency;
@@ -92,7 +95,7 @@ impl Authority {
             revision: 1,
         };
         let step = |deciding| self.account_created(deciding, record.clone(), idempotency.as_ref());
-        let committed = self.attempts(caller, &[], true, step).await?;
+        let committed = self.attempts(caller, &[], &Condition::Always, step).await?;
         let Changed { change, .. } = self.made(committed, since, false);
         Ok(Changed { value: record, change })
     }
@@ -130,8 +133,13 @@ impl Authority {
     /// # Errors
     /// Not found for everyone else.
     pub async fn account(&self, caller: &Caller, id: AccountId) -> Result<AccountRecord> {
-        self.permit(caller, action("read"), Target::Account(id))?;
-        self.shared.store.account(id).await?.ok_or_else(Error::not_found)
+        self.accepts(caller, action("read"))?;
+        let found = self.shared.store.account(id).await?;
+        // Decided about what was read, or somebody who lost the right in between would read what came after.
+        if let Err(error) = self.permit(caller, action("read"), Target::Account(id)) {
+            return Err(self.in_force(error).await?);
+        }
+        found.ok_or_else(Error::not_found)
     }
 
     /// Accounts, the newest first, for operators.
@@ -148,7 +156,7 @@ impl Authority {
         Ok(self.shared.store.accounts(filter, page).await?)
     }
 
-    /// Changes an account. Closing it ends every key that stands for it, at once.
+    /// Changes an account, if it meets the condition. Closing it ends every key that stands for it, at once.
     ///
     /// # Errors
     /// Not found for everyone but operators and itself; only operators open a closed one, and state e-mail
@@ -158,10 +166,11 @@ impl Authority {
         caller: &Caller,
         id: AccountId,
         patch: AccountPatch,
-        revision: Option<u64>,
+        condition: impl Into<Condition>,
     ) -> Result<Changed<AccountRecord>> {
-        let step = |deciding| self.account_patched(deciding, id, &patch, revision);
-        self.attempts(caller, &[RecordRef::Account(id)], revision.is_some(), step).await
+        let condition = condition.into();
+        let step = |deciding| self.account_patched(deciding, id, &patch, &condition);
+        self.attempts(caller, &[RecordRef::Account(id)], &condition, step).await
     }
 
     async fn account_patched(
@@ -169,7 +178,7 @@ impl Authority {
         mut deciding: Deciding<'_>,
         id: AccountId,
         patch: &AccountPatch,
-        revision: Option<u64>,
+        condition: &Condition,
     ) -> Result<Changed<AccountRecord>> {
         let since = self.now();
         let verb = if patch.closed == Some(true) { "delete" } else { "update" };
@@ -177,9 +186,7 @@ impl Authority {
         self.may_name(deciding.caller(), patch.external_id.is_some())?;
         self.may_state_email(deciding.caller(), patch.email.is_some())?;
         let before = self.shared.store.account(id).await?.ok_or_else(Error::not_found)?;
-        if revision.is_some_and(|seen| seen != before.revision) {
-            return Err(Error::Stale { current: before.revision });
-        }
+        condition.check(before.revision)?;
         let mut next = before.clone();
         let patch = patch.clone();
         next.name = patch.name.unwrap_or(next.name);
@@ -189,19 +196,27 @@ impl Authority {
         if next.email.is_none() && next.external_id.is_none() {
             return Err(Error::invalid("email", "an account keeps an `email` or an `external_id`"));
         }
-        let revokes = next.account.closed;
         if next == before {
-            return deciding.unchanged(next, since, revokes).await;
+            return deciding.unchanged(next, since, verb == "delete").await;
         }
+        let revokes = revocation::by_account(&before.account, &next.account);
         next.revision += 1;
         let detail = if before.account.closed == next.account.closed {
             String::new()
         } else {
             format!("closed: {}", next.account.closed)
         };
+        // Nobody is kept from closing an account.
+        let taken = match revokes {
+            true => None,
+            false => Some(self.allowance(deciding.caller(), Made::Changes, 1).await?),
+        };
         let audit = deciding.audit(action(verb), on(id), detail)?;
         let committed = self.shared.store.update_account(next.clone(), before.revision, audit).await?;
-        let Changed { change, .. } = self.made(committed, since, revokes && !before.account.closed);
+        if let Some(taken) = taken {
+            taken.spend(1);
+        }
+        let Changed { change, .. } = self.made(committed, since, revokes);
         Ok(Changed { value: next, change })
     }
 }

@@ -219,10 +219,15 @@ impl Authority {
         let mut metered = None;
         if let Credential::Key(key) = credential {
             if outcome.is_ok() {
+                // A clock that is wrong for a moment begins no new period of a quota.
+                let settled = self.settled(now);
+                let uptime = || self.shared.ports.clock.uptime();
                 metered = match counting {
-                    Counting::Count => self.shared.limiter.admit(key, now),
-                    Counting::Ask => self.shared.limiter.ask(key, now),
+                    Counting::Count => self.shared.limiter.admit(key, settled, uptime),
+                    Counting::Ask => self.shared.limiter.ask(key, settled, uptime),
                 };
+            } else {
+                self.shared.time.refused(key.rights.expires_at);
             }
             if let Some(metered) = &metered {
                 reasons.meter(metered);

@@ -10,11 +10,12 @@ use claviger_core::decide::{self, Credential, Policy, Request, Verdict};
 use claviger_core::history::HistoryEntry;
 use claviger_core::id::{Id, Tag};
 use claviger_core::key::{Formats, PresentedKey};
-use claviger_core::permit::{SystemTask, WritePermit};
+use claviger_core::permit::{Task, TaskPermit};
 use claviger_core::scope::Action;
 use claviger_store::{ChangeSink, Committed, NotApplied, SqliteOptions, Store, StoreError, WriterHealth};
 use tokio_util::task::TaskTracker;
 
+use crate::allowance::Allowances;
 use crate::caller::{Caller, CallerCredential};
 use crate::decision::Permitted;
 use crate::error::{Error, Result};
@@ -54,6 +55,7 @@ pub(crate) struct Shared {
     pub(crate) passwords: Passwords,
     pub(crate) imports: Imports,
     pub(crate) limiter: Limiter,
+    pub(crate) allowances: Allowances,
     pub(crate) notes: Notes,
     pub(crate) refusals: RefusalShares,
     pub(crate) usage: Usage,
@@ -121,7 +123,7 @@ impl Authority {
         let known = store
             .remember_formats(
                 settings.formats.iter().map(|(_, format)| format.clone()).collect(),
-                WritePermit::system(SystemTask::FormatRegistration),
+                TaskPermit::new(Task::FormatRegistration),
             )
             .await?;
         let stale = store.open_imports().await?;
@@ -142,6 +144,7 @@ impl Authority {
             reconciling: tokio::sync::Mutex::default(),
             imports: Imports::after(stale),
             limiter: Limiter::default(),
+            allowances: Allowances::default(),
             notes: Notes::default(),
             refusals: RefusalShares::default(),
             usage: Usage::default(),

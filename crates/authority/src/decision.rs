@@ -13,16 +13,18 @@ use claviger_core::decide::{
 };
 use claviger_core::history::HistoryEntry;
 use claviger_core::key::{Actor, Rights};
-use claviger_core::permit::{RecordRef, Recorder, WritePermit};
+use claviger_core::permit::{Known, PolicyVersion, RecordRef, Recorder, WritePermit};
 use claviger_core::scope::Action;
 use claviger_core::{KeyId, Subject, Timestamp};
 use claviger_store::{Audit, Once};
 
 use crate::authority::{Authority, Changed, On};
 use crate::caller::Caller;
+use crate::condition::Condition;
 use crate::error::{Error, Result};
 use crate::idempotency::Idempotency;
 use crate::index::View;
+use crate::locks::Applicant;
 use crate::read::NotFresh;
 
 /// How often a use case decides, at most. In one process the second attempt holds the locks of all that made
@@ -34,6 +36,8 @@ pub(crate) struct Deciding<'a> {
     authority: &'a Authority,
     caller: &'a Caller,
     permitted: Option<Permitted>,
+    /// Read before the policy is.
+    policy_version: PolicyVersion,
 }
 
 /// Who acts, and the permit to write.
@@ -68,12 +72,16 @@ impl<'a> Deciding<'a> {
     ) -> Result<T> {
         // Before anything is looked up: the permit must not claim to know of a change that the view has missed.
         let sequence = self.authority.shared.index.applied();
+        let known = Known { sequence, policy: self.policy_version };
         let decided = self.authority.read(|view| {
-            let recorder = Recorder::new(view, sequence);
-            let (value, proof) = decision(&recorder, self.caller.credential(view))?;
-            Ok((value, recorder.permit(&proof), proof))
+            let credential = self.caller.credential(view);
+            Recorder::decide(view, known, |recorder| decision(recorder, credential)).inspect_err(|_| {
+                if let Credential::Key(key) = credential {
+                    self.authority.shared.time.refused(key.rights.expires_at);
+                }
+            })
         })?;
-        let (value, write, proof) = decided.map_err(|refusal| Error::refused(refusal, action))?;
+        let (value, proof, write) = decided.map_err(|refusal| Error::refused(refusal, action))?;
         let write = match self.permitted.take() {
             Some(earlier) => earlier.write.and(write),
             None => write,
@@ -228,7 +236,8 @@ impl<'a> Deciding<'a> {
 impl Authority {
     /// Begins the decisions of a use case.
     pub(crate) fn deciding<'a>(&'a self, caller: &'a Caller) -> Deciding<'a> {
-        Deciding { authority: self, caller, permitted: None }
+        let policy_version = self.shared.settings.policy_version();
+        Deciding { authority: self, caller, permitted: None, policy_version }
     }
 
     /// What a caller may do, for use cases that write nothing.
@@ -248,7 +257,7 @@ impl Authority {
     }
 
     /// Runs the read-decide-write of a use case that changes these records, until nobody else was quicker.
-    /// `pinned` if the caller named the revision that it wants to change: then another one is its answer.
+    /// A record at another revision than the one that was read is read again, unless the condition fails for it.
     ///
     /// # Errors
     /// Those of the step; [`Error::Contended`] if others were quicker each time.
@@ -256,22 +265,27 @@ impl Authority {
         &'a self,
         caller: &'a Caller,
         targets: &[RecordRef],
-        pinned: bool,
+        condition: &Condition,
         step: impl Fn(Deciding<'a>) -> F,
     ) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
         let locks = &self.locks;
-        let _place = locks.place(caller.credential, targets).await?;
+        let applicant = self.read(|view| Applicant::of(caller.credential(view)))?;
+        let _place = locks.place(&applicant, targets).await?;
         let mut records = targets.to_vec();
         for _ in 0..ATTEMPTS_MAX {
             let held = locks.hold(&records).await;
             let result = step(self.deciding(caller)).await;
             drop(held);
             match result {
-                Err(Error::Overtaken { records: lost }) => records.extend(lost.iter().cloned()),
-                Err(Error::Stale { .. }) if !pinned => {}
+                Err(Error::Overtaken { records: lost }) => {
+                    records.extend(lost.iter().cloned());
+                    records.sort_unstable();
+                    records.dedup();
+                }
+                Err(Error::Stale { current }) if condition.holds(current) => {}
                 Err(error) => return Err(self.in_force(error).await?),
                 Ok(value) => return Ok(value),
             }

@@ -1,6 +1,7 @@
 //! What a use case answers when it does not do as it was asked.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use claviger_core::change::ChangeId;
 use claviger_core::decide::{Reasons, Refusal};
@@ -54,13 +55,19 @@ pub enum Error {
     /// so nobody else sees this.
     #[error("others changed what the decision rests on")]
     Overtaken {
-        /// What the decision rests on.
+        /// Those that others changed, as far as they are known.
         records: Arc<[RecordRef]>,
     },
     /// Others kept changing the record, or the rights to change it, as often as it was tried; or too many requests
     /// of the caller wait to change it.
     #[error("too many requests change the same records at once")]
     Contended,
+    /// The caller's tenant makes more than it may for now.
+    #[error("too many changes or rows for the history in a short time")]
+    TooFast {
+        /// Until as much may be made.
+        retry_after: Duration,
+    },
     /// What this node has in memory may lack a committed change, so it decides nothing.
     #[error("this node may lack a committed change")]
     NotFresh,

@@ -8,7 +8,7 @@ use claviger_core::key::{
 };
 use claviger_core::lifecycle::Status;
 use claviger_core::name::Name;
-use claviger_core::permit::{SystemTask, WritePermit};
+use claviger_core::permit::{Undecided, WritePermit};
 use claviger_core::restriction::Restrictions;
 use claviger_core::scope::{CONTROL_TYPES, ScopeSet};
 use claviger_core::{Kind, Subject, Timestamp};
@@ -98,7 +98,7 @@ impl Authority {
             }
         };
         let record = self.operator_record("First operator key", &secret, format, preview)?;
-        let audit = self.system_audit(SystemTask::FirstStart, &record, "the first operator key");
+        let audit = self.system_audit(Undecided::FirstStart, &record, "the first operator key");
         let installed = self.shared.store.install_operator_key(record, audit).await?;
         Ok(if installed.value { done } else { FirstStart::Done })
     }
@@ -124,7 +124,7 @@ impl Authority {
         }
         write_private(&fresh, format!("{}\n", secret.expose()).as_bytes()).map_err(write)?;
         let record = self.operator_record("Operator key after a reset", &secret, Some(format), preview)?;
-        let audit = self.system_audit(SystemTask::OperatorReset, &record, "operator reset");
+        let audit = self.system_audit(Undecided::OperatorReset, &record, "operator reset");
         if !self.shared.store.install_operator_key(record.clone(), audit.clone()).await?.value {
             // No limit: it guards against runaways, and this must always work.
             self.shared.store.create_key(record, u32::MAX, audit).await?;
@@ -157,7 +157,7 @@ impl Authority {
     ) -> Result<Restored, StoreError> {
         let detail = if trust { "unvouched keys stay as they are" } else { "unvouched keys are disabled" };
         let audit = system_entry(ports.clock.now(), "operator:restore", "operator".into(), detail);
-        let audit = Audit::new(WritePermit::system(SystemTask::Restore), audit);
+        let audit = Audit::new(WritePermit::without_decision(Undecided::Restore), audit);
         let random = ports.random.clone();
         let random = Box::new(move |buffer: &mut [u8]| random.fill(buffer));
         claviger_store::Store::restore(backup, database, trust, random, audit).await
@@ -171,7 +171,7 @@ impl Authority {
     pub async fn reset_clock(database: &Path, ports: &Ports) -> Result<Option<Timestamp>, StoreError> {
         let now = ports.clock.now();
         let detail = "the latest time is taken from the clock";
-        let permit = WritePermit::system(SystemTask::ClockReset);
+        let permit = WritePermit::without_decision(Undecided::ClockReset);
         let audit = Audit::new(permit, system_entry(now, "operator:reset-clock", "operator".into(), detail));
         claviger_store::Store::reset_time(database, now, audit).await
     }
@@ -208,9 +208,9 @@ impl Authority {
         })
     }
 
-    fn system_audit(&self, task: SystemTask, record: &KeyRecord, detail: &str) -> Audit {
+    fn system_audit(&self, why: Undecided, record: &KeyRecord, detail: &str) -> Audit {
         let target = format!("key:{}", record.entry.id);
-        Audit::new(WritePermit::system(task), system_entry(self.now(), "key:create", target, detail))
+        Audit::new(WritePermit::without_decision(why), system_entry(self.now(), "key:create", target, detail))
     }
 }
 

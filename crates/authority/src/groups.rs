@@ -9,18 +9,19 @@ use claviger_core::name::{ExternalId, Name};
 use claviger_core::principal::{
     Members, Project, ProjectOwner, ProjectRecord, ProjectRole, Role, Team, TeamRecord, TeamRole,
 };
-use claviger_core::revocation;
 use claviger_core::scope::Action;
 use claviger_core::{AccountId, ProjectId, Subject, TeamId};
 use claviger_store::{Page, ProjectFilter, TeamFilter};
 
 pub use self::kinds::{Group, Parts};
+use crate::allowance::Made;
 use crate::authority::{Authority, Changed};
 use crate::caller::Caller;
+use crate::condition::Condition;
 use crate::decision::Deciding;
 use crate::error::{Error, Result};
 use crate::idempotency::Idempotency;
-use crate::listing::visible;
+use crate::listing::{shown, visible};
 use crate::read::NotFresh;
 
 /// A team to be made.
@@ -127,8 +128,9 @@ impl Authority {
         let since = self.now();
         let detail = format!("name: {}", G::parts(&mut record).name);
         let limit = G::limit(&self.settings());
+        let taken = self.allowance(caller, Made::Changes, 1).await?;
         let committed = self
-            .attempts(caller, &[], true, |mut deciding| {
+            .attempts(caller, &[], &Condition::Always, |mut deciding| {
                 let (record, detail, idempotency) = (record.clone(), detail.clone(), idempotency.as_ref());
                 async move {
                     deciding.permit(G::action("create"), target)?;
@@ -138,6 +140,7 @@ impl Authority {
                 }
             })
             .await?;
+        taken.spend(1);
         let Changed { change, .. } = self.made(committed, since, false);
         Ok(Changed { value: record, change })
     }
@@ -174,8 +177,13 @@ impl Authority {
     /// # Errors
     /// Not found for everyone else.
     pub async fn group<G: Group>(&self, caller: &Caller, id: G) -> Result<G::Record> {
-        self.permit(caller, G::action("read"), id.target())?;
-        id.load(&self.shared.store).await?.ok_or_else(Error::not_found)
+        self.accepts(caller, G::action("read"))?;
+        let found = id.load(&self.shared.store).await?;
+        // Decided about what was read, or somebody who was removed in between would read what came after.
+        if let Err(error) = self.permit(caller, G::action("read"), id.target()) {
+            return Err(self.in_force(error).await?);
+        }
+        found.ok_or_else(Error::not_found)
     }
 
     /// Teams, the newest first: all for operators, for an account its own as far as the credential reaches them.
@@ -200,12 +208,12 @@ impl Authority {
         self.permit(caller, TeamId::action("read"), target)?;
         let read = |page| self.shared.store.teams(filter.clone(), page);
         let may = |record: &TeamRecord| {
-            self.permit(caller, TeamId::action("read"), Target::Team(record.team.id)).is_ok()
+            shown(self.permit(caller, TeamId::action("read"), Target::Team(record.team.id)))
         };
         visible(page, read, |record| record.team.id, may).await
     }
 
-    /// Changes a team or a project. Closing it ends every key that stands for it, at once.
+    /// Changes a team or a project, if it meets the condition. Closing it ends every key that stands for it, at once.
     ///
     /// # Errors
     /// Not found for those who do not belong to it, refused to those who do not administer it.
@@ -214,10 +222,11 @@ impl Authority {
         caller: &Caller,
         id: G,
         patch: GroupPatch,
-        revision: Option<u64>,
+        condition: impl Into<Condition>,
     ) -> Result<Changed<G::Record>> {
+        let condition = condition.into();
         let action = G::action(patch.verb());
-        self.change_group(caller, action, id, revision, |_, group| {
+        self.change_group(caller, action, id, &condition, |_, group| {
             self.may_name(caller, patch.external_id.is_some())?;
             let patch = patch.clone();
             *group.name = patch.name.unwrap_or_else(|| group.name.clone());
@@ -228,8 +237,8 @@ impl Authority {
         .await
     }
 
-    /// Gives an account a role in a team or a project, or takes it out. With a revision, only if the team or
-    /// project is still at it.
+    /// Gives an account a role in a team or a project, or takes it out, if the team or
+    /// project meets the condition.
     ///
     /// # Errors
     /// Refused to those who do not administer it, and to keys that would give more than they have; only
@@ -240,16 +249,18 @@ impl Authority {
         id: G,
         account: AccountId,
         role: Option<G::Role>,
-        revision: Option<u64>,
+        condition: impl Into<Condition>,
     ) -> Result<Changed<G::Record>> {
+        let condition = condition.into();
         let action = G::action("update");
-        self.change_group(caller, action, id, revision, |deciding, group| {
-            known_member(deciding, action, account)?;
+        self.change_group(caller, action, id, &condition, |deciding, group| {
             let before = group.members.role(account);
             if role.is_none() && before.is_none() {
                 return Err(Error::not_found());
             }
+            // Before it is looked at whether there is such an account: whoever may not give this role learns nothing.
             deciding.role(id.role_change(before, role))?;
+            known_member(deciding, action, account)?;
             if before == role {
                 return Ok(String::new());
             }
@@ -271,11 +282,11 @@ impl Authority {
         caller: &Caller,
         action: Action<'static>,
         id: G,
-        revision: Option<u64>,
+        condition: &Condition,
         change: impl Fn(&mut Deciding<'_>, &mut Parts<'_, G::Role>) -> Result<String>,
     ) -> Result<Changed<G::Record>> {
-        let step = |deciding| self.group_changed(deciding, action, id, revision, &change);
-        self.attempts(caller, &[id.record()], revision.is_some(), step).await
+        let step = |deciding| self.group_changed(deciding, action, id, condition, &change);
+        self.attempts(caller, &[id.record()], condition, step).await
     }
 
     async fn group_changed<G: Group>(
@@ -283,27 +294,33 @@ impl Authority {
         mut deciding: Deciding<'_>,
         action: Action<'static>,
         id: G,
-        revision: Option<u64>,
+        condition: &Condition,
         change: &impl Fn(&mut Deciding<'_>, &mut Parts<'_, G::Role>) -> Result<String>,
     ) -> Result<Changed<G::Record>> {
         let since = self.now();
         // Nobody learns of a team or project that it does not belong to, nor of its revision.
         deciding.permit(action, id.target())?;
-        let mut before = id.load(&self.shared.store).await?.ok_or_else(Error::not_found)?;
+        let before = id.load(&self.shared.store).await?.ok_or_else(Error::not_found)?;
         let mut next = before.clone();
-        let (was, mut is) = (G::parts(&mut before), G::parts(&mut next));
-        let seen = *was.revision;
-        if revision.is_some_and(|revision| revision != seen) {
-            return Err(Error::Stale { current: seen });
-        }
-        let detail = change(&mut deciding, &mut is)?;
-        let revokes = *is.closed || revocation::by_members(was.members, is.members);
+        let mut parts = G::parts(&mut next);
+        let seen = *parts.revision;
+        condition.check(seen)?;
+        let detail = change(&mut deciding, &mut parts)?;
         if next == before {
             return deciding.unchanged(next, since, next_revokes(action)).await;
         }
         *G::parts(&mut next).revision += 1;
+        let revokes = G::revokes(&before, &next);
+        // Nobody is kept from taking rights away.
+        let taken = match revokes {
+            true => None,
+            false => Some(self.allowance(deciding.caller(), Made::Changes, 1).await?),
+        };
         let audit = deciding.audit(action, kinds::on(id), detail)?;
         let committed = G::update(next.clone(), seen, &self.shared.store, audit).await?;
+        if let Some(taken) = taken {
+            taken.spend(1);
+        }
         let Changed { change, .. } = self.made(committed, since, revokes);
         Ok(Changed { value: next, change })
     }
@@ -375,7 +392,7 @@ impl Authority {
         let read = |page| self.shared.store.projects(filter.clone(), page);
         // Whoever belongs to a team need not work in every project that it holds.
         let may = |record: &ProjectRecord| {
-            self.permit(caller, ProjectId::action("read"), Target::Project(record.project.id)).is_ok()
+            shown(self.permit(caller, ProjectId::action("read"), Target::Project(record.project.id)))
         };
         visible(page, read, |record| record.project.id, may).await
     }

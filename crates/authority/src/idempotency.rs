@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::authority::Authority;
 use crate::caller::Caller;
+use crate::condition::Condition;
 use crate::error::{Error, Result};
 
 /// The name that a client gave its request, and the fingerprint of the request.
@@ -74,7 +75,7 @@ impl Authority {
         if request.is_none() {
             return Ok(());
         }
-        self.attempts(caller, &[], true, |mut deciding| async move {
+        self.attempts(caller, &[], &Condition::Always, |mut deciding| async move {
             deciding.accepted(action)?;
             let Some(once) = deciding.once(request, "")? else { return Ok(()) };
             let Err(repeat) = self.shared.store.check_once(once).await else { return Ok(()) };

@@ -5,6 +5,7 @@
 //! writers wait for that batch at most, the commit for a single row, whatever the size. What is staged and
 //! not committed is seen by nobody, and cleared away after the next start.
 
+mod abandon;
 mod room;
 mod row;
 
@@ -16,15 +17,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use claviger_core::decide::{Credential, KeyAction, Missing, Refusal};
 use claviger_core::key::{Actor, KeyRecord, Rights};
 use claviger_core::limit::{IMPORT_IDLE_SECONDS_MAX, IMPORT_ROWS_MAX};
-use claviger_core::permit::{SystemTask, WritePermit};
 use claviger_core::scope::Action;
 use claviger_core::{KeyId, Timestamp};
 use claviger_store::{Audit, Committed, Staged, StoreError, Taken};
 
 use self::room::{Opening, Room};
 pub use self::row::{ImportKey, ImportRow};
+use crate::allowance::Made;
 use crate::authority::{Authority, Changed, On};
 use crate::caller::Caller;
+use crate::condition::Condition;
 use crate::decision::Deciding;
 use crate::error::{Error, Result};
 
@@ -34,7 +36,6 @@ const BATCH_ROWS: usize = 1_000;
 const SUBJECTS_LISTED_MAX: usize = 1_000;
 /// Set in the names of dry runs, which the store knows nothing of.
 const DRY_RUN: u64 = 1 << 62;
-const CLEANUP: WritePermit = WritePermit::system(SystemTask::ImportCleanup);
 const IMPORT: Action<'static> = Action::literal("key", "import");
 
 /// The name of an import that is under way: `imp_` and digits. It is no secret; it is good only for whoever
@@ -132,10 +133,12 @@ pub(crate) struct Imports {
 }
 
 struct Session {
+    /// Who began it.
+    caller: Caller,
     by: Actor,
     /// The rights of the key that began it. A commit needs them still.
     rights: Option<Rights>,
-    /// The rights of the rows that are staged, each once: at the commit they are decided again, with whatever was
+    /// The rights of the rows that were handed to the store, each once: at the commit they are decided again, with whatever was
     /// taken away meanwhile. None for operators, whose keys include everybody's rights.
     granted: HashSet<Rights>,
     /// Held by whoever stages, commits or abandons: one step after the other.
@@ -186,7 +189,11 @@ impl Authority {
     pub async fn begin_import(&self, caller: &Caller, options: ImportOptions) -> Result<ImportId> {
         let (authority, caller) = (self.clone(), caller.clone());
         self.to_the_end(async move {
-            authority.attempts(&caller, &[], true, |deciding| authority.import_begun(deciding, options)).await
+            authority
+                .attempts(&caller, &[], &Condition::Always, |deciding| {
+                    authority.import_begun(deciding, options)
+                })
+                .await
         })
         .await
     }
@@ -206,13 +213,14 @@ impl Authority {
         let by = deciding.permitted()?.actor;
         // Its rows could be among those, and would be taken for duplicates.
         self.clear_stale_imports().await?;
-        let room = self.shared.imports.opening.take(&subject)?;
+        let room = self.room_for(deciding.caller()).await?;
         let id = if options.dry_run {
             ImportId(DRY_RUN | (u64::from_be_bytes(self.ports().bytes()) >> 3))
         } else {
             ImportId(self.shared.store.open_import(now, by, deciding.write()?).await?)
         };
         let session = Session {
+            caller: deciding.caller().clone(),
             by,
             rights,
             granted: HashSet::new(),
@@ -272,12 +280,18 @@ impl Authority {
         rows: &[ReadRow],
     ) -> Result<Vec<ImportOutcome>> {
         let _turn = self.turn(caller, import).await?;
-        self.with_import(caller, import, |session| session.takes(rows.len()))??;
+        let dry = self.with_import(caller, import, |session| session.takes(rows.len()))??;
+        // All of them before any of them, so that nobody has to find out which ones were staged.
+        let stored = if dry { 0 } else { rows.iter().filter(|row| row.is_ok()).count() };
+        let taken = self.allowance(caller, Made::Changes, stored as u64).await?;
         let mut outcomes = Vec::with_capacity(rows.len());
         for batch in rows.chunks(BATCH_ROWS) {
             let step = |deciding| self.batch_staged(deciding, import, batch);
-            outcomes.extend(self.attempts(caller, &[], true, step).await?);
+            outcomes.extend(self.attempts(caller, &[], &Condition::Always, step).await?);
         }
+        taken
+            .spend(outcomes.iter().filter(|outcome| matches!(outcome, ImportOutcome::Imported(_))).count()
+                as u64);
         Ok(outcomes)
     }
 
@@ -306,6 +320,9 @@ impl Authority {
             }
         }
         if !records.is_empty() {
+            // Before the rows are handed over: of a batch that failed nobody may know whether it is staged, and the
+            // commit has to decide about its rights as well.
+            self.with_import(caller, import, |session| session.grant(&records))?;
             let keys = records.iter().map(|(_, record)| record.clone()).collect();
             let staged = if options.dry_run {
                 self.would_stage(caller, import, keys).await?
@@ -362,7 +379,9 @@ impl Authority {
         self.to_the_end(async move {
             let _turn = authority.turn(&caller, import).await?;
             authority
-                .attempts(&caller, &[], true, |deciding| authority.import_committed(deciding, import))
+                .attempts(&caller, &[], &Condition::Always, |deciding| {
+                    authority.import_committed(deciding, import)
+                })
                 .await
         })
         .await
@@ -420,42 +439,15 @@ impl Authority {
             return Err(changed());
         }
         for rights in &granted {
-            deciding.key(KeyAction::Create, None, rights).map_err(|_| changed())?;
-            deciding.exists(KeyAction::Create.action(), &rights.subject).map_err(|_| changed())?;
+            let decided = deciding
+                .key(KeyAction::Create, None, rights)
+                .and_then(|()| deciding.exists(KeyAction::Create.action(), &rights.subject));
+            match decided {
+                Err(Error::Refused { .. }) => return Err(changed()),
+                decided => decided?,
+            }
         }
         Ok(())
-    }
-
-    /// Ends an import of which nothing shall stay.
-    ///
-    /// # Errors
-    /// As [`Authority::import_progress`].
-    pub async fn abandon_import(&self, caller: &Caller, import: ImportId) -> Result<()> {
-        self.with_import(caller, import, |_| ())?;
-        let (authority, caller) = (self.clone(), caller.clone());
-        self.to_the_end(async move {
-            let _turn = authority.turn(&caller, import).await?;
-            authority.clear_import(import).await
-        })
-        .await
-    }
-
-    /// Takes away what an import has staged. It stays in the list until nothing is left, so that what failed is
-    /// tried again.
-    pub(crate) async fn clear_import(&self, import: ImportId) -> Result<()> {
-        if import.0 & DRY_RUN == 0 {
-            while !self.shared.store.abandon_import(import.0, BATCH_ROWS as u32, CLEANUP).await? {}
-        }
-        self.shared.imports.lock().remove(&import);
-        Ok(())
-    }
-
-    /// Abandons an import that nobody goes on with, unless somebody does right now. Returns whether it is gone.
-    pub(crate) async fn abandon_idle(&self, import: ImportId) -> Result<bool> {
-        let turn = self.shared.imports.lock().get(&import).map(|session| session.turn.clone());
-        let Some(Ok(_turn)) = turn.map(tokio::sync::Mutex::try_lock_owned) else { return Ok(false) };
-        self.clear_import(import).await?;
-        Ok(true)
     }
 
     /// Waits until nobody else stages, commits or abandons this import of the caller's own.
@@ -467,27 +459,6 @@ impl Authority {
         Ok(held)
     }
 
-    /// Takes away what earlier processes have left staged; whoever comes second waits for the first.
-    pub(crate) async fn clear_stale_imports(&self) -> Result<(), StoreError> {
-        let mut stale = self.shared.imports.stale.lock().await;
-        while let Some(import) = stale.last().copied() {
-            tracing::info!(import, "clearing away an import that was not committed");
-            while !self.shared.store.abandon_import(import, BATCH_ROWS as u32, CLEANUP).await? {}
-            stale.pop();
-        }
-        Ok(())
-    }
-
-    /// Does so beside everything else: nobody sees those rows, and there may be a million of them.
-    pub(crate) fn clear_stale_imports_meanwhile(&self) {
-        let authority = self.clone();
-        tokio::spawn(async move {
-            if let Err(error) = authority.clear_stale_imports().await {
-                tracing::warn!(%error, "rows of earlier imports are left; the next import clears them away");
-            }
-        });
-    }
-
     /// Goes on with an import of the caller's own.
     fn with_import<T>(
         &self,
@@ -495,7 +466,16 @@ impl Authority {
         import: ImportId,
         go_on: impl FnOnce(&mut Session) -> T,
     ) -> Result<T> {
-        let mut deciding = self.deciding(caller);
+        self.own_import(&mut self.deciding(caller), import, go_on)
+    }
+
+    /// The same as one of the decisions of a use case.
+    fn own_import<T>(
+        &self,
+        deciding: &mut Deciding<'_>,
+        import: ImportId,
+        go_on: impl FnOnce(&mut Session) -> T,
+    ) -> Result<T> {
         deciding.accepted(KeyAction::Create.action())?;
         let by = deciding.permitted()?.actor;
         let mut sessions = self.shared.imports.lock();
@@ -525,6 +505,13 @@ fn closed(error: StoreError) -> Error {
 }
 
 impl Session {
+    /// Remembers the rights of rows that may be staged, for the decision at the commit.
+    fn grant(&mut self, records: &[(usize, KeyRecord)]) {
+        if !self.operator && !self.options.dry_run {
+            self.granted.extend(records.iter().map(|(_, record)| record.entry.rights.clone()));
+        }
+    }
+
     fn count(&mut self, outcomes: &[ImportOutcome], records: &[(usize, KeyRecord)], now: Timestamp) {
         for outcome in outcomes {
             *match outcome {
@@ -536,9 +523,6 @@ impl Session {
         }
         let imported = records.iter().filter(|(at, _)| matches!(outcomes[*at], ImportOutcome::Imported(_)));
         for (_, record) in imported {
-            if !self.operator {
-                self.granted.insert(record.entry.rights.clone());
-            }
             let name = record.entry.rights.subject.to_string();
             if let Some(keys) = self.subjects.get_mut(&name) {
                 *keys += 1;

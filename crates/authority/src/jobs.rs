@@ -6,9 +6,9 @@ use std::time::Duration;
 use claviger_core::history::{HistoryEntry, Origin};
 use claviger_core::key::Actor;
 use claviger_core::limit::{IDEMPOTENCY_SECONDS, USAGE_MINUTES_RETENTION_HOURS};
-use claviger_core::permit::{SystemTask, WritePermit};
+use claviger_core::permit::{Task, TaskPermit};
 use claviger_core::{Timestamp, UnixSeconds};
-use claviger_store::{Audit, Obstacle};
+use claviger_store::Obstacle;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +28,7 @@ const BATCHES_MAX: u32 = 200;
 const DAY_SECONDS: u64 = 86_400;
 /// A warning about the clock is repeated each hour.
 const ROUNDS_BETWEEN_REMINDERS: u32 = 60;
-const PRUNING: WritePermit = WritePermit::system(SystemTask::Pruning);
+const PRUNING: TaskPermit = TaskPermit::new(Task::Pruning);
 
 /// What a round of jobs has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,7 +43,7 @@ pub struct JobsDone {
     pub usage_pruned: u64,
     /// Requests forgotten that were to be carried out once.
     pub requests_pruned: u64,
-    /// Imports abandoned that nobody went on with.
+    /// Imports abandoned that nobody went on with, or whose caller is no longer accepted.
     pub imports_abandoned: u64,
     /// Changes that the journal of revocations has forgotten.
     pub journal_compacted: u64,
@@ -88,8 +88,10 @@ impl Authority {
         } else {
             self.delete_what_is_old(now, &mut round).await;
         }
-        round.done.rates_dropped = self.shared.limiter.sweep(now) as u64;
-        self.shared.refusals.sweep(now);
+        let uptime = self.shared.ports.clock.uptime();
+        round.done.rates_dropped = self.shared.limiter.sweep(self.settled(now), uptime) as u64;
+        self.shared.refusals.sweep(uptime);
+        self.shared.allowances.sweep(uptime);
         let Round { done, failure } = round;
         failure.map_or(Ok(done), Err)
     }
@@ -107,6 +109,8 @@ impl Authority {
             let cleared = self.abandon_idle(import).await.map(u64::from);
             round.done.imports_abandoned += round.step("imports", cleared);
         }
+        let cleared = self.abandon_imports_of_nobody().await;
+        round.done.imports_abandoned += round.step("imports of those who lost their access", cleared);
         let compacted = self.compact_journal(now).await;
         round.done.journal_compacted = round.step("journal", compacted);
     }
@@ -142,7 +146,7 @@ impl Authority {
             return Ok(0);
         }
         let before = seconds_before(now, u64::from(days) * DAY_SECONDS).start();
-        let permit = WritePermit::system(SystemTask::JournalCompaction);
+        let permit = TaskPermit::new(Task::JournalCompaction);
         let compacted = self.shared.store.compact_journal(before, permit).await?;
         // Only now: one that failed is tried again in a minute.
         self.shared.compacted_on.store(day, Ordering::Relaxed);
@@ -172,8 +176,8 @@ impl Authority {
         };
         let mut batches = Batches::default();
         loop {
-            let audit = Audit::new(WritePermit::system(SystemTask::Purge), entry.clone());
-            let purged = self.shared.store.purge_expired_keys(before, BATCH_ROWS, audit).await?;
+            let (permit, entry) = (TaskPermit::new(Task::Purge), entry.clone());
+            let purged = self.shared.store.purge_expired_keys(before, BATCH_ROWS, permit, entry).await?;
             if !batches.more(purged.value) {
                 return Ok(batches.total);
             }
@@ -218,8 +222,11 @@ impl Authority {
         }
     }
 
-    /// Writes what was counted and noted.
+    /// Writes what was counted and noted, and how far time has come if a key was refused for that.
     pub(crate) async fn flush_and_log(&self) {
+        if let Err(error) = self.note_expiry().await {
+            tracing::warn!(%error, "how far time has come could not be written; it is tried again");
+        }
         if let Err(error) = self.flush_usage().await {
             tracing::warn!(%error, "usage could not be written; it is tried again");
         }

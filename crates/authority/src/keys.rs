@@ -16,8 +16,10 @@ use claviger_core::scope::{Action, ScopeSet};
 use claviger_core::{KeyId, Kind, Subject, Timestamp, UnixSeconds};
 use claviger_store::{KeyFilter, Page, StoredKey};
 
+use crate::allowance::Made;
 use crate::authority::{Authority, Changed, On};
 use crate::caller::Caller;
+use crate::condition::Condition;
 use crate::decision::Deciding;
 use crate::error::{Error, Result};
 use crate::idempotency::Idempotency;
@@ -102,8 +104,11 @@ impl Authority {
         new: NewKey,
         idempotency: Option<Idempotency>,
     ) -> Result<Changed<CreatedKey>> {
+        let taken = self.allowance(caller, Made::Changes, 1).await?;
         let step = |deciding| self.key_created(deciding, new.clone(), idempotency.as_ref());
-        self.attempts(caller, &[], true, step).await
+        let created = self.attempts(caller, &[], &Condition::Always, step).await?;
+        taken.spend(1);
+        Ok(created)
     }
 
     async fn key_created(
@@ -256,7 +261,7 @@ impl Authority {
         })?
     }
 
-    /// Changes a key. With a revision, only if the key is still at it.
+    /// Changes a key, if it meets the condition.
     ///
     /// # Errors
     /// Not found for those who do not manage it; refused if the change would win more than the caller has.
@@ -265,10 +270,11 @@ impl Authority {
         caller: &Caller,
         id: KeyId,
         patch: KeyPatch,
-        revision: Option<u64>,
+        condition: impl Into<Condition>,
     ) -> Result<Changed<StoredKey>> {
-        let step = |deciding| self.key_patched(deciding, id, &patch, revision);
-        self.attempts(caller, &[RecordRef::Key(id)], revision.is_some(), step).await
+        let condition = condition.into();
+        let step = |deciding| self.key_patched(deciding, id, &patch, &condition);
+        self.attempts(caller, &[RecordRef::Key(id)], &condition, step).await
     }
 
     async fn key_patched(
@@ -276,17 +282,14 @@ impl Authority {
         mut deciding: Deciding<'_>,
         id: KeyId,
         patch: &KeyPatch,
-        revision: Option<u64>,
+        condition: &Condition,
     ) -> Result<Changed<StoredKey>> {
         let (since, action) = (self.now(), KeyAction::Update.action());
         deciding.accepted(action)?;
         let mut stored = self.shared.store.key(id).await?.ok_or_else(Error::not_found)?;
         let before = stored.record;
         deciding.key(KeyAction::Update, Some(id), &before.entry.rights)?;
-        if let Some(seen) = revision.filter(|seen| *seen != before.revision) {
-            tracing::debug!(seen, current = before.revision, "stale change of a key");
-            return Err(Error::Stale { current: before.revision });
-        }
+        condition.check(before.revision)?;
         let (next, effect) = before.patched(patch.clone(), since).map_err(unpatched)?;
         if effect.widens {
             deciding.key(KeyAction::Widen, Some(id), &next.entry.rights)?;
@@ -295,6 +298,11 @@ impl Authority {
         if !effect.changes {
             return deciding.unchanged(stored, since, patch.status == Some(Status::Disabled)).await;
         }
+        // Nobody is kept from taking rights away.
+        let taken = match effect.revokes {
+            true => None,
+            false => Some(self.allowance(deciding.caller(), Made::Changes, 1).await?),
+        };
         // One of the same period goes on with what it has counted.
         let (had, quota) = (before.entry.rights.restrictions.quota, next.entry.rights.restrictions.quota);
         let quota = quota.filter(|quota| had.is_none_or(|had| had.period != quota.period));
@@ -306,6 +314,9 @@ impl Authority {
         let committed = self.shared.store.update_key(next, before.revision, audit).await?;
         if let Some(begun) = begun {
             begun.end();
+        }
+        if let Some(taken) = taken {
+            taken.spend(1);
         }
         Ok(self.with(committed, stored, since, effect))
     }
@@ -321,28 +332,36 @@ impl Authority {
         Changed { value, change }
     }
 
-    /// Deletes a key. Nothing of it remains but its history.
+    /// Deletes a key, if it meets the condition. Nothing of it remains but its history.
     ///
     /// # Errors
     /// Not found for those who do not manage it.
-    pub async fn delete_key(&self, caller: &Caller, id: KeyId, revision: Option<u64>) -> Result<Changed<()>> {
-        let step = |deciding| self.key_deleted(deciding, id, revision);
-        self.attempts(caller, &[RecordRef::Key(id)], revision.is_some(), step).await
+    pub async fn delete_key(
+        &self,
+        caller: &Caller,
+        id: KeyId,
+        condition: impl Into<Condition>,
+    ) -> Result<Changed<()>> {
+        let condition = condition.into();
+        let step = |deciding| self.key_deleted(deciding, id, &condition);
+        self.attempts(caller, &[RecordRef::Key(id)], &condition, step).await
     }
 
     async fn key_deleted(
         &self,
         mut deciding: Deciding<'_>,
         id: KeyId,
-        revision: Option<u64>,
+        condition: &Condition,
     ) -> Result<Changed<()>> {
         let (since, action) = (self.now(), KeyAction::Delete.action());
         deciding.accepted(action)?;
         let stored = self.shared.store.key(id).await?.ok_or_else(Error::not_found)?;
         let rights = &stored.record.entry.rights;
         deciding.key(KeyAction::Delete, Some(id), rights)?;
+        condition.check(stored.record.revision)?;
         let audit = deciding.audit(action, on_key(id, rights), format!("name: {}", stored.record.name))?;
-        let committed = self.shared.store.delete_key(id, revision, audit).await?;
+        let committed =
+            self.shared.store.delete_key(id, condition.pinned(stored.record.revision), audit).await?;
         Ok(self.made(committed, since, true))
     }
 
@@ -367,7 +386,11 @@ impl Authority {
         let found = self.read(|view| {
             let credential = caller.credential(view);
             let mut reasons = claviger_core::decide::Reasons::default();
-            authenticate(view, credential, caller.place(), now, &mut reasons)?;
+            authenticate(view, credential, caller.place(), now, &mut reasons).inspect_err(|_| {
+                if let Credential::Key(key) = credential {
+                    self.shared.time.refused(key.rights.expires_at);
+                }
+            })?;
             match credential {
                 Credential::SignedIn(id) => Ok(Err(id)),
                 Credential::Key(key) => Ok(Ok(key.id)),

@@ -5,8 +5,10 @@
 
 pub mod accounts;
 mod admit;
+mod allowance;
 mod authority;
 mod caller;
+mod condition;
 mod decision;
 mod error;
 pub mod first_start;
@@ -35,6 +37,7 @@ mod refusals;
 pub mod reports;
 pub mod resources;
 pub mod settings;
+mod tenant;
 mod time;
 mod usage;
 mod verify;
@@ -50,7 +53,10 @@ pub use claviger_store::{
 /// The disk, and how tests have it fail.
 pub use claviger_store::{Disk, DiskFaults, DiskOperation};
 /// What is done to a database file without being the process that serves it.
-pub use claviger_store::{Inspection, backup_file, check_private, inspect_file, journal_file, key_status};
+pub use claviger_store::{
+    Inspection, backup_file, check_private, inspect_file, journal_file, key_status, left_of_database,
+};
+pub use condition::Condition;
 pub use error::{Error, Result};
 pub use jobs::JobsDone;
 pub use read::NotFresh;

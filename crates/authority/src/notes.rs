@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use claviger_core::history::HistoryEntry;
-use claviger_core::permit::{SystemTask, WritePermit};
+use claviger_core::permit::{Task, TaskPermit};
 use claviger_store::StoreError;
 use tokio::sync::{Mutex, Notify, mpsc};
 
@@ -108,7 +108,7 @@ impl Authority {
             let rows = batch.len();
             waiting = if rows == 0 { 0 } else { waiting.saturating_sub(rows) };
             if let Err(error) =
-                self.shared.store.append_history(batch, WritePermit::system(SystemTask::HistoryFlush)).await
+                self.shared.store.append_queued_history(batch, TaskPermit::new(Task::HistoryFlush)).await
             {
                 self.shared.notes.dropped.fetch_add(rows as u64, Ordering::Relaxed);
                 return Err(error);

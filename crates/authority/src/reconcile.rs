@@ -13,6 +13,7 @@ use claviger_store::{Audit, Differences, StoreError};
 
 use crate::authority::{Authority, Changed};
 use crate::caller::Caller;
+use crate::condition::Condition;
 use crate::decision::{Deciding, Permitted};
 use crate::error::{Error, Result};
 use crate::resources::{ResourceDescription, action, described, on, summary};
@@ -106,7 +107,8 @@ impl Authority {
         let since = self.now();
         let list = Arc::new(checked(list)?);
         let _alone = self.shared.reconciling.lock().await;
-        self.attempts(caller, &[], false, |deciding| self.reconciled(deciding, &list, since)).await
+        self.attempts(caller, &[], &Condition::Always, |deciding| self.reconciled(deciding, &list, since))
+            .await
     }
 
     async fn reconciled(

@@ -7,6 +7,7 @@
 use std::fmt::{self, Display};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use claviger_core::decide::{Credential, Permit, Reasons};
 use claviger_core::history::{HistoryEntry, Origin};
@@ -63,9 +64,9 @@ pub(crate) struct RefusalShares {
 
 impl RefusalShares {
     /// Whether one more refusal of this key leaves a row.
-    fn take(&self, key: KeyId, now: Timestamp) -> bool {
+    fn take(&self, key: KeyId, uptime: Duration) -> bool {
         let step = |rate: Rate, state: u64| {
-            let (next, decision) = rate.admit(RateState(state), now);
+            let (next, decision) = rate.admit(RateState(state), uptime);
             (next.0, decision.allowed)
         };
         let mut taken = self.keys.admit(key, |state| step(KEY_RATE, state));
@@ -87,8 +88,8 @@ impl RefusalShares {
     }
 
     /// Drops what says no more than nothing would.
-    pub(crate) fn sweep(&self, now: Timestamp) -> usize {
-        self.keys.sweep(|state| RateState(state).is_idle(now))
+    pub(crate) fn sweep(&self, uptime: Duration) -> usize {
+        self.keys.sweep(|state| RateState(state).is_idle(uptime))
     }
 }
 
@@ -152,7 +153,7 @@ impl Authority {
         address: Option<IpAddr>,
         now: Timestamp,
     ) {
-        if !self.shared.refusals.take(key.id, now) {
+        if !self.shared.refusals.take(key.id, self.shared.ports.clock.uptime()) {
             return;
         }
         let own = format!("key:{}", key.id);

@@ -9,8 +9,10 @@ use claviger_core::scope::{Action, is_control_type};
 use claviger_core::subject::Reference;
 use claviger_core::{AccountId, Subject};
 
+use crate::allowance::Made;
 use crate::authority::Authority;
 use crate::caller::Caller;
+use crate::condition::Condition;
 use crate::decision::Deciding;
 use crate::error::{Error, Result};
 
@@ -25,7 +27,7 @@ pub struct HostEntry {
     pub action: String,
     /// In words, at most 512 characters on one line.
     pub detail: String,
-    /// Which account did it; the host itself if absent.
+    /// Which account did it; the key that reports if absent.
     pub actor: Option<AccountId>,
 }
 
@@ -34,19 +36,24 @@ impl Authority {
     /// how many rows that were. The instant is now, and the key that reports stands in each row.
     ///
     /// For keys with the scope `history:create`: operators report about everything; keys of accounts, teams
-    /// and projects about their own container and the resources in it, and name only accounts that belong to
-    /// it. A row is listed under the container that holds its target; one about a resource that is not
+    /// and projects about their own container and the resources in it. Only operators name an account other than that
+    /// of the key. A row is listed under the container that holds its target; one about a resource that is not
     /// mirrored here, under whatever reported it. Actions of the control types are Claviger's own to record.
     ///
     /// # Errors
-    /// Refused to sessions, other keys and strangers to the target; [`Error::Invalid`] names the row.
+    /// Refused to sessions, other keys and strangers to the target; [`Error::Invalid`] names the row;
+    /// [`Error::TooFast`] for more rows than the caller's tenant may report for now.
     pub async fn record_history(&self, caller: &Caller, entries: Vec<HostEntry>) -> Result<u64> {
         self.accepts(caller, CREATE)?;
         if entries.len() > HISTORY_ENTRIES_MAX {
             let detail = format!("report at most {HISTORY_ENTRIES_MAX} at once");
             return Err(Error::invalid("entries", detail));
         }
-        self.attempts(caller, &[], true, |deciding| self.rows_reported(deciding, &entries)).await
+        let taken = self.allowance(caller, Made::ReportedRows, entries.len() as u64).await?;
+        let step = |deciding| self.rows_reported(deciding, &entries);
+        let count = self.attempts(caller, &[], &Condition::Always, step).await?;
+        taken.spend(count);
+        Ok(count)
     }
 
     async fn rows_reported(&self, mut deciding: Deciding<'_>, entries: &[HostEntry]) -> Result<u64> {
@@ -80,19 +87,16 @@ impl Authority {
         })?;
         let own = own.ok_or_else(|| Error::refused(Refusal::Forbidden(Missing::Scope), CREATE))?;
         let subject = may_report(deciding, &target, &own)?;
-        let named = |account| {
-            deciding.look(CREATE, |snapshot, _| {
-                let any = own == Subject::Operator;
-                (any || belongs(snapshot, &own, account)).then_some(Actor::Account(account))
-            })
-        };
-        let actor = entry.actor.map(named).transpose()?;
         let by = deciding.permitted()?;
-        let actor = match actor {
+        let actor = match entry.actor {
             None => by.actor,
-            Some(Some(actor)) => actor,
-            Some(None) => {
-                return Err(invalid("actor", &"this account does not belong to what the key stands for"));
+            // Being a member of something is no statement about what one did.
+            Some(account) if own == Subject::Operator || own == Subject::Account(account) => {
+                Actor::Account(account)
+            }
+            Some(_) => {
+                let detail = "only operators say what another account did; leave `actor` out, or name the account of the key";
+                return Err(invalid("actor", &detail));
             }
         };
         Ok(HistoryEntry {
@@ -148,23 +152,5 @@ fn owner(owner: Owner) -> String {
         Owner::Account(id) => format!("account:{id}"),
         Owner::Team(id) => format!("team:{id}"),
         Owner::Project(id) => format!("project:{id}"),
-    }
-}
-
-/// Whether an account has to do with what a key stands for.
-fn belongs(view: &impl Snapshot, own: &Subject, account: AccountId) -> bool {
-    use claviger_core::principal::ProjectOwner;
-    let in_team = |id| view.team(id).is_some_and(|team| team.members.role(account).is_some());
-    match own {
-        Subject::Account(id) => *id == account,
-        Subject::Team(id) => in_team(*id),
-        Subject::Project(id) => view.project(*id).is_some_and(|project| {
-            let holds = match project.owner {
-                ProjectOwner::Account(owner) => owner == account,
-                ProjectOwner::Team(team) => in_team(team),
-            };
-            holds || project.members.role(account).is_some()
-        }),
-        Subject::Resource(_) | Subject::Operator => false,
     }
 }

@@ -11,13 +11,15 @@ use claviger_core::scope::Action;
 use claviger_core::selector::{Grants, Selector, Version};
 use claviger_core::subject::ResourceSubject;
 use claviger_core::{AccountId, Subject};
-use claviger_store::{Page, ResourceFilter, StoreError};
+use claviger_store::{Conflict, Page, ResourceFilter, StoreError};
 
+use crate::allowance::Made;
 use crate::authority::{Authority, Changed, On};
 use crate::caller::Caller;
+use crate::condition::Condition;
 use crate::decision::Deciding;
 use crate::error::{Error, Result};
-use crate::listing::visible;
+use crate::listing::{shown, visible};
 use crate::read::NotFresh;
 
 /// A resource as its host describes it: the whole of it, each time.
@@ -79,8 +81,8 @@ fn target_of(owner: Owner) -> Target<'static> {
 
 impl Authority {
     /// Makes a resource known, or tells what it is like by now. Only operators make one known; handing one
-    /// over needs the right to administer both who holds it and who shall. With a revision, only if the resource is
-    /// at it; 0 is one that does not exist yet.
+    /// over needs the right to administer both who holds it and who shall. Only a resource that meets the condition
+    /// is changed.
     ///
     /// # Errors
     /// Not found for those who do not administer its owner; invalid if the description contradicts itself.
@@ -88,25 +90,24 @@ impl Authority {
         &self,
         caller: &Caller,
         description: ResourceDescription,
-        revision: Option<u64>,
+        condition: impl Into<Condition>,
     ) -> Result<Changed<ResourceRecord>> {
+        let condition = condition.into();
         let targets = [RecordRef::Resource(description.reference.clone())];
-        let step = |deciding| self.resource_put(deciding, &description, revision);
-        self.attempts(caller, &targets, revision.is_some(), step).await
+        let step = |deciding| self.resource_put(deciding, &description, &condition);
+        self.attempts(caller, &targets, &condition, step).await
     }
 
     async fn resource_put(
         &self,
         mut deciding: Deciding<'_>,
         description: &ResourceDescription,
-        revision: Option<u64>,
+        condition: &Condition,
     ) -> Result<Changed<ResourceRecord>> {
         let since = self.now();
         let before = self.may_put(&mut deciding, description).await?;
         let current = before.as_ref().map_or(0, |before| before.revision);
-        if revision.is_some_and(|seen| seen != current) {
-            return Err(Error::Stale { current });
-        }
+        condition.check(current)?;
         let mut next = described(&mut deciding, description, before.as_ref())?;
         if let Some(before) = before.as_ref()
             && !deciding.is_operator()?
@@ -120,17 +121,26 @@ impl Authority {
         if let Some(before) = before.as_ref().filter(|before| before.resource == next.resource) {
             return deciding.unchanged(before.clone(), since, false).await;
         }
+        // Nobody is kept from taking rights away.
+        let taken = match revokes {
+            true => None,
+            false => Some(self.allowance(deciding.caller(), Made::Changes, 1).await?),
+        };
         let verb = if before.is_some() { "update" } else { "create" };
         let audit = deciding.audit(action(verb), on(&next.resource), summary(&next.resource))?;
         let expected = before.as_ref().map(|before| before.revision);
         match self.shared.store.put_resource(next.clone(), expected, audit).await {
             Ok(committed) => {
+                if let Some(taken) = taken {
+                    taken.spend(1);
+                }
                 let Changed { change, .. } = self.made(committed, since, revokes);
                 Ok(Changed { value: next, change })
             }
             // It came or went meanwhile.
-            Err(StoreError::NotFound | StoreError::Conflict(_)) if revision.is_none() => {
-                Err(Error::Stale { current: 0 })
+            Err(StoreError::NotFound | StoreError::Conflict(Conflict::Resource)) => {
+                let records = [RecordRef::Resource(description.reference.clone())].into();
+                Err(Error::Overtaken { records })
             }
             Err(error) => Err(error.into()),
         }
@@ -173,20 +183,19 @@ impl Authority {
     /// # Errors
     /// Not found for everyone else.
     pub async fn resource(&self, caller: &Caller, reference: ResourceRef) -> Result<(ResourceRecord, bool)> {
+        self.accepts(caller, action("read"))?;
+        let found = self.shared.store.resource(reference.clone()).await?;
+        // Decided about what was read, or somebody who lost the right in between would read what came after.
         if let Err(error) = self.permit(caller, action("read"), Target::Resource(reference.name(), None)) {
             // Its keys go with it, and after it.
             return Err(self.in_force(error).await?);
         }
         let administers = {
-            let resource = ResourceSubject {
-                reference: reference.clone(),
-                selector: Selector::Any,
-                grants: Grants::default(),
-            };
+            let resource = ResourceSubject { reference, selector: Selector::Any, grants: Grants::default() };
             let subject = Subject::Resource(Box::new(resource));
             self.read(|view| manages(view, self.policy(), caller.credential(view), &subject))?
         };
-        let mut record = self.shared.store.resource(reference).await?.ok_or_else(Error::not_found)?;
+        let mut record = found.ok_or_else(Error::not_found)?;
         record.resource.references = self.read(|view| {
             reached_references(view, self.policy(), caller.credential(view), &record.resource)
         })?;
@@ -211,7 +220,7 @@ impl Authority {
         // What an owner's reader may not see of it (somebody's private team resource) is left out.
         let may = |record: &ResourceRecord| {
             let target = Target::Resource(record.resource.reference.name(), None);
-            self.permit(caller, action("read"), target).is_ok()
+            shown(self.permit(caller, action("read"), target))
         };
         visible(page, read, |record| record.resource.reference.clone(), may).await
     }
@@ -231,7 +240,7 @@ impl Authority {
     }
 
     /// Forgets a resource, with its keys: one that is made again under the same name does not revive them.
-    /// With a revision, only if the resource is still at it.
+    /// Only one that meets the condition is forgotten.
     ///
     /// # Errors
     /// Not found for those who do not administer it.
@@ -239,24 +248,27 @@ impl Authority {
         &self,
         caller: &Caller,
         reference: ResourceRef,
-        revision: Option<u64>,
+        condition: impl Into<Condition>,
     ) -> Result<Changed<u64>> {
+        let condition = condition.into();
         let targets = [RecordRef::Resource(reference.clone())];
-        let step = |deciding| self.resource_deleted(deciding, reference.clone(), revision);
-        self.attempts(caller, &targets, revision.is_some(), step).await
+        let step = |deciding| self.resource_deleted(deciding, reference.clone(), &condition);
+        self.attempts(caller, &targets, &condition, step).await
     }
 
     async fn resource_deleted(
         &self,
         mut deciding: Deciding<'_>,
         reference: ResourceRef,
-        revision: Option<u64>,
+        condition: &Condition,
     ) -> Result<Changed<u64>> {
         let since = self.now();
         deciding.permit(action("delete"), Target::Resource(reference.name(), None))?;
         let before = self.shared.store.resource(reference.clone()).await?.ok_or_else(Error::not_found)?;
+        condition.check(before.revision)?;
         let audit = deciding.audit(action("delete"), on(&before.resource), String::new())?;
-        let committed = self.shared.store.delete_resource(reference, revision, audit).await?;
+        let committed =
+            self.shared.store.delete_resource(reference, condition.pinned(before.revision), audit).await?;
         Ok(self.made(committed, since, true))
     }
 }

@@ -1,7 +1,8 @@
 //! What an installation can set.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use claviger_core::Kind;
@@ -11,6 +12,7 @@ use claviger_core::limit::{
     CHANGE_ROWS_KEPT, EXPIRED_KEY_RETENTION_DAYS, HISTORY_RETENTION_DAYS, JOURNAL_RETENTION_DAYS,
     KEYS_PER_SUBJECT_MAX, PROJECTS_PER_OWNER_MAX, TEAMS_PER_ACCOUNT_MAX, USAGE_RETENTION_DAYS,
 };
+use claviger_core::permit::PolicyVersion;
 use claviger_core::scope::ScopeSet;
 
 use crate::authority::Authority;
@@ -153,21 +155,31 @@ pub struct SettingsError {
     format: FormatName,
 }
 
+/// How long a new policy waits for changes that are being written.
+const POLICY_SECONDS_MAX: u64 = 5;
+
 /// The settings in force, which others may take the place of.
 pub(crate) struct InForce {
     all: ArcSwap<Settings>,
     /// The policy again, for every decision reads it: a load of one byte, where the whole would be a lease.
     account_keys_reach_teams: AtomicBool,
+    /// Counts the policies. Read before the policy, and counted up after it, so that no permit claims a newer policy
+    /// than that of its decision.
+    version: AtomicU64,
 }
 
 impl InForce {
     pub(crate) fn new(settings: Settings) -> Self {
         let account_keys_reach_teams = AtomicBool::new(settings.policy.account_keys_reach_teams);
-        Self { all: ArcSwap::from_pointee(settings), account_keys_reach_teams }
+        Self { all: ArcSwap::from_pointee(settings), account_keys_reach_teams, version: AtomicU64::new(0) }
     }
 
     pub(crate) fn all(&self) -> Arc<Settings> {
         self.all.load_full()
+    }
+
+    pub(crate) fn policy_version(&self) -> PolicyVersion {
+        PolicyVersion(self.version.load(Ordering::Acquire))
     }
 
     pub(crate) fn policy(&self) -> Policy {
@@ -177,11 +189,12 @@ impl InForce {
 
 impl Authority {
     /// Puts other settings in force, all of them or none, and returns the names of those that changed. The
-    /// formats stay as they are.
+    /// formats stay as they are. If the policy is another one, changes that were decided under the earlier one and
+    /// are not written yet are decided again; those that are being written are waited for.
     ///
     /// # Errors
     /// A default names a format that is not in force.
-    pub fn replace_settings(&self, settings: Settings) -> Result<Vec<&'static str>, SettingsError> {
+    pub async fn replace_settings(&self, settings: Settings) -> Result<Vec<&'static str>, SettingsError> {
         let (before, formats) = (self.settings(), self.formats());
         for KindDefaults { kind, format, .. } in &settings.defaults {
             if formats.get(format).is_none() {
@@ -192,7 +205,20 @@ impl Authority {
         let settings = Settings { formats: before.formats.clone(), ..settings };
         let in_force = &self.shared.settings;
         in_force.account_keys_reach_teams.store(settings.policy.account_keys_reach_teams, Ordering::Release);
+        let other_policy = before.policy != settings.policy;
         in_force.all.store(Arc::new(settings));
+        if other_policy {
+            let version = PolicyVersion(in_force.version.fetch_add(1, Ordering::AcqRel) + 1);
+            let required = self.shared.store.require_policy(version);
+            // Not longer: a program whose disk is stuck must still notice that it is to stop.
+            match tokio::time::timeout(Duration::from_secs(POLICY_SECONDS_MAX), required).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "the policy is in force; changes before it could not be waited for");
+                }
+                Err(_) => tracing::warn!("the policy is in force; changes before it are still being written"),
+            }
+        }
         Ok(changed)
     }
 }

@@ -8,13 +8,13 @@
 //! obeyed, since it may be right, but it is not remembered: once the clock is set right, everything is as before.
 //! Nothing is deleted meanwhile either. A clock that has stayed ahead for a day while the program ran is believed.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use claviger_core::Timestamp;
 use claviger_core::clock;
-use claviger_core::permit::{SystemTask, WritePermit};
+use claviger_core::permit::{Task, TaskPermit};
+use claviger_core::{Timestamp, UnixSeconds};
 
 use crate::authority::Authority;
 use crate::error::Result;
@@ -77,12 +77,26 @@ pub(crate) struct NodeTime {
     ahead: AtomicI64,
     /// The uptime at which it was first seen there.
     ahead_since: Mutex<Option<Duration>>,
+    /// As much of the latest time as the store was certainly told, in milliseconds.
+    noted: AtomicI64,
+    /// Whether a key was refused as expired that would be accepted after a crash, by a clock that is behind.
+    expiry_unnoted: AtomicBool,
 }
 
 impl NodeTime {
     pub(crate) fn since(latest: Option<Timestamp>) -> Self {
         let latest = latest.map_or(0, Timestamp::millis);
-        Self { latest: AtomicI64::new(latest), ..Self::default() }
+        Self { latest: AtomicI64::new(latest), noted: AtomicI64::new(latest), ..Self::default() }
+    }
+
+    /// Takes note that a key was refused which expires then. The store is told soon if it does not know that time has
+    /// come so far; usually it knows, and this is two reads.
+    pub(crate) fn refused(&self, expires_at: Option<UnixSeconds>) {
+        let Some(at) = expires_at.map(|at| at.start().millis()) else { return };
+        let has_expired = at <= self.latest.load(Ordering::Relaxed);
+        if has_expired && at > self.noted.load(Ordering::Relaxed) {
+            self.expiry_unnoted.store(true, Ordering::Release);
+        }
     }
 
     fn latest(&self) -> Option<Timestamp> {
@@ -135,8 +149,36 @@ impl Authority {
     /// Now, for what is forgotten after a while: a clock that jumped ahead does not make it old.
     pub(crate) fn settled_now(&self) -> Timestamp {
         let now = self.now();
+        self.settled(now)
+    }
+
+    /// An instant of now, or the latest plausible one if that is of a clock which jumped ahead.
+    pub(crate) fn settled(&self, now: Timestamp) -> Timestamp {
         let latest = self.shared.time.latest();
         if clock::is_plausible(latest, now) { now } else { latest.unwrap_or(now) }
+    }
+
+    /// Has the store remember how far time has come, if a key was refused as expired meanwhile that it does not know
+    /// to be so.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(crate) async fn note_expiry(&self) -> Result<()> {
+        if !self.shared.time.expiry_unnoted.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let noted = self.note_latest().await;
+        if noted.is_err() {
+            self.shared.time.expiry_unnoted.store(true, Ordering::Release);
+        }
+        noted
+    }
+
+    async fn note_latest(&self) -> Result<()> {
+        let Some(latest) = self.shared.time.latest() else { return Ok(()) };
+        self.shared.store.note_time(latest, TaskPermit::new(Task::TimeKeeping)).await?;
+        self.shared.time.noted.fetch_max(latest.millis(), Ordering::Relaxed);
+        Ok(())
     }
 
     /// Looks at the clock: believes one that has been ahead for a day, and has the store remember how far time has
@@ -152,12 +194,7 @@ impl Authority {
         }
         // Also where nobody has asked for a while.
         let _now = self.now();
-        match self.shared.time.latest() {
-            Some(latest) => {
-                Ok(self.shared.store.note_time(latest, WritePermit::system(SystemTask::TimeKeeping)).await?)
-            }
-            None => Ok(()),
-        }
+        self.note_latest().await
     }
 }
 
@@ -212,6 +249,26 @@ mod tests {
         assert!(!time.is_believed(at(900 * DAY), hours(80)));
         assert!(!time.is_believed(at(901 * DAY), hours(103)));
         assert!(time.is_believed(at(901 * DAY), hours(104)));
+    }
+
+    #[test]
+    fn the_store_is_told_of_an_expiry_once() {
+        let time = NodeTime::since(Some(at(100 * DAY)));
+        let second = |day: i64| UnixSeconds::new((day * DAY / 1_000).unsigned_abs());
+        let told = |day| {
+            time.refused(second(day));
+            time.expiry_unnoted.swap(false, Ordering::Relaxed)
+        };
+        assert!(!told(99) && !told(100), "the store knows");
+        time.now(at(102 * DAY));
+        assert!(told(101) && told(102));
+        assert!(!told(103), "refused for something else");
+        time.now(at(900 * DAY));
+        assert!(!told(103), "a clock that is far ahead is not remembered");
+        time.noted.store(102 * DAY, Ordering::Relaxed);
+        assert!(!told(101) && !told(102));
+        time.refused(None);
+        assert!(!time.expiry_unnoted.load(Ordering::Relaxed));
     }
 
     #[test]

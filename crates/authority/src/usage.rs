@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError, TryLockError};
 
 use claviger_core::decide::KeyAction;
 use claviger_core::limit::USAGE_ROWS_MAX;
-use claviger_core::permit::{SystemTask, WritePermit};
+use claviger_core::permit::{Task, TaskPermit};
 use claviger_core::quota::Metered;
 use claviger_core::restriction::{Quota, QuotaPeriod};
 use claviger_core::{KeyId, Timestamp, UnixSeconds};
@@ -33,7 +33,7 @@ const SHARD_ATTEMPTS: usize = 4;
 /// Counters of one transaction: a few milliseconds of the writer.
 const BATCH_COUNTS_MAX: usize = 250;
 const MINUTE_MILLIS: i64 = 60_000;
-const FLUSH: WritePermit = WritePermit::system(SystemTask::UsageFlush);
+const FLUSH: TaskPermit = TaskPermit::new(Task::UsageFlush);
 
 /// A key and a minute since 1970.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -93,12 +93,12 @@ struct Shard(Mutex<Held>);
 struct Held {
     counts: Counts,
     /// Keys that were just given a quota: a use that began before and is counted here after is added to the quota.
-    late: Vec<Late>,
+    late: HashMap<KeyId, Late, BuildHasherDefault<SlotHasher>>,
 }
 
+/// The quota that a key was given last; it has no other.
 #[derive(Clone, Copy)]
 struct Late {
-    key: KeyId,
     period: QuotaPeriod,
     /// By then every use that began before is over.
     until: Timestamp,
@@ -158,8 +158,8 @@ impl Usage {
                 continue;
             }
             // Empty but for seconds after a change of a quota.
-            let came_late = |late: &&Late| late.key == key && count.uncounted_by(late.period) > 0;
-            return late.iter().find(came_late).map(|late| late.period);
+            let late = late.get(&key).map(|late| late.period);
+            return late.filter(|period| count.uncounted_by(*period) > 0);
         }
         self.uncounted.fetch_add(1, Ordering::Relaxed);
         None
@@ -180,7 +180,7 @@ impl Usage {
             let mut held = shard.0.lock().unwrap_or_else(PoisonError::into_inner);
             let found = minutes.clone().filter_map(|minute| held.counts.get(&Slot { key, minute }));
             uses += found.map(|count| count.uncounted_by(period)).sum::<u64>();
-            held.late.push(Late { key, period, until });
+            held.late.insert(key, Late { period, until });
         }
         uses
     }
@@ -190,7 +190,9 @@ impl Usage {
     fn forget_late(&self, key: KeyId, period: QuotaPeriod) {
         for shard in &self.shards {
             let mut held = shard.0.lock().unwrap_or_else(PoisonError::into_inner);
-            held.late.retain(|late| (late.key, late.period) != (key, period));
+            if held.late.get(&key).is_some_and(|late| late.period == period) {
+                held.late.remove(&key);
+            }
         }
     }
 
@@ -199,7 +201,7 @@ impl Usage {
         for shard in &self.shards {
             {
                 let mut held = shard.0.lock().unwrap_or_else(PoisonError::into_inner);
-                held.late.retain(|late| now < late.until);
+                held.late.retain(|_, late| now < late.until);
                 if held.counts.is_empty() {
                     continue;
                 }
@@ -241,7 +243,7 @@ impl Authority {
         let quota = metered.and_then(|metered| metered.quota).filter(|quota| quota.allowed);
         let count = Count::of(allowed, address, quota.map(|quota| quota.quota.period));
         if let Some(period) = self.shared.usage.record(key, now, &count) {
-            self.shared.limiter.add_to_quota(key, period, 1, now);
+            self.shared.limiter.add_to_quota(key, period, 1, self.settled(now));
         }
     }
 
@@ -258,32 +260,49 @@ impl Authority {
     /// What the store says; what it did not take is kept for the next time.
     pub async fn flush_usage(&self) -> Result<u64, StoreError> {
         let mut flush = self.shared.usage.flush.lock().await;
-        self.write_usage(&mut flush).await
-    }
-
-    async fn write_usage(&self, flush: &mut Flush) -> Result<u64, StoreError> {
-        self.shared.usage.drain(flush, self.now());
+        self.shared.usage.drain(&mut flush, self.now());
         let mut written = 0;
         while !flush.pending.is_empty() {
             let batch = flush.pending.iter().take(BATCH_COUNTS_MAX);
             let batch = batch.map(|(slot, count)| (*slot, *count)).collect::<Vec<_>>();
-            let at = |slot: &Slot| Timestamp::from_millis(slot.minute * MINUTE_MILLIS);
-            let counts = batch.iter().map(|(slot, count)| UsageCount {
-                key: slot.key,
-                at: at(slot),
-                allowed: count.allowed,
-                refused: count.refused,
-            });
-            let uses = batch
-                .iter()
-                .filter(|(_, count)| count.allowed > 0)
-                .map(|(slot, count)| (slot.key, at(slot), count.address));
-            let (counts, uses) = (counts.collect(), uses.collect());
-            // Not cancelled half way: a batch that was handed in is written, so it must not be kept.
-            for (slot, _) in &batch {
-                flush.pending.remove(slot);
-            }
-            if let Err(error) = self.shared.store.record_usage(counts, uses, FLUSH).await {
+            written += self.write_batch(&mut flush, batch).await?;
+        }
+        Ok(written)
+    }
+
+    /// Writes what was counted for this key until now, and leaves the others to the next flush: a change of a quota
+    /// waits for the counters of one key alone.
+    async fn write_usage_of(&self, key: KeyId, flush: &mut Flush) -> Result<(), StoreError> {
+        self.shared.usage.drain(flush, self.now());
+        let own = flush.pending.iter().filter(|(slot, _)| slot.key == key);
+        let own = own.map(|(slot, count)| (*slot, *count)).collect::<Vec<_>>();
+        for batch in own.chunks(BATCH_COUNTS_MAX) {
+            self.write_batch(flush, batch.to_vec()).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_batch(&self, flush: &mut Flush, batch: Vec<(Slot, Count)>) -> Result<u64, StoreError> {
+        let at = |slot: &Slot| Timestamp::from_millis(slot.minute * MINUTE_MILLIS);
+        let counts = batch.iter().map(|(slot, count)| UsageCount {
+            key: slot.key,
+            at: at(slot),
+            allowed: count.allowed,
+            refused: count.refused,
+        });
+        let uses = batch
+            .iter()
+            .filter(|(_, count)| count.allowed > 0)
+            .map(|(slot, count)| (slot.key, at(slot), count.address));
+        let (counts, uses) = (counts.collect(), uses.collect());
+        // Not cancelled half way: a batch that was handed in is written, so it must not be kept.
+        for (slot, _) in &batch {
+            flush.pending.remove(slot);
+        }
+        let written = batch.len() as u64;
+        match self.shared.store.record_usage(counts, uses, FLUSH).await {
+            Ok(()) => Ok(written),
+            Err(error) => {
                 if matches!(error, StoreError::OutcomeUnknown { .. }) {
                     // Rather lost than counted twice: a quota must not be used up by a disk that fails.
                     let uses = batch.iter().map(|(_, count)| count.allowed + count.refused).sum();
@@ -291,24 +310,22 @@ impl Authority {
                 } else {
                     flush.pending.extend(batch);
                 }
-                return Err(error);
+                Err(error)
             }
-            written += batch.len() as u64;
         }
-        Ok(written)
     }
 
     /// Prepares a quota for a key that is in use: from what was written, with everything that was counted so far
-    /// written first. To be called before the quota is in force; what is used until then is added by
+    /// for the key written first. To be called before the quota is in force; what is used until then is added by
     /// [`QuotaBegun::end`]. No counter is written in between, so that each use is found in one place.
     ///
     /// # Errors
     /// What the store says.
     pub(crate) async fn begin_quota(&self, key: KeyId, quota: Quota) -> Result<QuotaBegun<'_>, StoreError> {
         let mut flush = self.shared.usage.flush.lock().await;
-        self.write_usage(&mut flush).await?;
+        self.write_usage_of(key, &mut flush).await?;
         self.shared.usage.forget_late(key, quota.period);
-        let began = self.now();
+        let began = self.settled_now();
         let used = self.shared.store.usage_totals(vec![(key, quota.period.bounds(began).0)]).await?;
         self.shared.limiter.set_quota(key, quota, used.first().copied().unwrap_or_default(), began);
         Ok(QuotaBegun { authority: self, _flush: flush, key, period: quota.period, began })
@@ -358,13 +375,14 @@ impl QuotaBegun<'_> {
     pub(crate) fn end(self) {
         let shared = &self.authority.shared;
         let now = self.authority.now();
+        let settled = self.authority.settled(now);
         let minute = |at: Timestamp| at.millis().div_euclid(MINUTE_MILLIS);
         // A use is counted in the minute that it began in, which may be the one before; never one of an earlier
         // period.
-        let start = minute(self.period.bounds(now).0.start()).max(minute(self.began) - 1);
+        let start = minute(self.period.bounds(settled).0.start()).max(minute(self.began) - 1);
         let uses = shared.usage.uncounted_by(self.key, self.period, start..=minute(now), now);
         if uses > 0 {
-            shared.limiter.add_to_quota(self.key, self.period, uses, now);
+            shared.limiter.add_to_quota(self.key, self.period, uses, settled);
         }
     }
 }
@@ -429,6 +447,36 @@ mod tests {
         let (allowed, refused) = total(&usage, &mut flush);
         assert_eq!((allowed + refused + uncounted, flush.pending.len()), (200_000, 10));
         assert_eq!(uncounted, 0);
+    }
+
+    #[test]
+    fn a_late_use_is_found_for_the_quota_that_missed_it_and_for_no_other() {
+        let usage = Usage::default();
+        let [key, other] = [1, 2].map(KeyId::from_bits);
+        let minute = NOW.millis() / MINUTE_MILLIS;
+        let give = |key, period, now| usage.uncounted_by(key, period, minute..=minute, now);
+        let of = |period| Count::of(true, None, period);
+        let (day, month) = (QuotaPeriod::Day, QuotaPeriod::Month);
+        assert_eq!(usage.record(key, NOW, &of(None)), None, "no quota was given yet");
+        assert_eq!(give(key, day, NOW), 1);
+        assert_eq!(usage.record(key, NOW, &of(None)), Some(day));
+        assert_eq!(usage.record(key, NOW, &of(Some(day))), None, "counted by the quota itself");
+        assert_eq!(usage.record(key, NOW, &Count::of(false, None, None)), None, "refused");
+        assert_eq!(usage.record(other, NOW, &of(None)), None);
+        // Another period: what was decided under the earlier quota has not been counted by this one.
+        usage.forget_late(key, month);
+        give(key, month, Timestamp::from_millis(NOW.millis() + 1));
+        assert_eq!(usage.record(key, NOW, &of(Some(day))), Some(month));
+        assert_eq!(usage.record(key, NOW, &of(None)), Some(month), "the quota of the day is gone");
+        usage.forget_late(key, day);
+        assert_eq!(usage.record(key, NOW, &of(None)), Some(month));
+        let open = || usage.shards.iter().map(|shard| shard.0.lock().unwrap().late.len()).sum::<usize>();
+        assert_eq!(open(), SHARDS);
+        usage.drain(&mut Flush::default(), Timestamp::from_millis(NOW.millis() + LATE_MILLIS));
+        assert_eq!(open(), SHARDS, "counted from the later one");
+        usage.drain(&mut Flush::default(), Timestamp::from_millis(NOW.millis() + LATE_MILLIS + 1));
+        assert_eq!(open(), 0);
+        assert_eq!(usage.record(key, NOW, &of(None)), None);
     }
 
     #[test]

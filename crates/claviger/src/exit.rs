@@ -152,9 +152,9 @@ fn of_problem(problem: &Problem) -> (Code, String, Option<String>) {
             "This is about the key that you call with: look at CLAVIGER_KEY, --key-file or --data."
                 .to_owned(),
         ),
-        (_, Code::Unavailable) => problem
-            .retry_after
-            .map(|wait| format!("It asks to be tried again in {} seconds.", wait.as_secs())),
+        (_, Code::Unavailable) => {
+            problem.retry_after.map(|wait| format!("Try again in {}.", seconds(wait.as_secs())))
+        }
         (_, Code::Failure) => problem
             .request_id
             .as_ref()
@@ -162,6 +162,10 @@ fn of_problem(problem: &Problem) -> (Code, String, Option<String>) {
         _ => None,
     };
     (code, format!("{} ({})", problem.detail, problem.code), hint)
+}
+
+fn seconds(count: u64) -> String {
+    if count == 1 { "1 second".to_owned() } else { format!("{count} seconds") }
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

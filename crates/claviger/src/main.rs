@@ -1,5 +1,6 @@
 //! The claviger program.
 
+mod arguments;
 mod clock;
 mod commands;
 mod config;
@@ -83,7 +84,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| arguments::without_secrets(error).exit());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -1,7 +1,7 @@
 //! With which authority a command talks, and with which key. A key is never an argument: those can be seen by
 //! every user of the machine.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -11,7 +11,7 @@ use claviger_client::{Client, Secret};
 
 use crate::config::{DATA, Environment};
 use crate::exit::{Code, Failure};
-use crate::output::Output;
+use crate::output::{Output, path_shown};
 use crate::serving::{ADDRESS_FILE, serving_address};
 
 /// Where an authority listens by default.
@@ -127,26 +127,37 @@ fn is_same(a: &str, b: &str) -> bool {
 /// # Errors
 /// The file cannot be read, or is empty.
 pub fn read_key(path: &Path) -> anyhow::Result<Secret> {
+    let hint = "Name another file with --key-file, or its data folder with --data, or set CLAVIGER_KEY.";
+    read_key_or(path, |path| Failure::usage(format!("there is no key file {}", path_shown(path))).hint(hint))
+}
+
+/// As [`read_key`], with a failure of its own where there is no such file.
+///
+/// # Errors
+/// As [`read_key`].
+pub fn read_key_or(path: &Path, absent: impl FnOnce(&Path) -> Failure) -> anyhow::Result<Secret> {
     let mut text = zeroize::Zeroizing::new(String::new());
     if path.as_os_str() == "-" {
         std::io::stdin().take(KEY_FILE_BYTES_MAX).read_to_string(&mut text).context("standard input")?;
     } else {
+        let context = || format!("the key file {}", path_shown(path));
         let file = match std::fs::File::open(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Failure::usage(format!("there is no key file {}", path.display()))
-                    .hint(
-                        "Name another with --key-file, or its data folder with --data, or set CLAVIGER_KEY.",
-                    )
-                    .into());
+            // A key with a `/` in it is no file in a file, either, and a long one no name of a file.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename
+                ) =>
+            {
+                return Err(absent(path).into());
             }
-            opened => opened.with_context(|| format!("the key file {}", path.display()))?,
+            opened => opened.with_context(context)?,
         };
-        let read = file.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text);
-        read.with_context(|| format!("the key file {}", path.display()))?;
+        file.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text).with_context(context)?;
     }
     if text.trim().is_empty() {
         let standard = path.as_os_str() == "-";
-        let place = if standard { "standard input".to_owned() } else { path.display().to_string() };
+        let place = if standard { "standard input".to_owned() } else { path_shown(path) };
         return Err(Failure::usage(format!("{place} holds no key")).into());
     }
     Ok(Secret::new(text.trim()))

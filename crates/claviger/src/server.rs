@@ -79,7 +79,15 @@ impl Server {
         let api_listener = bind("listen", config.listen).await?;
         let gateway_listener = bind("gateway_listen", config.gateway_listen).await?;
         let admin_listener = bind("admin_listen", config.admin_listen).await?;
-        Keyring::open_or_create(&config.data.join(KEYRING_FILE), &ports)?;
+        let keyring = config.data.join(KEYRING_FILE);
+        let keyring_is_new = !keyring.exists();
+        Keyring::open_or_create(&keyring, &ports)?;
+        if keyring_is_new && config.database.exists() {
+            tracing::warn!(
+                path = %keyring.display(),
+                "there was no keyring beside this database, so another was made; if there is a copy of the old one, stop and put it back"
+            );
+        }
         let options = SqliteOptions::at(&config.database);
         let authority = Authority::open(options, config.settings.clone(), ports)
             .await
@@ -156,9 +164,9 @@ impl Server {
     ///
     /// # Errors
     /// A route or a setting that is wrong; everything stays as it was.
-    pub fn reload(&self, config: &Config) -> anyhow::Result<Vec<&'static str>> {
+    pub async fn reload(&self, config: &Config) -> anyhow::Result<Vec<&'static str>> {
         let routes = Routes::new(&config.routes)?;
-        let changed = self.authority.replace_settings(config.settings.clone())?;
+        let changed = self.authority.replace_settings(config.settings.clone()).await?;
         if let Some(gate) = &self.gate {
             gate.replace_routes(routes);
         }

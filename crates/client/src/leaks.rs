@@ -36,6 +36,9 @@ pub enum LeakOutcome {
     Disabled,
     /// Its managers are told, in the history.
     Told,
+    /// The history has as many reports of the key as it takes in a day, and not this one.
+    #[serde(rename = "already_reported")]
+    AlreadyReported,
     /// It was refused already.
     Ended,
     /// It is not one of this authority's.

@@ -37,7 +37,7 @@ impl Refused {
             Unreadable::Ambiguous => (
                 "ambiguous_credentials",
                 "Ambiguous credentials",
-                "The request carries more than one credential. Send one, in one place.".to_owned(),
+                "The request carries two different credentials. Send one.".to_owned(),
             ),
             Unreadable::Malformed(why) => (
                 "malformed_credentials",
@@ -88,12 +88,12 @@ impl Refused {
             "key_disabled" => (
                 StatusCode::UNAUTHORIZED,
                 "Key disabled",
-                "This key is disabled. Whoever manages it can set it back to active, unless its account, team or project was closed.",
+                "This key is disabled. Its managers can set it back to active, unless its account, team or project was closed.",
             ),
             "key_expired" => (
                 StatusCode::UNAUTHORIZED,
                 "Key expired",
-                "This key has expired. Create a new one, or ask whoever manages it for a later date.",
+                "This key has expired. Create a new one, or ask one of its managers to change its date.",
             ),
             "key_retired" => (
                 StatusCode::UNAUTHORIZED,
@@ -177,11 +177,13 @@ fn missing(verdict: &Verdict, action: &str) -> String {
     match decisive(verdict) {
         "scope_missing" => format!("This key lacks a scope that covers `{action}`."),
         "needs_more" if action.ends_with(":admin") => {
-            format!("`{action}` is for those who administer this.")
+            format!("Only those who administer the target may use `{action}`.")
         }
-        "needs_more" | "resource_keys_read" => format!("`{action}` needs more than the right to read."),
+        "needs_more" | "resource_keys_read" => {
+            format!("`{action}` needs more than the right to read the target.")
+        }
         "version_not_selected" => "This version is outside those that the key was made for.".to_owned(),
-        "not_an_operator" => format!("`{action}` is for operator keys."),
+        "not_an_operator" => format!("Only operator keys may use `{action}`."),
         "operators_run_only" => {
             "Operator keys manage Claviger; they never reach what it protects.".to_owned()
         }

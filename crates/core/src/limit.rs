@@ -56,8 +56,9 @@ pub const ROTATION_OVERLAP_SECONDS_MAX: u64 = 92 * 86_400;
 pub const REVOKE_KEYS_MAX: usize = 1_000;
 /// Rows of an import handed in at once: they are held in memory, and each has an outcome in the answer.
 pub const IMPORT_ROWS_MAX: usize = 5_000;
-/// Imports that one subject has under way at the same time, dry runs included.
-pub const IMPORTS_OPEN_PER_SUBJECT_MAX: usize = 2;
+/// Imports that one account, with its projects and the teams that were created for it, has under way at the same time,
+/// dry runs included.
+pub const IMPORTS_OPEN_PER_TENANT_MAX: usize = 2;
 /// Imports under way at the same time that are not an operator's: each holds what it has seen in memory.
 pub const IMPORTS_OPEN_MAX: usize = 8;
 /// Imports of operators under way at the same time. They have this room for themselves.
@@ -77,6 +78,16 @@ pub const RECONCILE_RESOURCES_MAX: usize = 200_000;
 pub const RECONCILE_DIFFERENCES_NAMED_MAX: usize = 1_000;
 /// Rows of the history that a host reports at once.
 pub const HISTORY_ENTRIES_MAX: usize = 1_000;
+/// Rows for the history that one account reports at once, its projects and the teams created for it included, and how
+/// many each second after that. Operators are not limited.
+pub const REPORTED_ROWS_BURST: u64 = 10_000;
+/// See [`REPORTED_ROWS_BURST`]. Nine million rows a day are more than any site of one customer has to say.
+pub const REPORTED_ROWS_PER_SECOND: u64 = 100;
+/// Changes that one account makes at once, at least, its projects and the teams created for it included; twice the
+/// limit of keys, if that is more. Enough for two batches of an import.
+pub const CHANGES_BURST_MIN: u64 = 2 * IMPORT_ROWS_MAX as u64;
+/// Changes of one account each second after that.
+pub const CHANGES_PER_SECOND: u64 = 10;
 /// Characters of the detail of such a row.
 pub const HISTORY_DETAIL_CHARACTERS_MAX: usize = 512;
 /// Rows of one answer about usage: a day of minutes, or more than a year of hours.

@@ -72,7 +72,8 @@ const COMPOSED_CHARACTERS_MAX: usize = 4;
 
 /// Control characters, those that turn the direction of a line and so let a name lie about itself, and those that
 /// are no characters (Unicode, section 23.7).
-pub(crate) fn is_unprintable(c: char) -> bool {
+#[must_use]
+pub fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
         || matches!(c, '\u{fff9}'..='\u{fffb}' | '\u{fdd0}'..='\u{fdef}')

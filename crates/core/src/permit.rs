@@ -5,8 +5,11 @@
 //! decision looked at. The store refuses it if a later change took subject away from one of these records;
 //! then nothing is written, and the use case decides again.
 //!
-//! Nobody lists these records by hand: a [`Recorder`] stands in for the snapshot while the decision is made,
-//! and notes what is looked up.
+//! Nobody lists these records by hand: a [`Recorder`] makes the decision, stands in for the snapshot meanwhile, and
+//! notes what is looked up.
+//!
+//! What Claviger does for itself, such as pruning, takes a [`TaskPermit`]. It is another type, so that it cannot be
+//! handed in with a change of a key or any other record that somebody has to decide about.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -69,21 +72,13 @@ impl FromStr for RecordRef {
     }
 }
 
-/// What Claviger writes on its own account. There is no other way to a permit without a decision.
+/// What Claviger does for itself. It changes no record that anyone decides about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SystemTask {
-    /// The first operator key of an installation.
-    FirstStart,
-    /// Another operator key after the loss of the first, on a stopped store.
-    OperatorReset,
-    /// A backup takes the place of the database.
-    Restore,
+pub enum Task {
     /// Keys that expired long ago are deleted.
     Purge,
     /// Old change rows, history rows, counters and request names are deleted.
     Pruning,
-    /// A report of a leaked key: the possession of the key is all that it needs.
-    LeakIntake,
     /// Counters and last uses are written.
     UsageFlush,
     /// Traffic rows of the history are written.
@@ -96,8 +91,60 @@ pub enum SystemTask {
     ImportCleanup,
     /// How far time has come is remembered.
     TimeKeeping,
+}
+
+/// The right to do what a task does. It never gets stale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TaskPermit(Task);
+
+impl TaskPermit {
+    /// The permit of a task.
+    #[must_use]
+    pub const fn new(task: Task) -> Self {
+        Self(task)
+    }
+
+    /// The task that it is for.
+    #[must_use]
+    pub const fn task(self) -> Task {
+        self.0
+    }
+}
+
+/// A change of records that is made without a decision about a caller. There are no others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Undecided {
+    /// The first operator key of an installation.
+    FirstStart,
+    /// Another operator key after the loss of the first, on a stopped store.
+    OperatorReset,
+    /// A backup takes the place of the database.
+    Restore,
     /// The clock is taken for right, on a stopped store.
     ClockReset,
+    /// A report of a leaked key: the possession of the key is all that it needs.
+    LeakIntake,
+}
+
+/// Which policy a decision was made under: counted up each time another one is put in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct PolicyVersion(pub u64);
+
+/// What a decision knows of, at least: read *before* anything is looked up, so that its permit never claims to
+/// know of a change that the decision has missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// The latest change.
+    pub sequence: Sequence,
+    /// The policy.
+    pub policy: PolicyVersion,
+}
+
+impl Known {
+    /// What two decisions both know of.
+    fn and(self, other: Self) -> Self {
+        Self { sequence: self.sequence.min(other.sequence), policy: self.policy.min(other.policy) }
+    }
 }
 
 /// The right to write. The store asks for one with every mutation.
@@ -106,16 +153,16 @@ pub struct WritePermit(Basis);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Basis {
-    /// Made on the state at this sequence or later, from these records.
-    Decided(Sequence, BTreeSet<RecordRef>),
-    System(SystemTask),
+    /// Made on this state or a later one, from these records.
+    Decided(Known, BTreeSet<RecordRef>),
+    Undecided(Undecided),
 }
 
 impl WritePermit {
-    /// The permit of a task of Claviger's own. It never gets stale.
+    /// The permit of a change that nobody decides about. It never gets stale.
     #[must_use]
-    pub const fn system(task: SystemTask) -> Self {
-        Self(Basis::System(task))
+    pub const fn without_decision(why: Undecided) -> Self {
+        Self(Basis::Undecided(why))
     }
 
     /// The permit of a use case that needs both: the earlier state, and the records of both.
@@ -124,32 +171,25 @@ impl WritePermit {
         match (self.0, other.0) {
             (Basis::Decided(mine, mut records), Basis::Decided(theirs, others)) => {
                 records.extend(others);
-                Self(Basis::Decided(mine.min(theirs), records))
+                Self(Basis::Decided(mine.and(theirs), records))
             }
             // A decision is the narrower of the two.
-            (decided @ Basis::Decided(..), Basis::System(_)) | (Basis::System(_), decided) => Self(decided),
+            (decided @ Basis::Decided(..), Basis::Undecided(_)) | (Basis::Undecided(_), decided) => {
+                Self(decided)
+            }
         }
     }
 
-    fn decided(sequence: Sequence, records: impl IntoIterator<Item = RecordRef>) -> Self {
-        Self(Basis::Decided(sequence, records.into_iter().collect()))
+    fn decided(known: Known, records: impl IntoIterator<Item = RecordRef>) -> Self {
+        Self(Basis::Decided(known, records.into_iter().collect()))
     }
 
-    /// The state that it was made on and the records it rests on; none for a task of Claviger's own.
+    /// The state that it was made on and the records it rests on; none where nobody decided.
     #[must_use]
-    pub fn rests_on(&self) -> Option<(Sequence, &BTreeSet<RecordRef>)> {
+    pub fn rests_on(&self) -> Option<(Known, &BTreeSet<RecordRef>)> {
         match &self.0 {
-            Basis::Decided(sequence, records) => Some((*sequence, records)),
-            Basis::System(_) => None,
-        }
-    }
-
-    /// The task of Claviger's own that it is for; none for a decision.
-    #[must_use]
-    pub const fn task(&self) -> Option<SystemTask> {
-        match &self.0 {
-            Basis::Decided(..) => None,
-            Basis::System(task) => Some(*task),
+            Basis::Decided(known, records) => Some((*known, records)),
+            Basis::Undecided(_) => None,
         }
     }
 }
@@ -158,22 +198,23 @@ impl WritePermit {
 #[derive(Debug)]
 pub struct Recorder<'s, S> {
     snapshot: &'s S,
-    sequence: Sequence,
     records: RefCell<Vec<RecordRef>>,
 }
 
 impl<'s, S: Snapshot> Recorder<'s, S> {
-    /// Records look-ups in a snapshot. `sequence` is the latest change that the snapshot was known to have
-    /// *before* anything was looked up in it.
-    #[must_use]
-    pub fn new(snapshot: &'s S, sequence: Sequence) -> Self {
-        Self { snapshot, sequence, records: RefCell::default() }
-    }
-
-    /// The permit that follows from a decision made through this recorder.
-    #[must_use]
-    pub fn permit(&self, _proof: &ManagePermit) -> WritePermit {
-        WritePermit::decided(self.sequence, self.records.borrow().clone())
+    /// Makes a decision on a snapshot that has at least what is `known`. Returns its value and its proof, and the
+    /// permit that follows from it, which rests on every record that was looked up for it.
+    ///
+    /// # Errors
+    /// Those of the decision.
+    pub fn decide<T, E>(
+        snapshot: &'s S,
+        known: Known,
+        decision: impl FnOnce(&Self) -> Result<(T, ManagePermit), E>,
+    ) -> Result<(T, ManagePermit, WritePermit), E> {
+        let recorder = Self { snapshot, records: RefCell::default() };
+        let (value, proof) = decision(&recorder)?;
+        Ok((value, proof, WritePermit::decided(known, recorder.records.into_inner())))
     }
 
     fn note(&self, record: RecordRef) {
@@ -216,18 +257,24 @@ mod tests {
     use super::*;
 
     fn decided(sequence: u64, keys: &[u128]) -> WritePermit {
+        under(9, sequence, keys)
+    }
+
+    fn under(policy: u64, sequence: u64, keys: &[u128]) -> WritePermit {
         let records = keys.iter().map(|key| RecordRef::Key(KeyId::from_bits(*key)));
-        WritePermit::decided(Sequence(sequence), records)
+        let known = Known { sequence: Sequence(sequence), policy: PolicyVersion(policy) };
+        WritePermit::decided(known, records)
     }
 
     #[test]
     fn two_permits_are_as_old_as_the_older_and_rest_on_the_records_of_both() {
         assert_eq!(decided(7, &[2, 1]).and(decided(5, &[3, 1])), decided(5, &[1, 2, 3]));
         assert_eq!(decided(5, &[2, 1]).and(decided(7, &[1])), decided(5, &[1, 2]));
-        let system = WritePermit::system(SystemTask::Purge);
-        assert_eq!(system.clone().and(decided(1, &[1])), decided(1, &[1]));
-        assert_eq!(decided(1, &[1]).and(system.clone()), decided(1, &[1]));
-        assert_eq!(system.clone().and(system).task(), Some(SystemTask::Purge));
+        assert_eq!(under(2, 5, &[1]).and(under(3, 4, &[1])), under(2, 4, &[1]));
+        let leak = WritePermit::without_decision(Undecided::LeakIntake);
+        assert_eq!(leak.clone().and(decided(1, &[1])), decided(1, &[1]));
+        assert_eq!(decided(1, &[1]).and(leak.clone()), decided(1, &[1]));
+        assert_eq!(leak.clone().and(leak.clone()), leak);
     }
 
     #[test]

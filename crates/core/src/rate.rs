@@ -5,19 +5,20 @@
 //! was used comes back evenly, one each `period / limit`; so in any span of time no more passes than
 //! `limit + span / (period / limit)`. There is no window whose edge could be used twice.
 //!
+//! The time is one that nobody sets, such as how long the program has been running: by a wall clock that stands
+//! still or is set back, what was used would not come back.
+//!
 //! A rate with a long period, up to 31 days, may be used up at once and comes back evenly. What comes back all
 //! together, on the first of a month, is a [quota](crate::quota).
 
 use std::time::Duration;
 
 use crate::restriction::Rate;
-use crate::time::Timestamp;
 
-const NANOS_PER_MILLI: u64 = 1_000_000;
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
-/// What is kept of a rate between two uses: its theoretical arrival time, in nanoseconds since 1970 (64
-/// bits of them last until the year 2554). 0 is a rate that was never used.
+/// What is kept of a rate between two uses: its theoretical arrival time, in nanoseconds of the uptime
+/// (64 bits of them last for 584 years). 0 is a rate that was never used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct RateState(pub u64);
 
@@ -39,19 +40,19 @@ pub struct RateDecision {
 impl RateState {
     /// Whether everything is there again, so that this state says no more than a new one would.
     #[must_use]
-    pub fn is_idle(self, now: Timestamp) -> bool {
-        self.0 <= nanos(now)
+    pub fn is_idle(self, uptime: Duration) -> bool {
+        self.0 <= nanos(uptime)
     }
 }
 
 impl Rate {
-    /// Decides about one use, and returns the state after it. A refused use costs nothing.
+    /// Decides about one use at this uptime, and returns the state after it. A refused use costs nothing.
     ///
-    /// A clock that was set back never shuts a key out for longer than its whole period: no state that lies
-    /// further ahead can have come about by uses, so it is taken for one that does not.
+    /// A rate that was made narrower never shuts a key out for longer than its whole period: a state that lies further
+    /// ahead counts as the furthest that its uses can lead to.
     #[must_use]
-    pub fn admit(self, state: RateState, now: Timestamp) -> (RateState, RateDecision) {
-        let (now, pace, limit) = (nanos(now), self.pace_nanos(), u64::from(self.limit));
+    pub fn admit(self, state: RateState, uptime: Duration) -> (RateState, RateDecision) {
+        let (now, pace, limit) = (nanos(uptime), self.pace_nanos(), u64::from(self.limit));
         let burst = pace.saturating_mul(limit);
         let due = state.0.clamp(now, now.saturating_add(burst));
         let after = due.saturating_add(pace);
@@ -79,8 +80,8 @@ impl Rate {
     }
 }
 
-fn nanos(at: Timestamp) -> u64 {
-    at.millis().max(0).cast_unsigned().saturating_mul(NANOS_PER_MILLI)
+fn nanos(uptime: Duration) -> u64 {
+    u64::try_from(uptime.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -89,10 +90,10 @@ mod tests {
 
     use super::*;
 
-    const START: i64 = 1_800_000_000_000;
+    const START: u64 = 1_800_000_000;
 
-    fn at(millis: i64) -> Timestamp {
-        Timestamp::from_millis(START + millis)
+    fn at(millis: i64) -> Duration {
+        Duration::from_millis(START + millis.unsigned_abs())
     }
 
     fn admit(rate: Rate, state: &mut RateState, millis: i64) -> RateDecision {
@@ -120,9 +121,12 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_shuts_nobody_out_for_longer_than_the_period() {
-        let (rate, mut state) = (Rate { limit: 2, period_seconds: 10 }, RateState::default());
-        assert!(admit(rate, &mut state, 1_000_000_000).allowed);
+    fn a_rate_that_was_made_narrower_shuts_nobody_out_for_longer_than_its_period() {
+        let mut state = RateState::default();
+        for _ in 0..1_000 {
+            assert!(admit(Rate { limit: 1_000, period_seconds: 1_000_000 }, &mut state, 0).allowed);
+        }
+        let rate = Rate { limit: 2, period_seconds: 10 };
         assert!(!admit(rate, &mut state, 0).allowed);
         assert!(admit(rate, &mut state, 5_000).allowed);
     }

@@ -22,7 +22,9 @@ pub struct ResourceName<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ResourceNameError {
     /// The part before the colon.
-    #[error("a resource is `type:id`; the type is a lower-case word of at most 32 characters")]
+    #[error(
+        "write `type:id`, such as `notebook:5e1f`; the type is a lower-case word of at most 32 characters"
+    )]
     Type,
     /// The part before the colon belongs to Claviger.
     #[error("this type belongs to Claviger itself; no resource can be of it")]

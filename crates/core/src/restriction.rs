@@ -106,6 +106,12 @@ pub enum RestrictionError {
         "an origin is `https://host` or `https://host:port`, without a path, such as `https://example.org`"
     )]
     Origin,
+    /// A block that begins before the address it is written with.
+    #[error("the address of a block is its first one: write `{block}` for the block, or the address alone")]
+    HostBits {
+        /// The block that was probably meant.
+        block: IpNet,
+    },
     /// Not an address block.
     #[error("an address is `192.0.2.7`, `192.0.2.0/24`, `2001:db8::1` or `2001:db8::/32`")]
     Address,
@@ -199,21 +205,26 @@ fn shortest(address: Ipv6Addr) -> String {
 /// one (`::ffff:192.0.2.0/120`) is kept as IPv4, as addresses of clients are.
 ///
 /// # Errors
-/// [`RestrictionError::Address`] on anything else, and [`RestrictionError::Mapped`] for a block of IPv4 addresses
+/// [`RestrictionError::Address`] on anything else, [`RestrictionError::HostBits`] for a block that is written with
+/// another address than its first, and [`RestrictionError::Mapped`] for a block of IPv4 addresses
 /// that reaches beyond them.
 pub fn parse_block(text: &str) -> Result<IpNet, RestrictionError> {
     let block = text
         .parse::<IpNet>()
         .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
         .map_err(|_| RestrictionError::Address)?;
-    let IpNet::V6(six) = block else { return Ok(block.trunc()) };
-    match (six.addr().to_ipv4_mapped(), six.prefix_len().checked_sub(MAPPED_BITS)) {
-        (None, _) => Ok(block.trunc()),
-        (Some(four), Some(bits)) => Ipv4Net::new(four, bits)
-            .map(|four| IpNet::V4(four.trunc()))
-            .map_err(|_| RestrictionError::Address),
-        (Some(_), None) => Err(RestrictionError::Mapped),
-    }
+    let block = match block {
+        IpNet::V4(_) => block,
+        IpNet::V6(six) => match (six.addr().to_ipv4_mapped(), six.prefix_len().checked_sub(MAPPED_BITS)) {
+            (None, _) => block,
+            (Some(four), Some(bits)) => {
+                Ipv4Net::new(four, bits).map(IpNet::V4).map_err(|_| RestrictionError::Address)?
+            }
+            (Some(_), None) => return Err(RestrictionError::Mapped),
+        },
+    };
+    // `10.0.0.1/8` would quietly let sixteen million addresses in.
+    if block.trunc() == block { Ok(block) } else { Err(RestrictionError::HostBits { block: block.trunc() }) }
 }
 
 /// Bits before the IPv4 address in `::ffff:192.0.2.7`.
@@ -401,10 +412,13 @@ mod tests {
             assert_eq!(parse_block(text).ok().map(|block| block.to_string()).as_deref(), expect, "{text}");
         };
         check("192.0.2.7", Some("192.0.2.7/32"));
-        check("192.0.2.7/24", Some("192.0.2.0/24"));
+        check("192.0.2.0/24", Some("192.0.2.0/24"));
+        check("192.0.2.7/24", None);
+        check("2001:db8::1/32", None);
+        check("::ffff:192.0.2.7/120", None);
         check("2001:DB8::1", Some("2001:db8::1/128"));
         check("::ffff:192.0.2.7", Some("192.0.2.7/32"));
-        check("::ffff:192.0.2.7/120", Some("192.0.2.0/24"));
+        check("::ffff:192.0.2.0/120", Some("192.0.2.0/24"));
         check("::ffff:c000:207/128", Some("192.0.2.7/32"));
         check("::ffff:0:0/96", Some("0.0.0.0/0"));
         check("::ffff:192.0.2.7/64", None);

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::fmt;
 
 use crate::id::{AccountId, ProjectId, TeamId};
-use crate::resource::ResourceRef;
+use crate::resource::{ResourceName, ResourceNameError, ResourceRef};
 use crate::selector::{Grants, Selector};
 
 /// What a key stands for.
@@ -164,9 +164,12 @@ pub enum ReferenceError {
     Id(#[from] crate::id::IdError),
     /// Neither a container nor a resource.
     #[error(
-        "a reference is `account:acct_…`, `team:team_…`, `project:proj_…`, `operator` or `type:id` of a resource: {0}"
+        "write `account:acct_…`, `team:team_…`, `project:proj_…`, `operator` or `type:id` of a resource, such as `notebook:5e1f`"
     )]
-    Resource(#[from] crate::resource::ResourceNameError),
+    Form,
+    /// A resource that cannot be.
+    #[error(transparent)]
+    Resource(ResourceNameError),
 }
 
 impl<'a> Reference<'a> {
@@ -180,7 +183,10 @@ impl<'a> Reference<'a> {
             Some(("account", id)) => Self::Account(id.parse()?),
             Some(("team", id)) => Self::Team(id.parse()?),
             Some(("project", id)) => Self::Project(id.parse()?),
-            _ => Self::Resource(crate::resource::ResourceName::parse(text)?),
+            _ => Self::Resource(ResourceName::parse(text).map_err(|error| match error {
+                ResourceNameError::Type => ReferenceError::Form,
+                other => ReferenceError::Resource(other),
+            })?),
         })
     }
 }

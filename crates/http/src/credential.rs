@@ -142,7 +142,7 @@ impl fmt::Debug for Found<'_> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialError {
     /// Two different ones, or one header twice.
-    #[error("The request carries more than one credential. Send one, in one place.")]
+    #[error("The request carries two different credentials. Send one.")]
     Ambiguous,
     /// Something that no key can look like.
     #[error("The credential cannot be read: {0}.")]

@@ -16,6 +16,7 @@ use http::{HeaderMap, StatusCode, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
 
 use crate::api::patience::Stalled;
 use crate::problem::Problem;
@@ -165,17 +166,67 @@ pub(crate) fn from_slice<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Pr
     if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
         return Err(malformed("The body must be a JSON object, such as `{}`.".to_owned()));
     }
-    serde_json::from_slice(body).map_err(|error| {
+    serde_json::from_slice(body).map_err(|error| match error.classify() {
         // What serde says of a field names it, and may quote its value: a key in the wrong field must not
         // come back in an error, nor reach a log.
-        let place = format!("line {}, column {}", error.line(), error.column());
-        match error.classify() {
-            serde_json::error::Category::Data => {
-                malformed(format!("{} (at {place}).", without_values(&error.to_string())))
-            }
-            _ => malformed(format!("The body is not valid JSON, at {place}.")),
+        serde_json::error::Category::Data => {
+            let field = field_at_fault::<T>(body);
+            malformed(format!("{}.", without_values(&error.to_string(), field.as_deref())))
         }
+        _ => malformed(format!(
+            "The body is not valid JSON, at line {}, column {}.",
+            error.line(),
+            error.column()
+        )),
     })
+}
+
+/// How serde begins to say that a field is not known.
+const UNKNOWN_FIELD: &str = "unknown field ";
+/// Names of fields are no longer than this, and shorter than any key.
+const FIELD_BYTES_MAX: usize = 15;
+
+/// Which field of a body is not as it should be: `restrictions.rate`, `scopes[1]`. Names that the client chose, such as
+/// those of metadata, are `*`. The body is read again for it, so that a good one is read without keeping track.
+fn field_at_fault<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Option<String> {
+    let deserializer = &mut serde_json::Deserializer::from_slice(body);
+    let error = serde_path_to_error::deserialize::<_, T>(deserializer).err()?;
+    let segments = error.path().iter().collect::<Vec<_>>();
+    // The last name of the path to an unknown field is that field's, which came from outside.
+    let names = segments.len().saturating_sub(usize::from(is_of_unknown_field(error.inner())));
+    let mut path = String::new();
+    for segment in segments.into_iter().take(names) {
+        match segment {
+            Segment::Map { key } if is_field(key) && path != "metadata" => {
+                let dot = if path.is_empty() { "" } else { "." };
+                path.push_str(&format!("{dot}{key}"));
+            }
+            Segment::Seq { index } => path.push_str(&format!("[{index}]")),
+            Segment::Map { .. } if !path.is_empty() => {
+                path.push_str(".*");
+                break;
+            }
+            _ => break,
+        }
+    }
+    (!path.is_empty()).then_some(path)
+}
+
+/// The field at the beginning of a sentence.
+fn beginning(field: Option<&str>) -> String {
+    let Some(field) = field else { return "A value".to_owned() };
+    match field.strip_suffix(".*") {
+        Some(map) => format!("A value in `{map}`"),
+        None => format!("`{field}`"),
+    }
+}
+
+fn is_of_unknown_field(error: &serde_json::Error) -> bool {
+    error.to_string().starts_with(UNKNOWN_FIELD)
+}
+
+fn is_field(name: &str) -> bool {
+    name.len() <= FIELD_BYTES_MAX && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
 /// What serde and the standard library say of a value, and what to write instead. The longest first.
@@ -206,40 +257,52 @@ const EXPECTED: &[(&str, &str)] = &[
 /// What serde says of a body, in plain words and without the values that it quotes: those stand in double quotes and,
 /// if they are numbers, in backticks like the names of fields. An unknown field is a value, too: its name came from
 /// outside.
-fn without_values(message: &str) -> String {
+fn without_values(message: &str, field: Option<&str>) -> String {
     let message = message.split(" at line ").next().unwrap_or_default();
     let message = message.strip_prefix("Failed to deserialize query string: ").unwrap_or(message);
-    for (unknown, what) in [("unknown field ", "field"), ("unknown variant ", "word")] {
+    for (unknown, what) in [(UNKNOWN_FIELD, "field"), ("unknown variant ", "word")] {
         if let Some((_, expected)) = message.split_once(unknown) {
             let known = expected.rsplit_once("expected ").map_or("", |(_, known)| known);
             let known = known.trim_start_matches("one of ");
             if known.is_empty() || expected.ends_with("there are no fields") {
                 return format!("Unknown {what}; there are none here");
             }
-            return format!("Unknown {what}. Known {what}s: {known}");
+            return match field {
+                Some(field) if what == "field" => {
+                    format!("Unknown field in `{field}`. Known fields of `{field}`: {known}")
+                }
+                Some(field) => format!("`{field}`: unknown word. Known words: {known}"),
+                None => format!("Unknown {what}. Known {what}s: {known}"),
+            };
         }
     }
     let plainly = PLAINLY.iter().find_map(|(said, meant)| Some((message.strip_suffix(said)?, meant)));
-    if let Some((field, meant)) = plainly {
-        let field = field.trim_end_matches([':', ' ']);
-        return if field.is_empty() { format!("A value {meant}") } else { format!("`{field}` {meant}") };
+    if let Some((said_of, meant)) = plainly {
+        let named = said_of.trim_end_matches([':', ' ']);
+        return format!("{} {meant}", beginning(if named.is_empty() { field } else { Some(named) }));
     }
     for named in ["missing field `", "duplicate field `"] {
         // These names are ours: a field that is not known is refused before it can be missing or there twice.
         if let Some(name) = message.strip_prefix(named).and_then(|rest| rest.strip_suffix('`')) {
             let what = if named.starts_with("missing") { "is missing" } else { "is there twice" };
-            return format!("`{name}` {what}");
+            return match field {
+                Some(field) if named.starts_with("missing") => format!("`{field}.{name}` {what}"),
+                _ => format!("`{name}` {what}"),
+            };
         }
     }
     if message.starts_with("a name is given twice") {
-        return "A name in an object is there twice".to_owned();
+        return match field {
+            Some(field) => format!("A name in `{field}` is there twice"),
+            None => "A name in an object is there twice".to_owned(),
+        };
     }
     if let Some((_, expected)) = message.rsplit_once(", expected ") {
         let known = EXPECTED.iter().find(|(said, _)| *said == expected);
         let meant = known.map_or("a value of another type", |(_, meant)| meant);
-        return format!("A value must be {meant}");
+        return format!("{} must be {meant}", beginning(field));
     }
-    "A value is not of the form that this address takes".to_owned()
+    format!("{} is not of the form that this address takes", beginning(field))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -267,7 +330,10 @@ impl<T: DeserializeOwned> FromRequestParts<AppState> for QueryOf<T> {
 /// A problem that names what is wrong, without the values.
 pub(crate) fn query_of<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
     axum::extract::Query::try_from_uri(uri).map(|query| query.0).map_err(|error| {
-        Problem::bad_request("invalid_request", format!("The query: {}.", without_values(&error.body_text())))
+        Problem::bad_request(
+            "invalid_request",
+            format!("The query: {}.", without_values(&error.body_text(), None)),
+        )
     })
 }
 
@@ -333,6 +399,34 @@ mod tests {
         count: u32,
     }
 
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only its errors are looked at")]
+    struct Outer {
+        body: Option<Body>,
+        scopes: Option<Vec<String>>,
+        metadata: Option<std::collections::BTreeMap<String, String>>,
+    }
+
+    #[test]
+    fn the_field_at_fault_is_named() {
+        let check = |body: &str, expect: &str| {
+            let problem = from_slice::<Outer>(body.as_bytes()).err();
+            assert_eq!(problem.map(|problem| problem.detail).as_deref(), Some(expect), "{body}");
+        };
+        check(r#"{"scopes": "sk_secret"}"#, "`scopes` must be a list.");
+        check(r#"{"scopes": ["a", 4711]}"#, "`scopes[1]` must be a text.");
+        check(r#"{"body": {"name": 1}}"#, "`body.name` must be a text.");
+        check(r#"{"body": {}}"#, "`body.name` is missing.");
+        check(
+            r#"{"body": {"name": "x", "sk_secret": 1}}"#,
+            "Unknown field in `body`. Known fields of `body`: `name` or `count`.",
+        );
+        check(r#"{"metadata": {"sk_secret": 1}}"#, "A value in `metadata` must be a text.");
+        check(r#"{"sk_secret": 1}"#, "Unknown field. Known fields: `body`, `scopes`, `metadata`.");
+        check(r#"{"body": "sk_secret"}"#, "`body` is not of the form that this address takes.");
+    }
+
     #[test]
     fn values_of_a_query_are_refused_in_plain_words() {
         let check = |query: &str, expect: &str| {
@@ -363,7 +457,7 @@ mod tests {
         check("{", "The body is not valid JSON, at line 1, column 1.");
         check(
             r#"{"name": "x", "count": "sk_secret"}"#,
-            "A value must be a whole number from 0 to 4294967295 (at line 1, column 34).",
+            "`count` must be a whole number from 0 to 4294967295.",
         );
         for number in ["-1", "4294967296", "1.5", "1e3", "18446744073709551616", "1e400"] {
             let text = format!(r#"{{"name": "x", "count": {number}}}"#);
@@ -371,12 +465,9 @@ mod tests {
                 from_slice::<Body>(text.as_bytes()).err().map(|problem| problem.detail).unwrap_or_default();
             assert!(!told.is_empty() && !told.contains(number), "{number}: {told}");
         }
-        check(r#"{"name": 4711}"#, "A value must be a text (at line 1, column 13).");
-        check(r#"{"name": "x", "name": "y"}"#, "`name` is there twice (at line 1, column 20).");
-        check(r#"{"count": 1}"#, "`name` is missing (at line 1, column 12).");
-        check(
-            r#"{"sk_secret": 1}"#,
-            "Unknown field. Known fields: `name` or `count` (at line 1, column 12).",
-        );
+        check(r#"{"name": 4711}"#, "`name` must be a text.");
+        check(r#"{"name": "x", "name": "y"}"#, "`name` is there twice.");
+        check(r#"{"count": 1}"#, "`name` is missing.");
+        check(r#"{"sk_secret": 1}"#, "Unknown field. Known fields: `name` or `count`.");
     }
 }

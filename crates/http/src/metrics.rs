@@ -34,6 +34,7 @@ struct Levels {
     clock_behind: Gauge,
     uncounted: Counter,
     dropped: Counter,
+    leaks_dropped: Counter,
     refusals_dropped: Counter,
 }
 
@@ -48,6 +49,7 @@ impl Levels {
             clock_behind,
             uncounted,
             dropped,
+            leaks_dropped,
             refusals_dropped,
         } = self;
         registry.register(
@@ -79,6 +81,11 @@ impl Levels {
             dropped.clone(),
         );
         registry.register(
+            "leak_reports_dropped",
+            "Reports of keys that left no row in the history, because it has too many of the same key",
+            leaks_dropped.clone(),
+        );
+        registry.register(
             "refusal_rows_dropped",
             "Refusals with a known key that left no row in the history, because there were too many at once",
             refusals_dropped.clone(),
@@ -101,6 +108,7 @@ impl Levels {
         // Counted elsewhere, where nothing is known of metrics.
         self.uncounted.inner().store(authority.uses_uncounted(), Ordering::Relaxed);
         self.refusals_dropped.inner().store(authority.refusals_dropped(), Ordering::Relaxed);
+        self.leaks_dropped.inner().store(authority.leak_reports_dropped(), Ordering::Relaxed);
         self.dropped.inner().store(authority.notes_dropped(), Ordering::Relaxed);
     }
 }

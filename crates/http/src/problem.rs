@@ -95,7 +95,7 @@ impl Problem {
         self.code == "not_fresh"
     }
 
-    /// A method that an address does not take; whoever answers adds `Allow`.
+    /// A method that an address does not take; the one that answers adds `Allow`.
     #[must_use]
     pub fn method_not_allowed() -> Self {
         let detail = "This address does not take this method; `Allow` names those it does.";
@@ -236,6 +236,14 @@ impl From<Error> for Problem {
                 "Too many requests change the same records at once. Nothing was changed; send the request again.",
             )
             .with(RETRY_AFTER, HeaderValue::from_static("1")),
+            Error::TooFast { retry_after } => {
+                let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+                let detail = format!(
+                    "Your account or team has made as many changes, or reported as many rows, as it may for now. Nothing was changed; send the request again in {seconds} s."
+                );
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail)
+                    .with(RETRY_AFTER, HeaderValue::from(seconds))
+            }
             Error::NotFresh => Self::not_fresh(),
             Error::Store(error) => {
                 tracing::error!(%error, "the store cannot answer");
@@ -261,12 +269,12 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         "key_disabled",
         "Key disabled",
-        "Somebody who manages the key disabled it, or its account, team or project was closed. A manager can set it back to active.",
+        "A manager of the key disabled it, or its account, team or project was closed. Ask a manager to set it back to active, or use another key.",
     ),
     (
         "key_expired",
         "Key expired",
-        "The key has expired. Create a new key and replace the old one wherever it is used.",
+        "The key has expired. Create a new key, or ask one of the key's managers for one, and replace the old one wherever it is used.",
     ),
     (
         "key_retired",
@@ -276,37 +284,37 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         "restricted",
         "Restricted",
-        "The key may be used from certain addresses or origins only, and this was not one of them.",
+        "The key may be used from certain addresses or web origins only, and this request came from another. Send it from one of those, or ask a manager of the key to add yours.",
     ),
     (
         "forbidden",
         "Forbidden",
-        "The credential is good and knows of what it asked for, but lacks the scope, role or version that the detail names.",
+        "The key is valid but may not do this. The detail names the scope, role or version it lacks; ask someone who manages the key for it, or use another key. `GET /v1/verify?action=…&target=…` with the key returns what it may do. Quote the `X-Request-Id` when you ask.",
     ),
     (
         "target_required",
         "Target required",
-        "A key of one resource is good for that resource only, and the request names none.",
+        "A key of one resource is good for that resource only, and the request names none. Name the resource as the target, or use a key of an account, team or project.",
     ),
     (
         "not_found",
         "Not found",
-        "There is nothing here, or nothing that this credential may know of; the two are never told apart.",
+        "There is nothing here, or nothing that this credential may know of; the answer is the same for both. Check the spelling of the address and the identifiers in it, then whether you sent the right key.",
     ),
     (
         "method_not_allowed",
         "Method not allowed",
-        "The address exists, but not with this method. `Allow` names those it has.",
+        "The address exists, but not with this method. Use one of those that the header `Allow` of the answer names.",
     ),
     (
         "ambiguous_credentials",
         "Ambiguous credentials",
-        "The request carries two different credentials, or the same header twice. Send one, in one place.",
+        "The request carries two different credentials, or the same header twice. Send one. A key in the address and another in a header, or one that a tool adds by itself, are the usual causes.",
     ),
     (
         "malformed_credentials",
         "Malformed credentials",
-        "What was presented cannot be a key: the detail says why. It is never taken for no credential at all.",
+        "What was sent as a key cannot be one: the detail says why. Check that the whole key was copied, without quotes, spaces or line breaks; an empty variable in a script is another usual cause.",
     ),
     (
         "insecure_transport",
@@ -316,24 +324,28 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         "invalid_request",
         "Invalid request",
-        "Something in the request is not as it should be: the detail names it.",
+        "A field or parameter of the request has a value that it cannot have. The detail names it and says what to write instead; correct it and send the request again.",
     ),
     (
         "malformed_json",
         "Malformed JSON",
-        "The body is not a JSON object of the form that this address takes.",
+        "The body is not a JSON object of the form that this address takes. The detail names the field or the place; `/playground` lists the fields of each address.",
     ),
     (
         "invalid_signature",
         "Invalid signature",
-        "The signature of a report does not fit its body, or was made with a key that is not configured here.",
+        "The signature of a report does not match its body, or was made with a key that is not configured here. Sign the body exactly as it is sent, and check that this service knows your public key.",
     ),
     (
         "unsupported_media_type",
         "Unsupported media type",
-        "The body has to be sent with `Content-Type: application/json`.",
+        "The body must be JSON. Send it with the header `Content-Type: application/json`.",
     ),
-    ("too_large", "Too large", "The body is larger than this address takes."),
+    (
+        "too_large",
+        "Too large",
+        "The body is larger than this address takes. Send less at once, for example an import in several parts.",
+    ),
     (
         "headers_too_large",
         "Headers too large",
@@ -354,15 +366,23 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "Too many keys",
         "The account, team, project or resource has as many keys as it may have; expired and disabled ones count. Delete some that are not used.",
     ),
-    ("member_limit_reached", "Too many members", "The team or project has as many members as it may have."),
+    (
+        "member_limit_reached",
+        "Too many members",
+        "The team or project has as many members as it may have. Remove one first.",
+    ),
     ("last_owner", "Last owner", "A team keeps at least one owner. Make another account an owner first."),
-    ("email_taken", "E-mail taken", "An account with this e-mail address exists already."),
+    (
+        "email_taken",
+        "E-mail taken",
+        "An account with this e-mail address exists already. Use that account, or another address.",
+    ),
     (
         "external_id_taken",
         "External id taken",
-        "The host's identifier is in use already. List with `external_id` to find what has it.",
+        "Another record has this identifier of your application already. List with `external_id` to find what has it.",
     ),
-    ("key_exists", "Key exists", "A key with this text exists already."),
+    ("key_exists", "Key exists", "A key with this text exists already, so there is nothing to import."),
     ("id_taken", "Identifier taken", "The identifier is in use already; try again."),
     (
         "resource_exists",
@@ -392,17 +412,17 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         "rate_limited",
         "Too many requests",
-        "The key was used as often as it may be for now. `Retry-After` says when it may be used again; `RateLimit` and `RateLimit-Policy` say what is left.",
+        "The key was used as often as it may be for now; or its account or team has made as many changes, or reported as many rows for the history, as it may. `Retry-After` says when to send the request again; `RateLimit` and `RateLimit-Policy` say what is left of a key's own rate.",
     ),
     (
         "quota_exceeded",
         "Quota used up",
-        "The key was used as often as it may be in this day or month (UTC). `Retry-After` says when the next one begins; whoever manages the key can give it a larger quota.",
+        "The key was used as often as it may be in this day or month (UTC). `Retry-After` says when the next one begins; a manager of the key can give it a larger quota.",
     ),
     (
         "import_closed",
         "Import closed",
-        "The import was committed or abandoned, or this server was restarted.",
+        "The import was committed or abandoned, or this server was restarted. Begin another; keys that were imported already are not imported twice.",
     ),
     (
         "too_many_imports",
@@ -432,12 +452,12 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         "import_rights_changed",
         "Rights changed",
-        "Whoever began the import has lost rights since. Abandon it and begin anew.",
+        "The caller that began the import has lost rights since. Abandon it and begin another.",
     ),
     (
         "bad_request",
         "Bad request",
-        "The request is not one that can be passed on safely: the detail says why.",
+        "The request cannot be passed on safely: the detail says why. Correct it and send it again.",
     ),
     (
         "ambiguous_path",
@@ -472,15 +492,23 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         "upstream_unreachable",
         "Upstream unreachable",
-        "The application behind the gateway could not be reached.",
+        "The application behind the gateway could not be reached, so the request was not carried out. Try again later; if it persists, report it with the `X-Request-Id`.",
     ),
-    ("upstream_timeout", "Upstream timed out", "The application behind the gateway did not answer in time."),
+    (
+        "upstream_timeout",
+        "Upstream timed out",
+        "The application behind the gateway did not answer in time. It may have carried the request out: check before you repeat a change.",
+    ),
     (
         "upstream_failed",
         "Upstream failed",
-        "The application behind the gateway gave an answer that is not HTTP as it should be.",
+        "The application behind the gateway sent an answer that is not valid HTTP. It may have carried the request out: check before you repeat a change, and report it with the `X-Request-Id`.",
     ),
-    ("request_timeout", "Request timed out", "The request was not sent completely in time."),
+    (
+        "request_timeout",
+        "Request timed out",
+        "The request did not arrive completely in time. Check the connection and send it again.",
+    ),
     (
         "not_fresh",
         "Not up to date",
@@ -499,7 +527,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         "internal",
         "Internal error",
-        "Something failed that should not have. The request id in `X-Request-Id` leads to the log.",
+        "Something failed that should not have. Report it with the `X-Request-Id` of the answer: the log has more under it.",
     ),
 ];
 

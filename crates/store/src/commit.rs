@@ -4,7 +4,7 @@ use claviger_core::change::{Change, ChangeId, Sequence};
 use claviger_core::history::HistoryEntry;
 use claviger_core::key::{Digest, KeyEntry};
 use claviger_core::limit::IDEMPOTENCY_SECONDS;
-use claviger_core::permit::WritePermit;
+use claviger_core::permit::{TaskPermit, WritePermit};
 use claviger_core::principal::{Account, Project, Team};
 use claviger_core::resource::Resource;
 use claviger_core::time::Timestamp;
@@ -16,9 +16,30 @@ pub type Random = Box<dyn FnMut(&mut [u8]) + Send>;
 /// in the same transaction; and, where it must not be made twice, the name of the request.
 #[derive(Debug, Clone)]
 pub struct Audit {
-    permit: WritePermit,
+    permit: Permit,
     entries: Vec<HistoryEntry>,
     request: Option<Box<Once>>,
+}
+
+/// What a write is allowed by.
+#[derive(Debug, Clone)]
+pub(crate) enum Permit {
+    /// A decision, which may be stale by the time of the write.
+    Decided(WritePermit),
+    /// A task of Claviger's own, which is never stale.
+    Task,
+}
+
+impl From<WritePermit> for Permit {
+    fn from(permit: WritePermit) -> Self {
+        Self::Decided(permit)
+    }
+}
+
+impl From<TaskPermit> for Permit {
+    fn from(_: TaskPermit) -> Self {
+        Self::Task
+    }
 }
 
 /// A request that is carried out once: a repeat within a day is told what the first one made.
@@ -46,7 +67,12 @@ impl Audit {
     /// The permit and one row.
     #[must_use]
     pub fn new(permit: WritePermit, entry: HistoryEntry) -> Self {
-        Self { permit, entries: vec![entry], request: None }
+        Self { permit: permit.into(), entries: vec![entry], request: None }
+    }
+
+    /// The permit of a task, and one row.
+    pub(crate) fn of_task(permit: TaskPermit, entry: HistoryEntry) -> Self {
+        Self { permit: permit.into(), entries: vec![entry], request: None }
     }
 
     /// One more row.
@@ -65,7 +91,7 @@ impl Audit {
         self
     }
 
-    pub(crate) fn permit(&self) -> &WritePermit {
+    pub(crate) fn permit(&self) -> &Permit {
         &self.permit
     }
 

@@ -20,11 +20,11 @@ pub enum StoreError {
         /// The revision it has now.
         current: u64,
     },
-    /// Subject was taken away, after the permit was given, from a record that it rests on. Nothing was written;
+    /// A right was taken away, after the permit was given, from a record that it rests on. Nothing was written;
     /// by now the sink knows of the change that took it, so the use case can decide again.
-    #[error("the permit is older than a change that took subject away from what it rests on")]
+    #[error("the permit is older than a change that took a right away from what it rests on")]
     PermitStale {
-        /// What the permit rests on.
+        /// The records that lost something since. None if the permit is older than the store's memory of it.
         records: Arc<[RecordRef]>,
     },
     /// Something that has to be unique is taken.
@@ -194,7 +194,7 @@ impl StoreError {
                 format!("The limit of {limit} {what} is reached; closed ones count.")
             }
             Self::Replaced { successor } => {
-                format!("This key was replaced already, by key:{successor}. Use or rotate that one.")
+                format!("This key was replaced already, by {successor}. Use or rotate that one.")
             }
             Self::Replayed { reference } => {
                 format!(

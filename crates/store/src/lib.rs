@@ -22,9 +22,11 @@ pub use commit::{Audit, ChangeSink, Committed, LoadVisitor, NotApplied, Once, Ra
 pub use disk::{Disk, DiskFaults, DiskOperation};
 pub use error::{Conflict, Limited, StoreError};
 pub use health::{HealthGuard, Lost, WriterHealth};
-pub use offline::{Inspection, backup_file, check_private, inspect_file, journal_file, key_status};
+pub use offline::{
+    Inspection, backup_file, check_private, inspect_file, journal_file, key_status, left_of_database,
+};
 pub use query::{
-    AccountFilter, Differences, HistoryFilter, KeyFilter, LastUsed, OwnedSince, PAGE_ROWS_MAX, Page,
+    AccountFilter, Differences, HistoryFilter, KeyFilter, LastUsed, Overlap, OwnedSince, PAGE_ROWS_MAX, Page,
     ProjectFilter, ResourceFilter, Staged, StoredKey, Taken, TeamFilter, UsageBucket, UsageCount, UsageStep,
 };
 pub use state::Obstacle;

@@ -44,6 +44,13 @@ pub fn journal_file(database: &Path) -> PathBuf {
     sqlite::journal::path_of(database)
 }
 
+/// What has content of a database that is missing or empty: its journal, or the log of SQLite. A store is not opened
+/// there ([`StoreError::Lost`]).
+#[must_use]
+pub fn left_of_database(database: &Path) -> Option<PathBuf> {
+    sqlite::left_of(database)
+}
+
 /// Refuses a folder or a file that other users can write to: they could replace what is in it. One that does not exist
 /// is fine.
 ///

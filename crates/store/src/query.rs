@@ -9,7 +9,7 @@ use claviger_core::lifecycle::Standing;
 use claviger_core::name::{Email, ExternalId};
 use claviger_core::principal::ProjectOwner;
 use claviger_core::resource::{Owner, ResourceRecord, ResourceRef};
-use claviger_core::{Kind, Timestamp};
+use claviger_core::{Kind, Timestamp, UnixSeconds};
 
 /// Rows of one page at most: a page is decoded and answered in memory.
 pub const PAGE_ROWS_MAX: u32 = 1_000;
@@ -50,6 +50,17 @@ pub struct StoredKey {
     pub last_used_at: Option<Timestamp>,
     /// From which address.
     pub last_used_from: Option<IpAddr>,
+}
+
+/// A key that goes on beside the one that replaces it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overlap {
+    /// The one that was replaced.
+    pub old: KeyId,
+    /// The one that replaces it.
+    pub new: KeyId,
+    /// When the old one expires.
+    pub until: UnixSeconds,
 }
 
 /// A use of a key.

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use claviger_core::change::ChangeId;
+use claviger_core::permit::PolicyVersion;
 
 /// What keeps changes from being made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,14 +21,16 @@ impl std::fmt::Display for Obstacle {
     }
 }
 
-/// What the writer found, for everybody to read.
+/// What the writer found, for everybody to read, and the policy that it requires.
 #[derive(Clone, Default)]
 pub(crate) struct WriterState(Arc<Mutex<Found>>);
 
 #[derive(Default)]
 struct Found {
-    obstacle: Option<Obstacle>,
+    /// At most one of each part, in the order in which they were found.
+    obstacles: Vec<Obstacle>,
     undecided: HashSet<ChangeId>,
+    policy: PolicyVersion,
 }
 
 impl WriterState {
@@ -35,20 +38,33 @@ impl WriterState {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What was found first of what is still in the way.
     pub(crate) fn obstacle(&self) -> Option<Obstacle> {
-        self.lock().obstacle.clone()
+        self.lock().obstacles.first().cloned()
     }
 
     pub(crate) fn fails(&self, obstacle: Obstacle) {
-        self.lock().obstacle = Some(obstacle);
+        let obstacles = &mut self.lock().obstacles;
+        match obstacles.iter_mut().find(|known| known.part == obstacle.part) {
+            Some(known) => *known = obstacle,
+            None => obstacles.push(obstacle),
+        }
+    }
+
+    /// The policy that permits must have been decided under, or a later one.
+    pub(crate) fn policy(&self) -> PolicyVersion {
+        self.lock().policy
+    }
+
+    /// Has permits refused that were decided under an earlier policy.
+    pub(crate) fn require_policy(&self, policy: PolicyVersion) {
+        let mut found = self.lock();
+        found.policy = found.policy.max(policy);
     }
 
     /// A part was written to.
     pub(crate) fn works(&self, part: &'static str) {
-        let mut found = self.lock();
-        if found.obstacle.as_ref().is_some_and(|obstacle| obstacle.part == part) {
-            found.obstacle = None;
-        }
+        self.lock().obstacles.retain(|obstacle| obstacle.part != part);
     }
 
     /// Changes of which nobody knows whether they were committed.
@@ -62,5 +78,28 @@ impl WriterState {
 
     pub(crate) fn is_undecided(&self, change: ChangeId) -> bool {
         self.lock().undecided.contains(&change)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_works_again_does_not_hide_one_that_still_fails() {
+        let state = WriterState::default();
+        let fails = |part, reason: &str| state.fails(Obstacle { part, reason: reason.to_owned() });
+        let found = || state.obstacle().map(|obstacle| (obstacle.part, obstacle.reason));
+        fails("journal", "full");
+        fails("database", "full");
+        state.works("database");
+        assert_eq!(found(), Some(("journal", "full".to_owned())));
+        fails("database", "full");
+        fails("journal", "gone");
+        assert_eq!(found(), Some(("journal", "gone".to_owned())));
+        state.works("journal");
+        assert_eq!(found(), Some(("database", "full".to_owned())));
+        state.works("database");
+        assert_eq!(found(), None);
     }
 }

@@ -1,7 +1,7 @@
 //! The door to the store. Each method is one whole transaction; what it does on a backend stands there.
 //!
 //! A mutation that was handed to the store completes even if its future is dropped. It needs a permit
-//! ([`WritePermit`]), by itself or in its [`Audit`]; one that is stale by the time of the write is refused with
+//! ([`WritePermit`]), by itself or in its [`Audit`], or that of a task ([`TaskPermit`]); one that is stale by the time of the write is refused with
 //! [`StoreError::PermitStale`], and nothing is written. What a read returns, and that something is absent, the
 //! sink knows by then. Errors are those of [`StoreError`]; every method may also return
 //! [`StoreError::Unavailable`] and [`StoreError::Inconsistent`].
@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use claviger_core::change::{Change, ChangeId, Sequence};
-use claviger_core::permit::WritePermit;
+use claviger_core::permit::{PolicyVersion, TaskPermit, WritePermit};
 use claviger_core::time::Timestamp;
 
 use crate::commit::{Audit, ChangeSink, LoadVisitor, Random};
@@ -113,7 +113,17 @@ impl Store {
     /// # Errors
     /// [`StoreError::PermitStale`].
     pub async fn confirm(&self, permit: WritePermit) -> Result<()> {
-        self.backend.confirm(permit).await
+        self.backend.confirm(Some(permit)).await
+    }
+
+    /// Refuses every permit that was decided under an earlier policy, at once. Returns when the writes before are
+    /// done, so that nothing of such a decision is written any more.
+    ///
+    /// # Errors
+    /// Only those that every method has. The permits are refused all the same.
+    pub async fn require_policy(&self, policy: PolicyVersion) -> Result<()> {
+        self.backend.state().require_policy(policy);
+        self.backend.confirm(None).await
     }
 
     /// The place of a change in the order, if it was committed and its row is still kept.
@@ -154,7 +164,7 @@ impl Store {
     ///
     /// # Errors
     /// Only those that every method has.
-    pub async fn note_time(&self, at: Timestamp, permit: WritePermit) -> Result<()> {
+    pub async fn note_time(&self, at: Timestamp, permit: TaskPermit) -> Result<()> {
         self.backend.plain(permit, move |conn| changes::note_time(conn, at)).await
     }
 
@@ -187,7 +197,7 @@ impl Store {
     ///
     /// # Errors
     /// Only those that every method has.
-    pub async fn prune_changes(&self, keep: u64, permit: WritePermit) -> Result<u64> {
+    pub async fn prune_changes(&self, keep: u64, permit: TaskPermit) -> Result<u64> {
         self.backend.plain(permit, move |conn| changes::prune(conn, keep)).await
     }
 
@@ -197,8 +207,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if it cannot be written; then nothing is forgotten.
-    pub async fn compact_journal(&self, before: Timestamp, permit: WritePermit) -> Result<u64> {
-        self.backend.compact_journal(before, permit).await
+    pub async fn compact_journal(&self, before: Timestamp, _permit: TaskPermit) -> Result<u64> {
+        self.backend.compact_journal(before).await
     }
 
     /// Copies the store, while it serves, to a file that must not exist yet; the copy has mode 0600 and is
@@ -211,10 +221,11 @@ impl Store {
     }
 
     /// Puts a backup in the place of a database that nobody has open; what was there is kept beside it, as
-    /// `….before-restore`, or `….before-restore-2` and so on. The new files belong to whom the old ones did. Everything that the journal beside the database knows to have happened since the
-    /// backup was made is applied to what is in the backup: keys revoked or narrowed, members removed,
-    /// resources made private. Changes go on counting after the last one known, under a new epoch. If the
-    /// journal is absent, or has a gap, every active key is disabled, unless `trust` says otherwise.
+    /// `….before-restore`, or `….before-restore-2` and so on. The new files belong to whom the old ones did.
+    /// Everything that the journal beside the database knows to have happened since the backup was made is
+    /// applied to what is in the backup: keys revoked or narrowed, members removed, resources made private.
+    /// Changes go on counting after the last one known, under a new epoch. If the journal is absent, or has a
+    /// gap, every active key is disabled, unless `trust` says otherwise.
     ///
     /// # Errors
     /// [`StoreError::Locked`], [`StoreError::Newer`], [`StoreError::ForeignFile`];

@@ -64,20 +64,29 @@ const RULES: &[Rule] = &[
         ..Rule::EVERYWHERE
     },
     Rule {
-        words: &[concat!("System", "Task::")],
+        words: &[concat!("Undecided", "::")],
+        allowed: &[
+            "crates/core/src/permit.rs",
+            "crates/authority/src/first_start.rs",
+            "crates/authority/src/leaks.rs",
+        ],
+        in_tests: false,
+        what: "a permit without a decision is for the first start, restoring and leak reports; decide through `Deciding`",
+        ..Rule::EVERYWHERE
+    },
+    Rule {
+        words: &[concat!("TaskPermit", "::new")],
         allowed: &[
             "crates/core/src/permit.rs",
             "crates/authority/src/authority.rs",
-            "crates/authority/src/first_start.rs",
-            "crates/authority/src/imports.rs",
+            "crates/authority/src/imports/abandon.rs",
             "crates/authority/src/jobs.rs",
-            "crates/authority/src/leaks.rs",
             "crates/authority/src/notes.rs",
             "crates/authority/src/time.rs",
             "crates/authority/src/usage.rs",
         ],
         in_tests: false,
-        what: "a permit without a decision is for tasks of Claviger's own; decide through `Deciding`",
+        what: "the permit of a task is for tasks of Claviger's own; decide through `Deciding`",
         ..Rule::EVERYWHERE
     },
     Rule {
@@ -190,9 +199,11 @@ mod tests {
         let measured = concat!("fn f() {}\n#[cfg(test)]\nmod tests { print", "ln!(); }");
         check_one("crates/http/src/x.rs", measured, 0);
         check_one("crates/http/tests/edge/x.rs", concat!("print", "ln!(\"x\")"), 0);
-        check_one("crates/authority/src/keys.rs", "SystemTask::Purge", 1);
-        check_one("crates/authority/src/jobs.rs", "SystemTask::Purge", 0);
-        check_one("crates/store/tests/contract/x.rs", "SystemTask::Purge", 0);
+        check_one("crates/authority/src/keys.rs", "Undecided::FirstStart", 1);
+        check_one("crates/authority/src/first_start.rs", "Undecided::FirstStart", 0);
+        check_one("crates/authority/src/keys.rs", "TaskPermit::new(Task::Purge)", 1);
+        check_one("crates/authority/src/jobs.rs", "TaskPermit::new(Task::Purge)", 0);
+        check_one("crates/store/tests/contract/x.rs", "TaskPermit::new(Task::Purge)", 0);
         check_one("crates/core/src/x.rs", "use std::fs;", 1);
         check_one("crates/core/tests/x.rs", "use std::fs;", 0);
         check_one("docs/X.md", concat!("see /ho", "me/me"), 1);

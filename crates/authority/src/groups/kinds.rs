@@ -6,6 +6,7 @@ use claviger_core::decide::{RoleChange, Target};
 use claviger_core::name::{ExternalId, Name};
 use claviger_core::permit::RecordRef;
 use claviger_core::principal::{Members, ProjectRecord, ProjectRole, Role, TeamRecord, TeamRole};
+use claviger_core::revocation;
 use claviger_core::scope::Action;
 use claviger_core::{ProjectId, TeamId};
 use claviger_store::{Audit, Committed, Store, StoreError};
@@ -30,6 +31,8 @@ pub trait Group: Copy + Display + Send + Sync + 'static {
     fn record(self) -> RecordRef;
     /// A change of somebody's role in it.
     fn role_change(self, before: Option<Self::Role>, after: Option<Self::Role>) -> RoleChange;
+    /// Whether a change takes authority away from somebody.
+    fn revokes(before: &Self::Record, after: &Self::Record) -> bool;
     /// What may change of a record.
     fn parts(record: &mut Self::Record) -> Parts<'_, Self::Role>;
     /// Reads it.
@@ -96,6 +99,10 @@ impl Group for TeamId {
         RoleChange::Team(self, before, after)
     }
 
+    fn revokes(before: &TeamRecord, after: &TeamRecord) -> bool {
+        revocation::by_team(&before.team, &after.team)
+    }
+
     fn parts(record: &mut TeamRecord) -> Parts<'_, TeamRole> {
         Parts {
             name: &mut record.name,
@@ -150,6 +157,10 @@ impl Group for ProjectId {
 
     fn role_change(self, before: Option<ProjectRole>, after: Option<ProjectRole>) -> RoleChange {
         RoleChange::Project(self, before, after)
+    }
+
+    fn revokes(before: &ProjectRecord, after: &ProjectRecord) -> bool {
+        revocation::by_project(&before.project, &after.project)
     }
 
     fn parts(record: &mut ProjectRecord) -> Parts<'_, ProjectRole> {

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use claviger_core::decide::KeyAction;
+use claviger_core::decide::{KeyAction, Refusal};
 use claviger_core::key::{
     CreatedVia, Digest, Formats, KeyEntry, KeyRecord, Metadata, Preview, Rights, UnacceptableKey,
     is_digest_of_nothing,
@@ -116,7 +116,13 @@ impl Authority {
             .key(KeyAction::Create, None, &rights)
             .and_then(|()| deciding.exists(KeyAction::Create.action(), &rights.subject))
             .and_then(|()| Ok(deciding.permitted()?.actor))
-            .map_err(refused)?;
+            .map_err(|error| match error {
+                // Operators know what exists; to others nothing is said about it.
+                Error::Refused { refusal: Refusal::NotFound, .. } if operator => {
+                    invalid("subject", format_args!("there is no such {kind}"))
+                }
+                other => refused(other),
+            })?;
         // Last: one statement mends all such rows at once, so what else is wrong with this one comes first.
         if matches!(row.key, ImportKey::Sha256(_)) && !options.digests_are_strong {
             return Err(ImportOutcome::Unvouched);

@@ -11,6 +11,7 @@ use claviger_store::Audit;
 use super::on_key;
 use crate::authority::{Authority, Changed, On};
 use crate::caller::Caller;
+use crate::condition::Condition;
 use crate::decision::Deciding;
 use crate::error::{Error, Result};
 
@@ -45,7 +46,8 @@ impl Authority {
         if ids.is_empty() || ids.len() > REVOKE_KEYS_MAX {
             return Err(Error::invalid("ids", format_args!("name 1 to {REVOKE_KEYS_MAX} keys")));
         }
-        self.attempts(caller, &[], true, |deciding| self.keys_revoked(deciding, ids.clone())).await
+        self.attempts(caller, &[], &Condition::Always, |deciding| self.keys_revoked(deciding, ids.clone()))
+            .await
     }
 
     async fn keys_revoked(&self, mut deciding: Deciding<'_>, ids: Vec<KeyId>) -> Result<Changed<u64>> {
@@ -96,7 +98,7 @@ impl Authority {
             restrictions: Restrictions::default(),
         };
         let step = |deciding| self.revoked_of(deciding, &rights, since);
-        self.attempts(caller, &[], true, step).await
+        self.attempts(caller, &[], &Condition::Always, step).await
     }
 
     async fn revoked_of(

@@ -10,20 +10,24 @@ use claviger_core::{KeyId, Timestamp, UnixSeconds};
 use claviger_store::StoredKey;
 
 use super::{CreatedKey, on_key};
+use crate::allowance::Made;
 use crate::authority::{Authority, Changed};
 use crate::caller::Caller;
+use crate::condition::Condition;
 use crate::decision::Deciding;
 use crate::error::{Error, Result};
 use crate::idempotency::Idempotency;
 
 /// What a key lives that replaces one that had expired when it was made: a day, in which its manager can change that.
 const LIFETIME_OTHERWISE_SECONDS: u64 = 86_400;
+/// What a key lives at most that replaces an imported one which had expired: a quarter of a year.
+const LIFETIME_OF_IMPORTED_SECONDS_MAX: u64 = 90 * 86_400;
 
 impl Authority {
     /// Makes a key that replaces another: a new identifier and text, everything else copied, also what is used up of
     /// rate and quota, and `replaces` set. With an overlap the old one expires at the earlier of its own date and
-    /// `overlap_seconds` from now, rounded down to the second; without one it is retired at once, which no clock
-    /// undoes. With a revision, only if the old key is still at it.
+    /// `overlap_seconds` from now, rounded down to the second, and both count together until then; without one it is retired at once, which no clock
+    /// undoes. The condition is that of the old key.
     ///
     /// A key that rotates needs both `key:create` and `key:update`, since it makes one key and ends another,
     /// and its own rights have to include the target's. The change counts as a revocation if the old key
@@ -31,7 +35,7 @@ impl Authority {
     /// go a tenth beyond that limit, so that a secret can still be replaced where no key can be created.
     ///
     /// A disabled or expired key is replaced by signed-in managers and operators only, and without an overlap. The
-    /// key that replaces an expired one lives as long as that one did.
+    /// key that replaces an expired one lives as long as that one did; of an imported one, 90 days at most.
     ///
     /// # Errors
     /// Not found for those who do not manage it; refused if the caller would win more than it has; the
@@ -42,9 +46,10 @@ impl Authority {
         caller: &Caller,
         id: KeyId,
         overlap_seconds: u64,
-        revision: Option<u64>,
+        condition: impl Into<Condition>,
         idempotency: Option<Idempotency>,
     ) -> Result<Changed<CreatedKey>> {
+        let condition = condition.into();
         self.accepts(caller, KeyAction::Create.action())?;
         if overlap_seconds > ROTATION_OVERLAP_SECONDS_MAX {
             let detail = format!("must be at most {ROTATION_OVERLAP_SECONDS_MAX}, which is 92 days");
@@ -52,8 +57,12 @@ impl Authority {
         }
         // The first request has ended the old key, which would otherwise be all that a repeat hears.
         self.refuse_repeat(caller, KeyAction::Create.action(), idempotency.as_ref()).await?;
-        let step = |deciding| self.key_rotated(deciding, id, overlap_seconds, revision, idempotency.as_ref());
-        self.attempts(caller, &[RecordRef::Key(id)], revision.is_some(), step).await
+        let taken = self.allowance(caller, Made::Changes, 1).await?;
+        let step =
+            |deciding| self.key_rotated(deciding, id, overlap_seconds, &condition, idempotency.as_ref());
+        let rotated = self.attempts(caller, &[RecordRef::Key(id)], &condition, step).await?;
+        taken.spend(1);
+        Ok(rotated)
     }
 
     async fn key_rotated(
@@ -61,15 +70,13 @@ impl Authority {
         mut deciding: Deciding<'_>,
         id: KeyId,
         overlap_seconds: u64,
-        revision: Option<u64>,
+        condition: &Condition,
         idempotency: Option<&Idempotency>,
     ) -> Result<Changed<CreatedKey>> {
         let since = self.now();
         let before = self.shared.store.key(id).await?.ok_or_else(Error::not_found)?.record;
         may_rotate(&mut deciding, &before)?;
-        if revision.is_some_and(|seen| seen != before.revision) {
-            return Err(Error::Stale { current: before.revision });
-        }
+        condition.check(before.revision)?;
         if let Err(error) = replaceable(&deciding, &before, overlap_seconds, since) {
             // A key that took over is the more useful answer.
             self.shared.store.check_unreplaced(id, since.seconds()).await?;
@@ -88,9 +95,13 @@ impl Authority {
         let on = on_key(id, &before.entry.rights);
         let audit = deciding.audit(super::ROTATE, on, describe(&old, &new))?.once(once);
         let limit = with_rotation_reserve(self.settings().keys_per_subject_max);
+        let goes_on_until = old.entry.rights.expires_at.filter(|_| old.entry.status == Status::Active);
         let committed = self.shared.store.rotate_key(old, before.revision, new.clone(), limit, audit).await?;
         // Nobody has the new text yet, so nothing of the new key was used.
-        self.shared.limiter.carry(id, new.entry.id);
+        match goes_on_until {
+            Some(until) => self.shared.limiter.share(id, new.entry.id, until),
+            None => self.shared.limiter.carry(id, new.entry.id),
+        }
         let Changed { change, .. } = self.made(committed, since, revokes);
         let key = StoredKey { record: new, last_used_at: None, last_used_from: None };
         Ok(Changed { value: CreatedKey { secret, key }, change })
@@ -186,10 +197,12 @@ fn ended(before: &KeyRecord, now: Timestamp, overlap_seconds: u64) -> KeyRecord 
     old
 }
 
-/// Seconds from a key's creation to its expiry; a day for one that was imported when it had expired.
+/// Seconds from a key's creation to its expiry; a day for one that was imported when it had expired. When an imported
+/// key was created is what its importer has stated, so there is a limit.
 fn lifetime(key: &KeyRecord, expires_at: UnixSeconds) -> u64 {
     match expires_at.get().saturating_sub(key.created_at.seconds().get()) {
         0 => LIFETIME_OTHERWISE_SECONDS,
+        lifetime if key.created_via == CreatedVia::Import => lifetime.min(LIFETIME_OF_IMPORTED_SECONDS_MAX),
         lifetime => lifetime,
     }
 }

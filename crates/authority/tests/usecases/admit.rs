@@ -112,6 +112,42 @@ async fn many_questions_are_answered_like_one_after_the_other() {
 }
 
 #[tokio::test]
+async fn rates_go_on_while_the_clock_is_set_back() {
+    let house = House::build().await;
+    let mut new = house.new_key(house.of_ada(), "notebook:read");
+    new.restrictions.rate = Some(Rate { limit: 2, period_seconds: 60 });
+    let key = house.authority.create_key(&house.ada(), new).await.unwrap().value;
+    let ask = || house.ask(key.secret.expose(), Counting::Count, None).unwrap().0;
+    assert_eq!([ask(), ask(), ask()], ["ok", "ok", "rate_limited"]);
+    house.set_clock(START - 86_400_000);
+    assert_eq!(ask(), "rate_limited", "nor does it give back what was used");
+    for _ in 0..3 {
+        house.pass(30_000);
+        assert_eq!([ask(), ask()], ["ok", "rate_limited"]);
+    }
+    // A clock that is set ahead gives nothing back either.
+    house.set_clock(START + 86_400_000);
+    assert_eq!(ask(), "rate_limited");
+}
+
+#[tokio::test]
+async fn refusals_are_recorded_while_the_clock_is_set_back() {
+    let house = House::build().await;
+    let key = house.key(house.of_ada(), "").await;
+    let refuse = |times: usize| {
+        for _ in 0..times {
+            house.ask(key.secret.expose(), Counting::Count, Some(&record("req_1"))).unwrap();
+        }
+    };
+    refuse(100);
+    assert_eq!(house.authority.flush_notes().await.unwrap(), 60);
+    house.set_clock(START - 86_400_000);
+    house.pass(10_000);
+    refuse(100);
+    assert_eq!(house.authority.flush_notes().await.unwrap(), 5);
+}
+
+#[tokio::test]
 async fn a_node_that_may_lack_a_change_decides_nothing() {
     let house = House::build().await;
     let made = house.key(house.of_ada(), "notebook:read").await;

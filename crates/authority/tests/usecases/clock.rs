@@ -1,8 +1,14 @@
 //! Time never runs backwards, and a clock that is wrong for a moment decides nothing for good.
 
+use std::time::Duration;
+
 use claviger_authority::idempotency::Idempotency;
 use claviger_authority::settings::Settings;
-use claviger_authority::{ClockState, UsageStep};
+use claviger_authority::{Answer, ClockState, Counting, Question, UsageStep};
+use claviger_core::decide::{Permit, Request, Target};
+use claviger_core::restriction::{Quota, QuotaPeriod};
+use claviger_core::scope::Action;
+use tokio_util::sync::CancellationToken;
 
 use super::support::*;
 
@@ -41,6 +47,60 @@ async fn what_was_replaced_stays_so_when_the_clock_is_set_back() {
     assert_ne!(house.whoami(&text).await, "ok");
     let house = house.reopened().await;
     assert_ne!(house.whoami(&text).await, "ok");
+}
+
+/// The files as they are at this moment, opened again with a clock that is behind.
+async fn after_a_crash(house: &House, clock: i64) -> House {
+    house.set_clock(clock);
+    house.copied().await
+}
+
+#[tokio::test]
+async fn a_key_that_was_refused_as_expired_stays_so_after_a_crash_with_a_clock_that_is_behind() {
+    let house = House::build().await;
+    let mut new = house.new_key(house.of_ada(), "a:read");
+    new.expires_at = Some(house.seconds_from_now(10));
+    let created = house.authority.create_key(&house.ada(), new).await.unwrap().value;
+    let text = created.secret.expose().to_owned();
+    let stop = CancellationToken::new();
+    let jobs = house.authority.spawn_jobs(stop.clone());
+    // The first round, which writes the time in any case.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    house.pass(10_000);
+    assert_eq!(house.whoami(&text).await, "key_expired");
+    tokio::time::sleep(Duration::from_millis(1_300)).await;
+    let crashed = after_a_crash(&house, START).await;
+    assert_eq!(crashed.whoami(&text).await, "key_expired");
+    stop.cancel();
+    jobs.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_wrong_clock_gives_no_quota_back() {
+    let house = House::build().await;
+    let mut new = house.new_key(house.of_ada(), "a:read");
+    new.restrictions.quota = Some(Quota { limit: 2, period: QuotaPeriod::Month });
+    let created = house.authority.create_key(&house.ada(), new).await.unwrap().value;
+    let text = created.secret.expose();
+    let use_once = || {
+        let request = Request::new(Action::literal("a", "read"), Target::Account(house.ada));
+        let (counting, credential) = (Counting::Count, house.with_key(text).credential);
+        let question = Question { credential, request, counting, record: None };
+        let code = |answer: Answer<'_, Permit<'_>>| match answer.outcome {
+            Ok(_) => "ok",
+            Err(denial) => denial.code(),
+        };
+        house.authority.admit(&question, code).unwrap()
+    };
+    assert_eq!([use_once(), use_once(), use_once()], ["ok", "ok", "quota_exceeded"]);
+    house.set_clock(FAR);
+    assert!(matches!(house.authority.clock_state(), ClockState::Ahead { .. }));
+    assert_eq!(use_once(), "quota_exceeded");
+    house.authority.run_jobs_once(house.authority.now()).await.unwrap();
+    house.set_clock(START + 200);
+    assert_eq!(use_once(), "quota_exceeded");
+    house.pass(31 * DAY);
+    assert_eq!(use_once(), "ok", "the next month");
 }
 
 #[tokio::test]

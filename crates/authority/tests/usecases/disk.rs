@@ -1,8 +1,15 @@
 //! A disk that fails: what the answers say, and what goes on.
 
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
 use claviger_authority::DiskOperation::{Commit, Committed, Rename, Write};
+use claviger_authority::groups::GroupPatch;
 use claviger_authority::settings::Settings;
-use claviger_authority::{Disk, Error, UsageStep};
+use claviger_authority::{Disk, DiskFaults, DiskOperation, Error, UsageStep};
+use claviger_core::decide::Policy;
+use claviger_core::name::Name;
 
 use super::support::*;
 
@@ -104,4 +111,64 @@ async fn a_compaction_that_fails_is_tried_again_the_same_day() {
     let done = house.authority.run_jobs_once(house.authority.now()).await.unwrap();
     assert!(done.journal_compacted > 3, "{done:?}");
     assert_eq!(house.authority.run_jobs_once(house.authority.now()).await.unwrap().journal_compacted, 0);
+}
+
+/// A disk that is slow to commit, for as long as somebody holds it up.
+#[derive(Clone, Default)]
+struct HeldUp(Arc<Mutex<()>>);
+
+impl DiskFaults for HeldUp {
+    fn before(&self, operation: DiskOperation, _: &Path) -> std::io::Result<()> {
+        if operation == Commit {
+            let _held_up = self.0.lock().unwrap();
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_was_decided_under_an_earlier_policy_is_not_written() {
+    let reaching = Settings { policy: Policy { account_keys_reach_teams: true }, ..Settings::default() };
+    let disk = HeldUp::default();
+    let house = House::on(Disk::with_faults(disk.clone()), reaching).await;
+    let key = house.key(house.of_ada(), "team:update").await;
+    let (by, operator) = (house.with_key(key.secret.expose()), house.operator());
+    let renames = |text| GroupPatch { name: Name::parse(text).ok(), ..GroupPatch::default() };
+    let authority = house.authority.clone();
+    authority.update_group(&by, house.team, renames("One"), None).await.unwrap();
+
+    // One change holds the disk up, another waits behind it with its permit.
+    let disk = disk.0.clone();
+    let (held, holding) = tokio::sync::oneshot::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let holder = std::thread::spawn(move || {
+        let _held = disk.lock().unwrap();
+        held.send(()).unwrap();
+        released.recv().unwrap();
+    });
+    holding.await.unwrap();
+    let moment = || tokio::time::sleep(Duration::from_millis(100));
+    let (first, second, replaced, ()) = tokio::join!(
+        authority.update_group(&operator, house.project, renames("First"), None),
+        async {
+            moment().await;
+            authority.update_group(&by, house.team, renames("Two"), None).await
+        },
+        async {
+            moment().await;
+            moment().await;
+            authority.replace_settings(Settings::default()).await
+        },
+        async {
+            moment().await;
+            moment().await;
+            moment().await;
+            release.send(()).unwrap();
+        },
+    );
+    holder.join().unwrap();
+    assert_eq!(code(first), "ok");
+    assert_eq!(replaced.unwrap(), ["account_keys_reach_teams"]);
+    assert_eq!(code(second), "not_found", "decided again");
+    assert_eq!(authority.group(&operator, house.team).await.unwrap().name.as_str(), "One");
 }

@@ -25,7 +25,7 @@ async fn hosts_report_about_what_is_theirs() {
     };
     let (key, mute, account) = (key.secret.expose(), mute.secret.expose(), account.secret.expose());
     assert_eq!(
-        record(key, HostEntry { actor: Some(house.ada), ..entry(project.clone(), "run:create") }).await,
+        record(OPERATOR, HostEntry { actor: Some(house.ada), ..entry(project.clone(), "run:create") }).await,
         "ok"
     );
     assert_eq!(record(key, entry("notebook:p".into(), "notebook:read")).await, "ok");
@@ -53,6 +53,13 @@ async fn hosts_report_about_what_is_theirs() {
         record(key, HostEntry { actor: Some(house.bob), ..entry(project.clone(), "a:b") }).await,
         "actor"
     );
+    // Nor of its members: nobody is asked before becoming one.
+    assert_eq!(
+        record(key, HostEntry { actor: Some(house.ada), ..entry(project.clone(), "a:b") }).await,
+        "actor"
+    );
+    let own = HostEntry { actor: Some(house.ada), ..entry(format!("account:{}", house.ada), "a:b") };
+    assert_eq!(record(account, own).await, "ok", "an account speaks for itself");
     assert_eq!(
         record(OPERATOR, HostEntry { actor: Some(house.bob), ..entry(project.clone(), "a:b") }).await,
         "ok"

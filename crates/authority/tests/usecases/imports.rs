@@ -1,9 +1,13 @@
 //! Imports.
 
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use claviger_authority::groups::GroupPatch;
 use claviger_authority::imports::{ImportKey, ImportOptions, ImportOutcome, ImportRow};
 use claviger_authority::keys::KeyQuery;
 use claviger_authority::settings::Settings;
-use claviger_authority::{Caller, Error, Page};
+use claviger_authority::{Caller, Disk, DiskFaults, DiskOperation, Error, Page};
 use claviger_core::key::{CreatedVia, Digest, KeyPatch};
 use claviger_core::lifecycle::Status;
 use claviger_core::restriction::Restrictions;
@@ -96,6 +100,28 @@ async fn texts_and_digests_work_after_the_commit_and_not_before() {
     assert_eq!((rows.len(), &*rows[0].subject, &*rows[0].detail), (1, &*ada(&house), "keys: 3"));
     assert_eq!(code(house.authority.commit_import(&by, import).await), "import_closed");
     assert_eq!(code(house.authority.stage_rows(&by, import, vec![]).await), "import_closed");
+}
+
+#[tokio::test]
+async fn when_a_key_was_created_as_its_importer_states_gives_its_successor_no_long_life() {
+    const QUARTER: u64 = 90 * 86_400;
+    let house = House::build().await;
+    let import = house.authority.begin_import(&house.ada(), ImportOptions::default()).await.unwrap();
+    let expires = |n, created: i64| ImportRow {
+        created_at: Some(Timestamp::from_millis(START - created * 1_000)),
+        expires_at: Some(house.seconds_from_now(60)),
+        ..by_text(n, &ada(&house))
+    };
+    let rows = vec![expires(1, 20 * 365 * 86_400), expires(2, 3_540)];
+    let outcomes = house.authority.stage_rows(&house.ada(), import, rows).await.unwrap();
+    house.authority.commit_import(&house.ada(), import).await.unwrap();
+    house.pass(60_000);
+    for (outcome, lives) in outcomes.iter().zip([QUARTER, 3_600]) {
+        let ImportOutcome::Imported(id) = *outcome else { panic!("{outcome:?}") };
+        let rotated = house.authority.rotate_key(&house.ada(), id, 0, None, None).await.unwrap().value;
+        let expires_at = rotated.key.record.entry.rights.expires_at.unwrap();
+        assert_eq!(expires_at, house.seconds_from_now(lives));
+    }
 }
 
 #[tokio::test]
@@ -440,4 +466,49 @@ async fn a_million_rows() {
     house.authority.commit_import(&by, import).await.unwrap();
     eprintln!("staged in {staged:?}, committed in {:?}", start.elapsed());
     eprintln!("others: count, median, 99 %, longest: {:?}", others.await.unwrap());
+}
+
+/// A disk whose COMMIT takes place without an answer, and that cannot be asked what became of it, while it is broken.
+#[derive(Clone, Default)]
+struct LosesAnswers(Arc<Mutex<Answers>>);
+
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Answers {
+    #[default]
+    Arrive,
+    NextIsLost,
+    AreLost,
+}
+
+impl DiskFaults for LosesAnswers {
+    fn before(&self, operation: DiskOperation, _: &Path) -> std::io::Result<()> {
+        let mut answers = self.0.lock().unwrap();
+        let fails = match (*answers, operation) {
+            (Answers::NextIsLost, DiskOperation::Committed) => {
+                *answers = Answers::AreLost;
+                true
+            }
+            (Answers::AreLost, DiskOperation::Commit) => true,
+            _ => false,
+        };
+        if fails { Err(std::io::Error::other("the simulated disk fails")) } else { Ok(()) }
+    }
+}
+
+#[tokio::test]
+async fn the_rights_of_a_batch_of_unknown_outcome_are_decided_again_at_the_commit() {
+    let disk = LosesAnswers::default();
+    let house = House::on(Disk::with_faults(disk.clone()), Settings::default()).await;
+    let by = house.ada();
+    let (team, project) = (format!("team:{}", house.team), format!("project:{}", house.project));
+    let import = house.authority.begin_import(&by, ImportOptions::default()).await.unwrap();
+    house.authority.stage_rows(&by, import, vec![by_text(1, &project)]).await.unwrap();
+    *disk.0.lock().unwrap() = Answers::NextIsLost;
+    let staged = house.authority.stage_rows(&by, import, vec![by_text(2, &team)]).await;
+    assert_eq!(code(staged), "outcome_unknown");
+    *disk.0.lock().unwrap() = Answers::Arrive;
+    let closed = GroupPatch { closed: Some(true), ..GroupPatch::default() };
+    house.authority.update_group(&house.operator(), house.team, closed, None).await.unwrap();
+    assert_eq!(code(house.authority.commit_import(&by, import).await), "import_rights_changed");
+    assert_eq!(house.whoami(&text(2)).await, "invalid_key");
 }

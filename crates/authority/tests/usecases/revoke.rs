@@ -1,5 +1,7 @@
 //! Revoking many at once, and oneself.
 
+use claviger_authority::accounts::AccountPatch;
+use claviger_authority::groups::GroupPatch;
 use claviger_authority::keys::Revocation;
 use claviger_core::{KeyId, Subject};
 
@@ -66,4 +68,37 @@ async fn a_key_ends_itself_unless_it_stands_in_public_pages() {
         "forbidden"
     );
     assert!(house.exists(id).await);
+}
+
+#[tokio::test]
+async fn only_a_change_that_takes_something_away_is_answered_as_a_revocation() {
+    let house = House::build().await;
+    let name = |text: &str| claviger_core::name::Name::parse(text).unwrap();
+    let closes = |closed| GroupPatch { closed: Some(closed), ..GroupPatch::default() };
+    let renames = |text| GroupPatch { name: Some(name(text)), ..GroupPatch::default() };
+    for (patch, expect) in [
+        (renames("Den"), false),
+        (closes(true), true),
+        // Again: the change is not made, but the team is closed when the answer is there.
+        (closes(true), true),
+        (renames("Lab"), false),
+        (closes(false), false),
+    ] {
+        let what = format!("{patch:?}");
+        let changed = house.authority.update_group(&house.operator(), house.team, patch, None).await.unwrap();
+        assert_eq!(changed.change.revokes, expect, "{what}");
+    }
+    let by = house.operator();
+    let account =
+        |closed, text: &str| AccountPatch { closed, name: Some(Some(name(text))), ..AccountPatch::default() };
+    for (patch, expect) in [
+        (account(Some(true), "Bob"), true),
+        (account(None, "Robert"), false),
+        (account(None, "Robert"), false),
+        (account(Some(false), "Bob"), false),
+    ] {
+        let what = format!("{patch:?}");
+        let changed = house.authority.update_account(&by, house.bob, patch, None).await.unwrap();
+        assert_eq!(changed.change.revokes, expect, "{what}");
+    }
 }

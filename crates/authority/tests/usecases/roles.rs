@@ -1,8 +1,8 @@
 //! Who gives roles.
 
 use claviger_authority::Caller;
-use claviger_core::Subject;
 use claviger_core::principal::{ProjectRole, TeamRole};
+use claviger_core::{AccountId, Subject};
 
 use super::support::*;
 
@@ -39,6 +39,26 @@ async fn people_give_what_their_role_allows_and_keys_what_they_include() {
     let rows = house.history("team:update").await;
     assert_eq!(rows.len(), 5, "{rows:?}");
     assert_eq!(&*rows[0].detail, format!("account:{}: member -> none", house.ada));
+}
+
+/// Who may not give a role gets the same answer whether the account exists or not.
+#[tokio::test]
+async fn a_role_that_is_refused_says_nothing_about_the_account() {
+    let house = House::build().await;
+    let nobody = AccountId::from_bits(7);
+    for words in ["team:update", PLENTY] {
+        let key = house.key(Subject::Team(house.team), words).await;
+        let by = house.with_key(key.secret.expose());
+        for account in [house.bob, nobody] {
+            let set = house.authority.set_role(&by, house.team, account, Some(TeamRole::Owner), None).await;
+            assert_eq!(code(set), "forbidden");
+            let removed = house.authority.set_role(&by, house.team, account, None, None).await;
+            assert_eq!(code(removed), "not_found");
+        }
+    }
+    let by_ada =
+        house.authority.set_role(&house.ada(), house.team, nobody, Some(TeamRole::Member), None).await;
+    assert_eq!(code(by_ada), "not_found");
 }
 
 #[tokio::test]

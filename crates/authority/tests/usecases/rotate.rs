@@ -219,6 +219,68 @@ async fn retired_keys_are_purged_like_expired_ones() {
 }
 
 #[tokio::test]
+async fn with_an_overlap_both_share_one_rate_and_one_quota() {
+    let house = House::build().await;
+    let mut new = house.new_key(house.of_ada(), "a:read");
+    new.restrictions.rate = Some(Rate { limit: 5, period_seconds: 3_600 });
+    new.restrictions.quota = Some(Quota { limit: 8, period: QuotaPeriod::Day });
+    let first = house.authority.create_key(&house.ada(), new).await.unwrap().value.key.record.entry;
+    let use_once = |house: &House, key: &claviger_core::key::KeyEntry| {
+        let metered = house.authority.check_rate(key, house.authority.now()).unwrap();
+        house.authority.record_use(key.id, None, house.authority.now(), metered.allowed(), Some(&metered));
+        if metered.allowed() { "passes" } else { metered.code() }
+    };
+    let rotate = async |id| {
+        let changed = house.authority.rotate_key(&house.ada(), id, 7_200, None, None).await.unwrap();
+        changed.value.key.record.entry
+    };
+    assert_eq!(use_once(&house, &first), "passes");
+    let second = rotate(first.id).await;
+    let third = rotate(second.id).await;
+    for key in [&first, &second, &third, &first] {
+        assert_eq!(use_once(&house, key), "passes");
+    }
+    for key in [&first, &second, &third] {
+        assert_eq!(use_once(&house, key), "rate_limited");
+    }
+    house.pass(3_600_000);
+    for key in [&first, &third, &third] {
+        assert_eq!(use_once(&house, key), "passes");
+    }
+    for key in [&first, &second, &third] {
+        assert_eq!(use_once(&house, key), "quota_exceeded");
+    }
+    // Nor does the end of the overlap give anything back, or a round of jobs.
+    house.pass(3_600_000);
+    house.authority.run_jobs_once(house.authority.now()).await.unwrap();
+    assert_eq!(use_once(&house, &third), "quota_exceeded");
+    house.pass(86_400_000);
+    house.authority.run_jobs_once(house.authority.now()).await.unwrap();
+    assert_eq!(house.authority.limited_keys(), 0);
+    assert_eq!(use_once(&house, &third), "passes");
+}
+
+#[tokio::test]
+async fn keys_that_share_a_quota_do_so_after_a_restart() {
+    let house = House::build().await;
+    let mut new = house.new_key(house.of_ada(), "a:read");
+    new.restrictions.quota = Some(Quota { limit: 4, period: QuotaPeriod::Month });
+    let old = house.authority.create_key(&house.ada(), new).await.unwrap().value.key.record.entry;
+    let use_once = |house: &House, key: &claviger_core::key::KeyEntry| {
+        let metered = house.authority.check_rate(key, house.authority.now()).unwrap();
+        house.authority.record_use(key.id, None, house.authority.now(), metered.allowed(), Some(&metered));
+        if metered.allowed() { "passes" } else { metered.code() }
+    };
+    assert_eq!(use_once(&house, &old), "passes");
+    let rotated = house.authority.rotate_key(&house.ada(), old.id, 7_200, None, None).await.unwrap();
+    let new = rotated.value.key.record.entry;
+    assert_eq!(use_once(&house, &new), "passes");
+    let house = house.reopened().await;
+    assert_eq!([use_once(&house, &old), use_once(&house, &new)], ["passes"; 2]);
+    assert_eq!([use_once(&house, &old), use_once(&house, &new)], ["quota_exceeded"; 2]);
+}
+
+#[tokio::test]
 async fn with_an_overlap_both_work_until_the_second() {
     let house = House::build().await;
     let old = house.key(house.of_ada(), "notebook:read").await;

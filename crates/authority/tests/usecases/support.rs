@@ -30,14 +30,19 @@ use claviger_core::{AccountId, KeyId, ProjectId, Subject, TeamId, Timestamp, Uni
 pub(crate) const START: i64 = 1_800_000_000_250;
 pub(crate) const OPERATOR: &str = "operator-key-0123456789abcdefghijklmnop";
 
-struct TestClock(Arc<AtomicI64>);
+/// A wall clock that a test sets, and an uptime that only [`House::pass`] moves.
+#[derive(Default)]
+struct TestClock {
+    wall: AtomicI64,
+    uptime_millis: AtomicU64,
+}
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+        Timestamp::from_millis(self.wall.load(Ordering::SeqCst))
     }
     fn uptime(&self) -> Duration {
-        Duration::from_millis(self.0.load(Ordering::SeqCst).unsigned_abs())
+        Duration::from_millis(self.uptime_millis.load(Ordering::SeqCst))
     }
 }
 
@@ -81,7 +86,7 @@ pub(crate) struct House {
     pub(crate) team: TeamId,
     /// Ada's own.
     pub(crate) project: ProjectId,
-    clock: Arc<AtomicI64>,
+    clock: Arc<TestClock>,
     ports: Ports,
     settings: Settings,
     folder: Arc<tempfile::TempDir>,
@@ -110,6 +115,7 @@ pub(crate) fn code<T>(result: Result<T, Error>) -> &'static str {
         Err(Error::Stale { .. }) => "stale",
         Err(Error::OutcomeUnknown { .. }) => "outcome_unknown",
         Err(Error::Overtaken { .. } | Error::Contended) => "contended",
+        Err(Error::TooFast { .. }) => "rate_limited",
         Err(Error::NotFresh) => "not_fresh",
         Err(Error::Store(_)) => "store",
     }
@@ -131,11 +137,8 @@ impl House {
             *seed += 1;
             *seed
         };
-        let clock = Arc::new(AtomicI64::new(START));
-        let ports = Ports {
-            clock: Arc::new(TestClock(Arc::clone(&clock))),
-            random: Arc::new(Seeded(AtomicU64::new(seed << 32))),
-        };
+        let clock = Arc::new(TestClock { wall: AtomicI64::new(START), ..TestClock::default() });
+        let ports = Ports { clock: clock.clone(), random: Arc::new(Seeded(AtomicU64::new(seed << 32))) };
         let folder = Arc::new(folder());
         let options = SqliteOptions { disk, ..SqliteOptions::at(folder.path().join("claviger.db")) };
         let authority = Authority::open(options, settings.clone(), ports.clone()).await.unwrap();
@@ -185,20 +188,37 @@ impl House {
         Self { authority, ..self }
     }
 
+    /// What a crash at this moment leaves behind: a copy of the files as they are, opened.
+    pub(crate) async fn copied(&self) -> Self {
+        let copy = Arc::new(folder());
+        for file in std::fs::read_dir(self.folder.path()).unwrap() {
+            let file = file.unwrap();
+            if file.file_type().unwrap().is_file() {
+                std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+            }
+        }
+        let options = SqliteOptions::at(copy.path().join("claviger.db"));
+        let authority = Authority::open(options, self.settings.clone(), self.ports.clone()).await.unwrap();
+        let (clock, ports, settings) = (Arc::clone(&self.clock), self.ports.clone(), self.settings.clone());
+        let Self { ada, bob, team, project, .. } = *self;
+        Self { authority, ada, bob, team, project, clock, ports, settings, folder: copy }
+    }
+
     /// Lets time pass, as it does while somebody looks at the clock now and then.
     pub(crate) fn pass(&self, millis: i64) {
         let mut left = millis;
         while left > 0 {
             let step = left.min(5 * 86_400_000);
-            self.clock.fetch_add(step, Ordering::SeqCst);
+            self.clock.wall.fetch_add(step, Ordering::SeqCst);
+            self.clock.uptime_millis.fetch_add(step.unsigned_abs(), Ordering::SeqCst);
             let _now = self.authority.now();
             left -= step;
         }
     }
 
-    /// Sets the clock, ahead or back.
+    /// Sets the wall clock, ahead or back.
     pub(crate) fn set_clock(&self, millis: i64) {
-        self.clock.store(millis, Ordering::SeqCst);
+        self.clock.wall.store(millis, Ordering::SeqCst);
     }
 
     pub(crate) fn seconds_from_now(&self, seconds: u64) -> UnixSeconds {

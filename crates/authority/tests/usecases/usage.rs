@@ -171,6 +171,19 @@ async fn a_quota_that_is_given_under_traffic_counts_every_use_once() {
     assert!(counted.abs_diff(passed) <= USERS, "{counted} of {passed}");
 }
 
+/// A caller that keeps changing quotas does not have the uses of all keys written each time.
+#[tokio::test]
+async fn a_change_of_a_quota_writes_the_uses_of_its_key_alone() {
+    let house = House::build().await;
+    let [key, other] = [house.key(house.of_ada(), "a:read").await, house.key(house.of_ada(), "a:read").await]
+        .map(|created| created.key.record.entry);
+    assert_eq!((use_times(&house, &key, 2), use_times(&house, &other, 2)), (2, 2));
+    let patch = KeyPatch { restrictions: Some(of(3, QuotaPeriod::Day)), ..KeyPatch::default() };
+    let limited = house.authority.update_key(&house.ada(), key.id, patch, None).await.unwrap();
+    assert_eq!(house.authority.flush_usage().await.unwrap(), 1, "the other key's, written at its time");
+    assert_eq!(use_times(&house, &limited.value.record.entry, 9), 1);
+}
+
 #[tokio::test]
 async fn a_quota_that_is_given_later_counts_what_was_used_already() {
     let house = House::build().await;

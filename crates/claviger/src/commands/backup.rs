@@ -11,15 +11,16 @@ use serde_json::json;
 
 use crate::config::{Config, Place};
 use crate::exit::{Code, Failure};
-use crate::output::Output;
+use crate::output::{Output, path_shown};
 use crate::server::KEYRING_FILE;
 
 /// Copy the database to a file, also while `claviger serve` runs.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The copy is of one instant, whole, and readable by its owner alone. It holds digests of keys, never keys. The \
-keyring is not in it, so that whoever finds a backup cannot open what is sealed: copy it once, to another place. Nor is \
-the journal of revocations, which grows on beside the database: `claviger restore` needs it as it is then.
+The copy is whole and of one instant. A file it makes is readable by its owner alone. It holds digests of keys, \
+never keys. The keyring is not in it, so that nobody who finds a backup can open what is sealed: copy it once, to \
+another place. Nor is the journal of revocations, which grows on beside the database: `claviger restore` needs it as \
+it is then.
 
 Examples:
   claviger backup --data claviger-data backups/claviger-2027-01-31.sqlite
@@ -77,8 +78,8 @@ impl Backup {
         let folder =
             self.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if !folder.exists() {
-            let told = format!("the folder {} does not exist", folder.display());
-            let hint = format!("Create it first: mkdir -p {}", folder.display());
+            let told = format!("the folder {} does not exist", path_shown(folder));
+            let hint = format!("Create it first: mkdir -p {}", path_shown(folder));
             return Err(Failure::new(Code::NotFound, told).hint(hint).into());
         }
         if !folder.is_dir() {

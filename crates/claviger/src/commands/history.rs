@@ -90,6 +90,9 @@ impl History {
         if output.is_json() {
             return output.json(&page);
         }
+        if page.items.is_empty() && self.request_id.is_some() {
+            return output.line("No matching rows. A refused request appears here after about a second.");
+        }
         print(output, &page.items)?;
         if self.request_id.is_some() {
             reasons(output, &page.items)?;
@@ -127,7 +130,7 @@ fn reasons(output: Output, rows: &[HistoryRow]) -> anyhow::Result<()> {
 
 fn print(output: Output, rows: &[HistoryRow]) -> anyhow::Result<()> {
     if rows.is_empty() {
-        return output.line("Nothing happened.");
+        return output.line("No matching rows.");
     }
     let mut table =
         Table::new(&["WHEN (UTC)", "WHO", "ACTION", "TARGET", "ORIGIN", "FROM", "OUTCOME", "DETAIL"]);

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use claviger_client::{Secret, Verify};
 
 use crate::exit::Failure;
-use crate::remote::read_key;
+use crate::remote::read_key_or;
 
 /// What is asked about a key.
 #[derive(Debug, Args)]
@@ -81,14 +81,21 @@ impl Question {
 fn split(text: &str) -> anyhow::Result<(String, Option<u32>)> {
     let Some((target, version)) = text.split_once('@') else { return Ok((text.to_owned(), None)) };
     let version = version.parse().map_err(|_| {
-        Failure::usage(format!("`--target {text}`: after the `@` there is a version, a whole number from 1"))
+        Failure::usage(
+            "`--target`: after the `@`, write a version, a whole number from 1, such as `notebook:5e1f@12`",
+        )
     })?;
     Ok((target.to_owned(), Some(version)))
 }
 
 fn key(path: &Path) -> anyhow::Result<Secret> {
     if path.as_os_str() != "-" || !std::io::stdin().is_terminal() {
-        return read_key(path);
+        return read_key_or(path, |_| {
+            Failure::usage("there is no such file").hint(
+                "This command takes a file that holds the key, never the key itself; pipe it in instead: \
+                 printf %s \"$KEY\" | claviger verify",
+            )
+        });
     }
     write!(std::io::stderr(), "Paste the key and press Enter (it is not shown): ")?;
     let line = hidden_line()?;

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::config::{Config, Place};
 use crate::exit::{Code, Failure};
-use crate::output::Output;
+use crate::output::{Output, path_shown};
 use crate::server::private_folder;
 
 /// Put a backup in the place of the database of a stopped `claviger serve`.
@@ -20,8 +20,8 @@ use crate::server::private_folder;
 #[command(after_help = "\
 A backup knows nothing of what was revoked after it was made; the journal of revocations beside the database \
 does (`claviger.sqlite.revocations.jsonl`). It is applied, so that what was revoked stays revoked. Where it is missing or has a \
-gap, every active key is disabled, and listed for `claviger keys enable --from`: enable what you know to be right, or say --trust-backup to take every key as the \
-backup has it. The database that was there is kept beside the new one, as `….before-restore`, or `….before-restore-2` and so on. Where operator keys were \
+gap, every active key is disabled, and listed for `claviger keys enable --from`: enable what you know to be right, or \
+pass --trust-backup to take every key as the backup has it. The database that was there is kept beside the new one, as `….before-restore`, or `….before-restore-2` and so on. Where operator keys were \
 disabled, too, `claviger operator reset` lets you in.
 
 Examples:
@@ -71,7 +71,11 @@ impl Restore {
     fn check(&self) -> anyhow::Result<()> {
         let file = self.file.display();
         if !self.file.exists() {
-            return Err(Failure::new(Code::NotFound, format!("there is no backup: {file}")).into());
+            return Err(Failure::new(
+                Code::NotFound,
+                format!("there is no backup: {}", path_shown(&self.file)),
+            )
+            .into());
         }
         let found = inspect_file(&self.file).with_context(|| format!("{file} cannot be restored"))?;
         match found.damage.first() {
@@ -88,7 +92,7 @@ impl Restore {
         if config.database.exists() && !self.replace {
             let told = format!("there is a database already: {}", config.database.display());
             return Err(Failure::new(Code::Conflict, told)
-                .hint("Say --replace to put the backup in its place.")
+                .hint("Pass --replace to put the backup in its place.")
                 .into());
         }
         self.check()?;
@@ -107,10 +111,22 @@ impl Restore {
             }));
         }
         eprintln!("The backup is in place: {}.", database.display());
-        eprintln!("Changes of the journal that were applied to it: {}.", restored.applied);
-        if !restored.vouched {
-            eprintln!("The journal does not tell of everything that was revoked since the backup was made.");
-            eprintln!("Keys that were disabled for that: {}.", restored.disabled.len());
+        match restored.applied {
+            0 if trust && !restored.vouched => {
+                eprintln!("Every key is as it was in the backup. Keys revoked since then work again.");
+            }
+            1 => eprintln!("Applied 1 change from the journal."),
+            several => eprintln!("Applied {several} changes from the journal."),
+        }
+        if trust && !restored.vouched && restored.applied > 0 {
+            eprintln!("The journal has a gap: keys whose revocation it lacks work again.");
+        }
+        if !restored.vouched && !trust {
+            eprintln!("The journal does not cover everything that was revoked since the backup was made.");
+            match restored.disabled.len() {
+                1 => eprintln!("1 key was disabled for that reason."),
+                several => eprintln!("{several} keys were disabled for that reason."),
+            }
         }
         if let Some(listed) = listed {
             eprintln!("They are listed in {}. `claviger operator reset` lets you in; once", listed.display());

@@ -26,7 +26,8 @@ Examples:
       a file with every setting, commented out, to start from
   kill -HUP $(pidof claviger)
       read routes, limits, retention, policies and defaults again; a mistake in the file changes nothing
-  CLAVIGER_OPERATOR_KEY=$(openssl rand -hex 24) claviger serve
+  (umask 077; openssl rand -hex 24 > operator-key)
+  CLAVIGER_OPERATOR_KEY=$(cat operator-key) claviger serve
       install this operator key at the first start instead of a generated one")]
 pub struct Serve {
     #[command(flatten)]
@@ -67,7 +68,7 @@ impl Serve {
             tokio::select! {
                 outcome = &mut stop => break outcome.map(|()| None)?,
                 reason = &mut failed => break Some(reason),
-                Some(()) = hangup.recv() => self.reload(&server, &mut config),
+                Some(()) = hangup.recv() => self.reload(&server, &mut config).await,
             }
         };
         match failure {
@@ -83,10 +84,11 @@ impl Serve {
 impl Serve {
     /// Reads the configuration again and puts in force what may change while the program runs. With a mistake
     /// in it, everything stays as it was.
-    fn reload(&self, server: &Server, config: &mut Config) {
-        let reread = Config::load(&self.overrides)
-            .map_err(anyhow::Error::from)
-            .and_then(|reread| server.reload(&reread).map(|changed| (reread, changed)));
+    async fn reload(&self, server: &Server, config: &mut Config) {
+        let reread = match Config::load(&self.overrides) {
+            Ok(reread) => server.reload(&reread).await.map(|changed| (reread, changed)),
+            Err(error) => Err(error.into()),
+        };
         let (reread, mut changed) = match reread {
             Ok(reread) => reread,
             Err(error) => {

@@ -113,8 +113,16 @@ fn complaint(name: &str) -> String {
 }
 
 /// The name that was probably meant, if one is near enough.
-pub(super) fn nearest(name: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    let near = known.map(|known| (distance(name, known), known)).min()?;
+#[must_use]
+pub fn nearest(name: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    // `trusted_proxy` is meant to be `trusted_proxies`.
+    let plural = name.strip_suffix('y').map(|stem| format!("{stem}ies"));
+    let plural = plural.or_else(|| name.strip_suffix('Y').map(|stem| format!("{stem}IES")));
+    let far = |known: &str| {
+        let plural = plural.as_deref().map_or(usize::MAX, |plural| distance(plural, known));
+        distance(name, known).min(plural)
+    };
+    let near = known.map(|known| (far(known), known)).min()?;
     // A third of a short name would fit anything.
     (near.0 <= 2.min(name.len() / 3)).then_some(near.1)
 }
@@ -158,6 +166,7 @@ mod tests {
         check("CLAVIGER_TRUSTED_PROXIES", "10.0.0.5", "");
         check("CLAVIGER_LISTN", "sk_secret", "did you mean CLAVIGER_LISTEN?");
         check("CLAVIGER_LOG_LEVEL", "debug", "did you mean CLAVIGER_LOG?");
+        check("CLAVIGER_TRUSTED_PROXY", "10.0.0.5", "did you mean CLAVIGER_TRUSTED_PROXIES?");
         check("CLAVIGER_FRIENDLY", "sk_secret", "CLAVIGER_FRIENDLY: unknown variable; unset it");
         check("CLAVIGER_FRIENDLY", "", "");
         check("CLAVIGER_ROUTES", "[]", "in the configuration file only, under [[routes]]");

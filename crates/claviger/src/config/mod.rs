@@ -22,7 +22,7 @@ use claviger_http::gate::RouteConfig;
 use claviger_http::state::EdgeSettings;
 use ipnet::IpNet;
 
-pub use self::environment::Environment;
+pub use self::environment::{Environment, nearest};
 pub use self::mistake::ConfigError;
 use self::mistake::Mistakes;
 use self::reader::{Flags, Reader};
@@ -209,6 +209,11 @@ impl Config {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let everybody = self.trusted_proxies.iter().filter(|block| values::is_nearly_everybody(block));
+        let plain = self.public_url.as_deref().filter(|url| values::is_plain_http(url)).map(|_| {
+            "public_url: people would send their keys over plain HTTP; write https://, and end TLS in a proxy in \
+             front"
+                .to_owned()
+        });
         everybody
             .map(|block| {
                 format!(
@@ -216,6 +221,7 @@ impl Config {
                      that it came over HTTPS; list the addresses of your proxies only, such as 10.0.0.5"
                 )
             })
+            .chain(plain)
             .collect()
     }
 

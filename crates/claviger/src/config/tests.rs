@@ -282,12 +282,23 @@ fn trusting_nearly_everybody_is_warned_of() {
     assert_eq!(warnings("trusted_proxies = [\"::/0\", \"::ffff:0:0/96\", \"128.0.0.0/1\"]"), 3);
     assert_eq!(warnings("trusted_proxies = [\"10.0.0.0/8\", \"fd00::/8\"]"), 0);
     assert_eq!(warnings(""), 0);
+    assert_eq!(warnings("public_url = \"http://keys.example.org\""), 1);
+    assert_eq!(warnings("public_url = \"http://192.0.2.7:8400/keys\""), 1);
+    for fine in
+        ["https://keys.example.org", "http://localhost:8400", "http://127.0.0.1:8400", "http://[::1]:8400"]
+    {
+        assert_eq!(warnings(&format!("public_url = \"{fine}\"")), 0, "{fine}");
+    }
+    let wrong =
+        load("trusted_proxies = [\"127.0.0.1/24\"]\ntrusted_proxy = \"10.0.0.5\"").unwrap_err().to_string();
+    assert!(wrong.contains("write `127.0.0.0/24` for the block"), "{wrong}");
+    assert!(wrong.contains("did you mean trusted_proxies?"), "{wrong}");
 }
 
 #[test]
 fn values_are_kept_in_one_form() {
     let text = "\u{feff}public_url = \"HTTPS://Keys.Example.org:443/\"\r\nlog = \"INFO\"\r\nlisten = \"[::ffff:127.0.0.1]:8400\"\r\n\
-        trusted_proxies = [\"::ffff:10.1.2.3/104\"]\r\n";
+        trusted_proxies = [\"::ffff:10.0.0.0/104\"]\r\n";
     let config = load(text).unwrap();
     assert_eq!(config.public_url.as_deref(), Some("https://keys.example.org"));
     assert_eq!((config.log.as_str(), config.listen.to_string().as_str()), ("info", "127.0.0.1:8400"));

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use claviger_core::restriction::RestrictionError;
 use ipnet::IpNet;
 
 use super::LogFormat;
@@ -114,8 +115,21 @@ pub(super) fn url(text: &str) -> Result<String, String> {
 
 /// A block of addresses of proxies.
 pub(super) fn block(text: &str) -> Result<IpNet, String> {
-    claviger_core::restriction::parse_block(text)
-        .map_err(|_| format!("\"{text}\" is not an address; write 10.0.0.5 or a block such as 10.0.0.0/24"))
+    claviger_core::restriction::parse_block(text).map_err(|error| match error {
+        RestrictionError::HostBits { .. } => format!("{error}"),
+        _ => format!("\"{text}\" is not an address; write 10.0.0.5 or a block such as 10.0.0.0/24"),
+    })
+}
+
+/// Whether an address of [`url`] leads to another machine without TLS.
+pub(super) fn is_plain_http(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else { return false };
+    let host = rest.split('/').next().unwrap_or_default();
+    let host =
+        host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(host, _)| host);
+    let literal = host.trim_start_matches('[').trim_end_matches(']');
+    let loopback = literal.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    !loopback && host != "localhost" && !host.ends_with(".localhost")
 }
 
 /// Whether a block has more addresses than anybody has proxies.

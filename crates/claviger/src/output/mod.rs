@@ -1,6 +1,7 @@
 //! What commands print: tables and fields for people, the API's JSON for programs.
 
 mod key;
+mod path;
 mod progress;
 mod style;
 mod table;
@@ -11,6 +12,7 @@ use std::io::Write;
 use serde::Serialize;
 
 pub use key::{key_fields, key_table, revoked};
+pub use path::{SHOWN_BYTES_MAX, path_shown};
 pub use progress::Progress;
 pub use style::{Colour, Styled};
 pub use table::{Fields, Table};

@@ -14,7 +14,7 @@ pub fn short(at: Timestamp) -> String {
 const FORMS: &str =
     "write a date (`2027-01-31`), an instant (`2027-01-31T12:00:00Z`) or a time from now (`90d`, `12h`)";
 
-/// When a key shall expire: a date (its start, in UTC), an instant, a time from now, or `never`.
+/// When a key expires: a date (its start, in UTC), an instant, a time from now, or `never`.
 ///
 /// # Errors
 /// Says which forms there are.

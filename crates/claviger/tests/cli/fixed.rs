@@ -87,7 +87,7 @@ fn what_cannot_be_asked() {
     check(&["whoami"], nobody, "k", 6, "Is `claviger serve` running there?");
     check(&["whoami"], nobody, "", 2, "there is no key to call with");
     check(&["whoami"], "http://keys.example.org", "k", 2, "plain HTTP");
-    check(&["keys", "delete", "key_1"], nobody, "k", 2, "Say --yes");
+    check(&["keys", "delete", "key_1"], nobody, "k", 2, "Pass --yes");
     check(&["keys", "create", "n", "--for", "operator", "--expires", "soon"], nobody, "k", 2, "`--expires`");
     check(&["keys", "frobnicate"], nobody, "k", 2, "unrecognized subcommand");
     check(&["verify", "--target", "notebook:1@x"], nobody, "k", 2, "after the `@`");

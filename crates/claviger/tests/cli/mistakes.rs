@@ -198,20 +198,27 @@ fn keys_that_a_restoration_disabled_are_enabled_together() {
     let status = |id: &str| call(&served, &fresh, &["keys", "show", id, "--json"]).json()["status"].clone();
     let listed = listed.to_str().unwrap();
     let asked = call(&served, &fresh, &["keys", "enable", "--from", listed]);
-    assert!(asked.code == 2 && asked.err.contains("Say --yes"), "{asked:?}");
+    assert!(asked.code == 2 && asked.err.contains("Pass --yes to enable 3 keys."), "{asked:?}");
     assert_eq!(status(&one), "disabled");
     let done = call(&served, &fresh, &["keys", "enable", "--from", listed, "--yes"]);
-    assert!(done.code == 0 && done.out.ends_with("3 API keys are enabled.\n"), "{done:?}");
+    assert!(done.code == 0 && done.out.ends_with("3 API keys have been enabled.\n"), "{done:?}");
     assert_eq!(
         (status(&one), status(&two), status(&asleep)),
         ("active".into(), "active".into(), "disabled".into())
     );
+    let again = call(&served, &fresh, &["keys", "enable", "--from", listed, "--yes"]);
+    assert!(
+        again.code == 0 && again.out == "0 API keys have been enabled.\n3 API keys were active already.\n",
+        "{again:?}"
+    );
     let rest = call(&served, &fresh, &["keys", "enable", "--for", "operator", "--yes", "--json"]).json();
     assert_eq!(rest["enabled"], serde_json::json!([asleep]));
+    let none = call(&served, &fresh, &["keys", "enable", "--for", "operator", "--yes"]);
+    assert_eq!((none.code, none.out.as_str()), (0, "No disabled keys match.\n"));
     let unknown = "key_01jd3m0q7w8r9t2v4x6y8z0a1b";
     let mixed = call(&served, &fresh, &["keys", "enable", &one, unknown, "--yes"]);
     assert!(
-        mixed.code == 1 && mixed.out.contains(unknown) && mixed.out.contains("1 API key is enabled"),
+        mixed.code == 1 && mixed.out.contains(unknown) && mixed.out.contains("1 API key was active already"),
         "{mixed:?}"
     );
 }
@@ -270,6 +277,16 @@ fn whatever_is_wrong_with_a_row_is_its_own_outcome_with_the_line_of_the_file() {
     let skipped = import(&text, &["--skip-bad", "--ignore-column", "owner"]);
     assert!(skipped.code == 1 && skipped.out.contains("3 imported, 6 invalid."), "{skipped:?}");
     assert!(!skipped.out.contains("AbCdEf"), "{skipped:?}");
+    assert!(skipped.out.contains("1 of them has expired already."), "{skipped:?}");
+    let unused = import(&text, &["--dry-run", "--ignore-column", "owner", "--ignore-column", "MD6"]);
+    assert!(
+        unused.err.contains("warning: --ignore-column MD6: ") && unused.err.contains("has no such column"),
+        "{unused:?}"
+    );
+    assert!(!unused.err.contains("--ignore-column owner"), "{unused:?}");
+    let nobody = format!("name,subject,key\nten,account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b,{}\n", key(10));
+    let nobody = import(&nobody, &["--dry-run"]);
+    assert!(nobody.code == 1 && nobody.out.contains("subject: there is no such account"), "{nobody:?}");
 
     // One remark, not one for each row.
     let digests =
@@ -283,4 +300,84 @@ fn whatever_is_wrong_with_a_row_is_its_own_outcome_with_the_line_of_the_file() {
         stated.contains("60 imported.") && stated.contains("60 of them are known by their digests alone"),
         "{stated}"
     );
+}
+
+/// A key in the wrong place must not end in a log.
+#[test]
+fn no_argument_that_could_be_a_key_is_printed() {
+    let key = "sk_7L20aZr8vQ2mWx7Lk4TnB9cHd3FpZr8vQ2mWx7Lk";
+    let with_slash = "Zr8vQ2mWx7Lk4/TnB9cHd3FZr8v+Q2mWx7Lk4TnB9cHd3F=";
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("data");
+    let lines: &[&[&str]] = &[
+        &["verify", "KEY"],
+        &["explain", "KEY"],
+        &["whoami", "--key-file", "KEY"],
+        &["whoami", "KEY"],
+        &["KEY"],
+        &["keys", "KEY"],
+        &["keys", "import", "KEY"],
+        &["keys", "import", "KEY", "--format", "csv"],
+        &["keys", "enable", "--from", "KEY"],
+        &["keys", "create", "CI", "--for", "operator", "--rate", "KEY"],
+        &["keys", "create", "CI", "--for", "operator", "--metadata", "KEY"],
+        &["keys", "create", "CI", "--for", "operator", "--expires", "KEY"],
+        &["keys", "show", "KEY"],
+        &["verify", "--ip", "KEY"],
+        &["verify", "--context", "KEY"],
+        &["verify", "--target", "KEY@KEY"],
+        &["verify", "--KEY"],
+        &["history", "--since", "KEY"],
+        &["history", "--limit", "KEY"],
+        &["restore", "KEY"],
+        &["completions", "KEY"],
+        &["serve", "KEY"],
+    ];
+    for (line, key) in lines.iter().flat_map(|line| [(line, key), (line, with_slash)]) {
+        let arguments = line.iter().map(|word| word.replace("KEY", key)).collect::<Vec<_>>();
+        let arguments = arguments.iter().map(String::as_str).collect::<Vec<_>>();
+        let mut command = program(&arguments);
+        command.env("CLAVIGER_KEY", "x").env("CLAVIGER_URL", "http://127.0.0.1:9");
+        let said = run(command.env("CLAVIGER_DATA", &database), "");
+        assert!(said.code != 0 && !said.err.is_empty(), "{line:?}: {said:?}");
+        assert!(!said.err.contains(key) && !said.out.contains(key), "{line:?}: {said:?}");
+    }
+    let said = run(program(&["verify", key]).env("CLAVIGER_KEY", "x"), "");
+    assert!(said.code == 2 && said.err.contains("there is no such file"), "{said:?}");
+    assert!(said.err.contains("printf %s \"$KEY\" | claviger verify"), "{said:?}");
+    let said = run(&mut program(&["keys", "revoke", "key_01jd3m0q7w8r9t2v4x6y8z0a1b"]), "");
+    assert!(said.code == 2 && said.err.contains("'claviger keys delete' revokes a key for good"), "{said:?}");
+    let said = run(&mut program(&["keys", "list", "--statsu", "active"]), "");
+    assert!(said.err.contains("'--statsu'") && said.err.contains("'--status'"), "{said:?}");
+}
+
+#[test]
+fn what_is_gone_is_noticed() {
+    let (around, data) = {
+        let server = Server::start(None);
+        let data = server.folder();
+        run(
+            program(&["keys", "create", "CI", "--for", "operator", "--scope", "history:read", "--json"])
+                .arg("--data")
+                .arg(&data),
+            "",
+        )
+        .json();
+        (server.around, data)
+    };
+    std::fs::remove_file(data.join("keyring")).unwrap();
+    {
+        let mut server = Server::on_unread(data.clone());
+        server.until("there was no keyring beside this database");
+    }
+    for suffix in ["", "-wal", "-shm"] {
+        let _absent = std::fs::remove_file(data.join(format!("claviger.sqlite{suffix}")));
+    }
+    let journal = data.join("claviger.sqlite.revocations.jsonl");
+    assert!(std::fs::metadata(&journal).unwrap().len() > 0);
+    let said = run(program(&["doctor", "--data"]).arg(&data), "");
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.out.contains("is missing, but") && said.out.contains("claviger restore"), "{said:?}");
+    assert!(!said.out.contains("at its first start"), "{said:?}");
+    drop(around);
 }

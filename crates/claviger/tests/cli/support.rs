@@ -89,14 +89,13 @@ impl Server {
         Self::serve(None, data)
     }
 
+    /// The same, its log read from the beginning by the caller; its addresses are not known.
+    pub(crate) fn on_unread(data: PathBuf) -> Self {
+        Self::spawn(None, data)
+    }
+
     fn serve(config: Option<&Path>, data: PathBuf) -> Self {
-        let mut command = program(&["serve", "--listen", "127.0.0.1:0", "--gateway-listen", "127.0.0.1:0"]);
-        command.args(["--admin-listen", "127.0.0.1:0", "--data"]).arg(&data);
-        config.map(|path| command.arg("--config").arg(path));
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
-        let (url, gateway) = (String::new(), String::new());
-        let mut server = Self { url, gateway, around: None, data, process: Running(child), log };
+        let mut server = Self::spawn(config, data);
         let ready = server.until("ready");
         let address = |name: &str| {
             let value = ready.split(&format!("{name}=")).nth(1).unwrap().split_whitespace().next().unwrap();
@@ -104,6 +103,16 @@ impl Server {
         };
         (server.url, server.gateway) = (address("api"), address("gateway"));
         server
+    }
+
+    fn spawn(config: Option<&Path>, data: PathBuf) -> Self {
+        let mut command = program(&["serve", "--listen", "127.0.0.1:0", "--gateway-listen", "127.0.0.1:0"]);
+        command.args(["--admin-listen", "127.0.0.1:0", "--data"]).arg(&data);
+        config.map(|path| command.arg("--config").arg(path));
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let (url, gateway) = (String::new(), String::new());
+        Self { url, gateway, around: None, data, process: Running(child), log }
     }
 
     /// The next line of the log that has this text in it.

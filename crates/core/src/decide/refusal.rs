@@ -108,9 +108,9 @@ impl Refusal {
             Self::CredentialsRequired => "This needs a credential. Send an API key, for example as `Authorization: Bearer KEY`.".into(),
             Self::InvalidKey => "This key is not known here. It may be mistyped, or it was deleted.".into(),
             Self::KeyDisabled => {
-                "This key is disabled. Whoever manages it can set it back to active, unless its account, team or project was closed.".into()
+                "This key is disabled. Its managers can set it back to active, unless its account, team or project was closed.".into()
             }
-            Self::KeyExpired => "This key has expired. Create a new one, or ask whoever manages it for a later date.".into(),
+            Self::KeyExpired => "This key has expired. Create a new one, or ask one of its managers to change its date.".into(),
             Self::KeyRetired => "This key was replaced by another one. Use the key that replaces it, or ask a manager of the key for a new one.".into(),
             Self::Restricted(Restricted::Address) => "This key may not be used from this address.".into(),
             Self::Restricted(Restricted::Origin) => "This key may not be used from this origin.".into(),
@@ -125,14 +125,14 @@ impl Missing {
     fn detail(self, action: &str) -> String {
         match self {
             Self::Scope => format!("This key lacks a scope that covers `{action}`."),
-            Self::Access(Access::Administer) => format!("`{action}` is for those who administer this."),
-            Self::Access(_) => format!("`{action}` needs more than the right to read."),
+            Self::Access(Access::Administer) => format!("Only those who administer the target may use `{action}`."),
+            Self::Access(_) => format!("`{action}` needs more than the right to read the target."),
             Self::Version => "This version is outside those that the key was made for.".into(),
-            Self::Operator => format!("`{action}` is for operator keys."),
+            Self::Operator => format!("Only operator keys may use `{action}`."),
             Self::NotForOperators => "Operator keys manage Claviger; they never reach what it protects.".into(),
             Self::Owner => "Only owners, signed in, and operator keys make owners of a team or take owners out.".into(),
             Self::ResourceKeyDeletesItself => {
-                "A key of one resource stands in public pages, so whoever finds it cannot delete it; its managers can.".into()
+                "A key of one resource stands in public pages, so it cannot delete itself; its managers can delete it.".into()
             }
             Self::Right(right) => format!("A key cannot give or win more than it has itself: {}.", right.detail()),
         }

@@ -41,7 +41,7 @@ impl UpdateGroup {
     }
 }
 
-/// The role that an account shall have.
+/// The role of the account.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"role": "admin"}))]

@@ -9,6 +9,7 @@ mod history;
 mod html;
 mod keys;
 mod leaks;
+mod network;
 mod openapi;
 pub(crate) mod patience;
 mod playground;
@@ -49,7 +50,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::arrival::Arrival;
-use self::carried::Carriage;
+use self::carried::{Carriage, Passage};
 use self::patience::Patience;
 use crate::credential::{self, Slots};
 use crate::problem::Problem;
@@ -150,29 +151,34 @@ impl ApiService {
             return verify::answer(&self.shared, peer, request);
         }
         let shared = Arc::clone(&self.shared);
-        let carried = Carriage::takes(request.method());
-        let answer = async move { shared.through_router(peer, request.map(Body::new)).await };
-        if !carried {
+        if !Carriage::takes(request.method(), request.uri().path()) {
+            let answer = async move { shared.through_router(peer, request.map(Body::new), None).await };
             return Answering::Later(Box::pin(answer));
         }
-        match self.shared.carriage.start(&self.shared.state.authority, answer) {
-            Ok(answer) => Answering::Later(Box::pin(answer)),
-            Err(problem) => {
-                let id = RequestId::new(self.shared.state.authority.ports());
-                let response = self.shared.refused(problem).map(Either::Right);
-                Answering::Now(Some(finish(response, None, &id)))
-            }
-        }
+        let answer = self.shared.carriage.start(&self.shared.state.authority, |passage| {
+            let request = request.map(|body| Body::new(passage.body(body)));
+            async move { shared.through_router(peer, request, Some(&passage)).await }
+        });
+        Answering::Later(Box::pin(answer))
     }
 }
 
 impl Shared {
-    /// Answers through the router.
-    async fn through_router(&self, peer: Option<Peer>, mut request: Request<Body>) -> Response<ApiBody> {
+    /// Answers through the router, a request that is carried on or another one.
+    async fn through_router(
+        &self,
+        peer: Option<Peer>,
+        mut request: Request<Body>,
+        passage: Option<&Passage>,
+    ) -> Response<ApiBody> {
         let id = RequestId::new(self.state.authority.ports());
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let mut who = (CallerCredential::Anonymous, None);
-        let (response, rate) = match self.prepare(&mut request, peer, &id, &mut who).await {
+        let prepared = self.prepare(&mut request, peer, &id, &mut who).await.and_then(|rate| {
+            passage.map_or(Ok(()), |passage| passage.sent_by(who, (&method, uri.path())))?;
+            Ok(rate)
+        });
+        let (response, rate) = match prepared {
             Err(problem) => {
                 self.record(&problem, who, (&method, uri.path()), &id);
                 (self.refused(problem), None)

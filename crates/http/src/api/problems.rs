@@ -50,7 +50,7 @@ async fn list() -> Response {
         );
     }
     let text = "Every error is a problem document (RFC 9457). Its <code>code</code> does not change; its \
-        <code>detail</code> says what was the matter that time.";
+        <code>detail</code> says what was wrong with this request.";
     page("Problems", "", &format!("<h1>Problems</h1>\n<p>{text}</p>\n<dl>\n{rows}</dl>"))
 }
 
@@ -78,7 +78,7 @@ fn page(title: &str, navigation: &str, body: &str) -> Response {
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{title} · Claviger</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{navigation}<main>\n{body}\n</main>\n\
-         <footer>Claviger, the keeper of the keys. The <code>X-Request-Id</code> of an answer leads to its place in the log.</footer>\n\
+         <footer>Claviger, the keeper of the keys. When you ask for help, give the <code>X-Request-Id</code> of the answer to the people who run this service.</footer>\n\
          </body>\n</html>\n",
         title = escape(title)
     );

@@ -425,7 +425,9 @@ impl Routes {
         if ambiguous_path(path) || captures.split_an_encoding() {
             return true;
         }
-        let readings = readings(path);
+        let both = readings(path);
+        // Ordinary paths are read in one way only.
+        let readings = if both[0] == both[1] { &both[..1] } else { &both[..] };
         let same = readings.iter().all(|reading| **reading == *path);
         let mut candidates = self.routes.iter().filter(|route| route.is_for(method, host));
         if (!same || self.cased)

@@ -16,9 +16,10 @@ use percent_encoding::percent_decode_str;
 /// Whether a path (without its query) can be read in more than one way, whatever the routes are.
 ///
 /// That is: an empty segment (`//`), a dot segment, plain, encoded or with a parameter after it (`/..;x/`), an encoded
-/// slash or backslash or a plain backslash, bytes beyond ASCII (RFC 3986 has them encoded), an encoded control character, an encoded unreserved character (RFC 3986,
-/// section 6.2.2.2: letters, digits, `-`, `.`, `_`, `~`), an encoding that is broken, of another encoding (`%2561`), or
-/// of something that is no UTF-8, overlong forms (`%c0%af`) included.
+/// slash or backslash or a plain backslash, bytes beyond ASCII (RFC 3986 has them encoded), an encoded control
+/// character, an encoded unreserved character (RFC 3986, section 6.2.2.2: letters, digits, `-`, `.`, `_`, `~`), an
+/// encoding that is broken, of another encoding (`%2561`), or of something that is no UTF-8, overlong forms (`%c0%af`)
+/// included.
 #[must_use]
 pub fn ambiguous_path(path: &str) -> bool {
     let bytes = path.as_bytes();

@@ -112,6 +112,11 @@ impl TestApp {
         Self::build(Disk::with_faults(disk.clone()), |_| {}).await
     }
 
+    /// One on a disk that a test watches.
+    pub async fn on_disk(disk: Disk) -> Self {
+        Self::build(disk, |_| {}).await
+    }
+
     async fn build(disk: Disk, set: impl FnOnce(&mut EdgeSettings)) -> Self {
         let folder = TempDir::new().unwrap();
         let clock = Arc::new(StillClock(AtomicI64::new(START)));

@@ -1,13 +1,16 @@
 //! `If-Match`: a change is made only to the state that the caller saw.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::body::Body;
 use http::Request;
 use serde_json::{Value, json};
 
 use crate::app::{Answer, OPERATOR};
-use crate::world::World;
+use crate::world::{World, key};
 
 /// Every route that takes `If-Match`: how it is described, where, and with what body.
 fn conditional(w: &World) -> Vec<(&'static str, &'static str, String, Value)> {
@@ -93,6 +96,40 @@ async fn a_star_is_any_state() {
     }
     let tag = w.app.get(OPERATOR, &path).await.header("etag").to_owned();
     assert_eq!(tag, "\"r3\"");
+}
+
+/// A revocation that any state allows is not kept out by those who keep changing the record, in whatever state it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_revocation_of_any_state_wins_against_changes_of_the_same_record() {
+    let w = Arc::new(World::new().await);
+    let path = format!("/v1/accounts/{}", w.bob);
+    let rename = json!({"name": "k", "subject": format!("account:{}", w.bob), "scopes": ["account:update"]});
+    let over = Arc::new(AtomicBool::new(false));
+    let mut attackers = Vec::new();
+    for attacker in 0..4 {
+        let secret = key(&w.app, rename.clone()).await.secret;
+        let (w, path, over) = (w.clone(), path.clone(), over.clone());
+        attackers.push(tokio::spawn(async move {
+            let mut renamed = 0_u32;
+            while !over.load(Ordering::SeqCst) {
+                let name = json!({"name": format!("{attacker}-{renamed}")});
+                renamed += u32::from(w.app.patch(&secret, &path, name).await.status == 200);
+            }
+            renamed
+        }));
+    }
+    let at_any = (0..2_000).map(|revision| format!("\"r{revision}\"")).collect::<Vec<_>>().join(", ");
+    for round in 0..20 {
+        // Others come first in the line now and then.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let tags = if round % 2 == 0 { "*" } else { &at_any };
+        send(&w, "DELETE", &path, &[tags], &Value::Null).await.ok(200);
+        send(&w, "PATCH", &path, &[], &json!({"closed": false})).await.ok(200);
+    }
+    over.store(true, Ordering::SeqCst);
+    for attacker in attackers {
+        assert!(attacker.await.unwrap() > 0, "each has changed the record");
+    }
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ mod hidden;
 mod history;
 mod input;
 mod keys;
+mod left;
 mod limits;
 mod pages;
 mod playground;

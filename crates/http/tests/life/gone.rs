@@ -1,24 +1,52 @@
 //! Clients that go away in the middle of a request.
 
-use std::pin::pin;
-use std::task::Poll;
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 
-use axum::body::Body;
+use bytes::Bytes;
 use http::Request;
+use http_body::Frame;
+use http_body_util::Full;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use crate::house::{House, OPERATOR, peer};
 
 /// More polls than any request here takes.
 const POLLS_MAX: usize = 100;
 
-/// Sends a request and goes away after so many polls; whether the answer was there by then.
+/// A body in one piece, and a channel that is closed once it has been read and dropped.
+struct Told {
+    body: Full<Bytes>,
+    _read: oneshot::Sender<()>,
+}
+
+impl http_body::Body for Told {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+}
+
+/// Sends a request and goes away so many polls after its body was read; whether the answer was there by then.
 async fn left(house: &House, polls: usize, method: &str, path: &str, body: &Value) -> bool {
     let request = Request::builder().method(method).uri(path).header("x-api-key", OPERATOR);
     let request = request.header("content-type", "application/json");
-    let mut request = request.body(Body::from(body.to_string())).unwrap();
+    let (told, read) = oneshot::channel();
+    let body = Told { body: Full::from(body.to_string()), _read: told };
+    let mut request = request.body(body).unwrap();
     request.extensions_mut().insert(peer());
     let mut answer = pin!(house.api.answer(request));
+    if std::future::poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx).is_ready())).await {
+        return true;
+    }
+    let _closed = read.await;
     let mut left = polls;
     std::future::poll_fn(|cx| {
         left -= 1;

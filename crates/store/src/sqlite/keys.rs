@@ -23,7 +23,7 @@ use super::rooms::Rooms;
 use super::row::{Cells, bytes};
 use super::{Result, Write, accounts, deleted, imports, projects, resources, settings, teams, usage};
 use crate::error::StoreError;
-use crate::query::{LastUsed, Staged, StoredKey, Taken};
+use crate::query::{LastUsed, Overlap, Staged, StoredKey, Taken};
 
 /// What verification holds of a key, and its digest.
 macro_rules! entry_columns {
@@ -82,6 +82,10 @@ const SUCCESSOR: &str = "WITH RECURSIVE chain (id) AS (
         UNION SELECT keys.id FROM chain JOIN keys ON keys.replaces = chain.id)
     SELECT keys.id FROM chain JOIN keys ON keys.id = chain.id
     WHERE retired_at IS NULL AND (expires_at IS NULL OR expires_at > ?2) LIMIT 1";
+/// Keys that go on beside the one that replaces them, the oldest successor first.
+const OVERLAPPING: &str = "SELECT old.id, new.id, old.expires_at
+    FROM keys AS new JOIN keys AS old ON old.id = new.replaces
+    WHERE new.replaces IS NOT NULL AND old.retired_at IS NULL AND old.expires_at > ?1 ORDER BY new.created_at, new.id";
 /// Whether a digest is taken.
 const TAKEN: &str = "SELECT 1 FROM keys WHERE digest_head = ?1";
 const REVISION: &str = "SELECT revision FROM keys WHERE id = ?1";
@@ -137,6 +141,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     PURGE_RETIRED,
     RETIRE,
     SUCCESSOR,
+    OVERLAPPING,
     REVISION,
     LISTED,
     SELECT_STORED,
@@ -257,6 +262,19 @@ fn successor(conn: &Connection, id: KeyId, now: UnixSeconds) -> Result<Option<Ke
     let mut statement = conn.prepare_cached(SUCCESSOR)?;
     let mut rows = statement.query(params![bytes(id), now.get()])?;
     rows.next()?.map(|row| Cells { table: "keys", row }.id(0)).transpose()
+}
+
+/// Keys that have not expired and those that replace them.
+pub(crate) fn overlapping(conn: &Connection, now: UnixSeconds) -> Result<Vec<Overlap>> {
+    let mut statement = conn.prepare_cached(OVERLAPPING)?;
+    let mut rows = statement.query(params![now.get()])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let cells = Cells { table: "keys", row };
+        let until = UnixSeconds::new(cells.count(2)?).unwrap_or(UnixSeconds::MAX);
+        found.push(Overlap { old: cells.id(0)?, new: cells.id(1)?, until });
+    }
+    Ok(found)
 }
 
 /// Refuses a key that another one took over from.

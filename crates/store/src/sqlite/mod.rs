@@ -50,10 +50,10 @@ pub(crate) use self::offline::{backup_file, inspect, key_status, reset_time};
 use self::queue::Queue;
 use self::reader::ReadJob;
 use self::schema::Lock;
-pub(crate) use self::schema::check_private;
+pub(crate) use self::schema::{check_private, left_of};
 pub(crate) use self::writer::Write;
 use self::writer::{ChangeName, Confirmation, Mutation, Plain, Trial, Upkeep, WriteJob};
-use crate::commit::{Audit, ChangeSink, Committed, Random};
+use crate::commit::{Audit, ChangeSink, Committed, Permit, Random};
 use crate::disk::Disk;
 use crate::error::StoreError;
 use crate::health::WriterHealth;
@@ -178,13 +178,13 @@ impl Sqlite {
     }
 
     /// Runs a write that verification does not see: no change row.
-    pub(crate) async fn plain<T, F>(&self, permit: WritePermit, operation: F) -> Result<T>
+    pub(crate) async fn plain<T, F>(&self, permit: impl Into<Permit>, operation: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.writes.send(Box::new(Plain::new(operation, permit, reply))).await?;
+        self.writes.send(Box::new(Plain::new(operation, permit.into(), reply))).await?;
         answer.await.map_err(|_| stopped().unknown(None))?
     }
 
@@ -195,10 +195,10 @@ impl Sqlite {
         answer.await.map_err(|_| stopped())?
     }
 
-    /// Checks a permit in the order of the writes.
-    pub(crate) async fn confirm(&self, permit: WritePermit) -> Result<()> {
+    /// Checks a permit in the order of the writes; without one, waits for its turn in it.
+    pub(crate) async fn confirm(&self, permit: Option<WritePermit>) -> Result<()> {
         let (reply, answer) = oneshot::channel();
-        self.writes.send(Box::new(Confirmation::new(permit, reply))).await?;
+        self.writes.send(Box::new(Confirmation::new(permit.map(Permit::from), reply))).await?;
         answer.await.map_err(|_| stopped())?
     }
 
@@ -214,9 +214,7 @@ impl Sqlite {
     }
 
     /// Has the journal forget what came before an instant; see [`crate::Store::compact_journal`].
-    pub(crate) async fn compact_journal(&self, before: Timestamp, permit: WritePermit) -> Result<u64> {
-        // A task of Claviger's own needs no check; one that was decided is checked once, before it begins.
-        self.confirm(permit).await?;
+    pub(crate) async fn compact_journal(&self, before: Timestamp) -> Result<u64> {
         let extent = self.upkeep(|journal| Ok(journal.extent())).await?;
         let (disk, journal) = (self.disk.clone(), journal::path_of(&self.path));
         let copy = tokio::task::spawn_blocking(move || journal::Copy::make(&disk, &journal, extent, before));

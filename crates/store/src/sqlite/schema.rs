@@ -117,15 +117,19 @@ pub(crate) fn check_private(path: &Path) -> Result<()> {
 
 /// Refuses to begin anew where there was something: before anything is created.
 fn refuse_loss(path: &Path) -> Result<()> {
-    let has_content = |path: &Path| fs::metadata(path).is_ok_and(|found| found.len() > 0);
-    if has_content(path) {
-        return Ok(());
-    }
-    let left = [journal::path_of(path), with_suffix(path, "-wal")];
-    match left.iter().find(|left| has_content(left)) {
-        Some(left) => Err(lost(path, left)),
+    match left_of(path) {
+        Some(left) => Err(lost(path, &left)),
         None => Ok(()),
     }
+}
+
+/// What has content of a database that is missing or empty; see [`crate::left_of_database`].
+pub(crate) fn left_of(path: &Path) -> Option<PathBuf> {
+    let has_content = |path: &Path| fs::metadata(path).is_ok_and(|found| found.len() > 0);
+    if has_content(path) {
+        return None;
+    }
+    [journal::path_of(path), with_suffix(path, "-wal")].into_iter().find(|left| has_content(left))
 }
 
 /// The error for a database that is gone, and what is left of it.

@@ -1,7 +1,7 @@
 //! Teams and their members.
 
 use claviger_core::change::ChangeItem;
-use claviger_core::id::TeamId;
+use claviger_core::id::{AccountId, TeamId};
 use claviger_core::name::{ExternalId, Name};
 use claviger_core::permit::RecordRef;
 use claviger_core::principal::{Members, Team, TeamRecord, TeamRole};
@@ -18,6 +18,7 @@ use crate::query::{Page, TeamFilter};
 
 const INSERT: &str =
     "INSERT INTO teams (id, closed, name, external_id, created_at, revision) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const SELECT_CREATED_FOR: &str = "SELECT id, created_for FROM teams WHERE id = ?1";
 const CREATED_FOR: &str = "UPDATE teams SET created_for = ?2 WHERE id = ?1";
 /// Stops counting at the limit.
 pub(super) const COUNT: &str = "SELECT count(*) FROM (SELECT 1 FROM teams WHERE created_for = ?1 LIMIT ?2)";
@@ -33,8 +34,17 @@ const MEMBERS: MemberTable = MemberTable {
     remove: "DELETE FROM team_members WHERE team = ?1 AND account = ?2",
 };
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] =
-    &[INSERT, CREATED_FOR, COUNT, UPDATE, REVISION, MEMBERS.select, MEMBERS.put, MEMBERS.remove];
+pub(super) const STATEMENTS: &[&str] = &[
+    INSERT,
+    SELECT_CREATED_FOR,
+    CREATED_FOR,
+    COUNT,
+    UPDATE,
+    REVISION,
+    MEMBERS.select,
+    MEMBERS.put,
+    MEMBERS.remove,
+];
 
 /// Adds a team with its members. It counts towards the limit of the account that it is created for, its first
 /// owner, for good.
@@ -53,6 +63,14 @@ pub(crate) fn create(write: &mut Write<'_>, record: TeamRecord, limit: u32) -> R
     MEMBERS.replace(write.conn, record.team.id, &record.team.members)?;
     write.touch_new(ChangeItem::Team(record.team));
     Ok(())
+}
+
+/// The account that a team was created for, if it was for one.
+pub(crate) fn created_for(conn: &Connection, id: TeamId) -> Result<Option<AccountId>> {
+    let mut statement = conn.prepare_cached(SELECT_CREATED_FOR)?;
+    let mut rows = statement.query(params![bytes(id)])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    Cells { table: "teams", row }.id_or_none(1)
 }
 
 /// Replaces a team's record, members included.

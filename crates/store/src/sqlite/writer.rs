@@ -10,6 +10,7 @@ mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use claviger_core::change::{Change, ChangeId, ChangeItem, Sequence};
@@ -26,7 +27,7 @@ use super::rooms::Rooms;
 use super::schema::Lock;
 use super::staleness::Losses;
 use super::{Result, changes, pointer, schema};
-use crate::commit::{ChangeSink, NotApplied, Random};
+use crate::commit::{ChangeSink, NotApplied, Permit, Random};
 use crate::disk::{Disk, DiskOperation, InPlace};
 use crate::error::StoreError;
 use crate::health::{Lost, WriterHealth};
@@ -152,6 +153,15 @@ impl Desk {
 
     pub(super) fn journal(&mut self) -> Option<&mut Journal> {
         self.files.as_mut().map(|files| &mut files.journal)
+    }
+
+    /// Refuses a permit that is stale: what it rests on was taken away, or another policy was put in force.
+    fn check(&self, permit: &Permit) -> Result<()> {
+        let Permit::Decided(permit) = permit else { return Ok(()) };
+        if permit.rests_on().is_some_and(|(known, _)| known.policy < self.state.policy()) {
+            return Err(StoreError::PermitStale { records: Arc::default() });
+        }
+        self.losses.check(permit)
     }
 
     fn before(&self, operation: DiskOperation) -> Result<()> {

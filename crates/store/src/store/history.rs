@@ -2,7 +2,7 @@
 
 use claviger_core::history::HistoryEntry;
 use claviger_core::key::KeyFormat;
-use claviger_core::permit::WritePermit;
+use claviger_core::permit::{TaskPermit, WritePermit};
 use claviger_core::time::Timestamp;
 
 use super::{Result, Store};
@@ -27,11 +27,19 @@ impl Store {
         self.backend.plain(permit, move |conn| history::append(conn, &entries)).await
     }
 
+    /// The same for rows that were queued: those of traffic and of refusals.
+    ///
+    /// # Errors
+    /// Only those that every method has.
+    pub async fn append_queued_history(&self, entries: Vec<HistoryEntry>, permit: TaskPermit) -> Result<()> {
+        self.backend.plain(permit, move |conn| history::append(conn, &entries)).await
+    }
+
     /// Forgets rows from before an instant, looking at the oldest `max`, and returns how many went.
     ///
     /// # Errors
     /// Only those that every method has.
-    pub async fn prune_history(&self, before: Timestamp, max: u32, permit: WritePermit) -> Result<u64> {
+    pub async fn prune_history(&self, before: Timestamp, max: u32, permit: TaskPermit) -> Result<u64> {
         self.backend.plain(permit, move |conn| history::prune(conn, before, max)).await
     }
 
@@ -47,7 +55,7 @@ impl Store {
     ///
     /// # Errors
     /// Only those that every method has.
-    pub async fn prune_once(&self, until: Timestamp, max: u32, permit: WritePermit) -> Result<u64> {
+    pub async fn prune_once(&self, until: Timestamp, max: u32, permit: TaskPermit) -> Result<u64> {
         self.backend.plain(permit, move |conn| once::prune(conn, until, max)).await
     }
 
@@ -58,7 +66,7 @@ impl Store {
     pub async fn remember_formats(
         &self,
         formats: Vec<KeyFormat>,
-        permit: WritePermit,
+        permit: TaskPermit,
     ) -> Result<Vec<KeyFormat>> {
         self.backend.plain(permit, move |conn| settings::remember_formats(conn, &formats)).await
     }

@@ -1,7 +1,7 @@
 //! Imports: staged in batches, then committed at once.
 
 use claviger_core::key::{Actor, KeyRecord};
-use claviger_core::permit::WritePermit;
+use claviger_core::permit::{TaskPermit, WritePermit};
 use claviger_core::time::Timestamp;
 
 use super::{Result, Store};
@@ -64,6 +64,14 @@ impl Store {
     /// # Errors
     /// Only those that every method has.
     pub async fn abandon_import(&self, import: u64, max: u32, permit: WritePermit) -> Result<bool> {
+        self.backend.plain(permit, move |conn| imports::abandon(conn, import, max)).await
+    }
+
+    /// The same for an import that nobody goes on with.
+    ///
+    /// # Errors
+    /// Only those that every method has.
+    pub async fn clear_import(&self, import: u64, max: u32, permit: TaskPermit) -> Result<bool> {
         self.backend.plain(permit, move |conn| imports::abandon(conn, import, max)).await
     }
 

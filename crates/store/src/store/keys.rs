@@ -1,13 +1,14 @@
 //! Keys.
 
+use claviger_core::history::HistoryEntry;
 use claviger_core::id::KeyId;
 use claviger_core::key::{Digest, KeyRecord};
-use claviger_core::permit::WritePermit;
+use claviger_core::permit::TaskPermit;
 use claviger_core::time::UnixSeconds;
 
 use super::{Result, Store};
 use crate::commit::{Audit, Committed};
-use crate::query::{KeyFilter, LastUsed, Page, StoredKey, Taken};
+use crate::query::{KeyFilter, LastUsed, Overlap, Page, StoredKey, Taken};
 use crate::sqlite::{keys, list};
 
 impl Store {
@@ -73,6 +74,14 @@ impl Store {
         self.backend.read(move |conn| keys::check_unreplaced(conn, id, now)).await
     }
 
+    /// Keys that have not expired by now and each have one that replaces them, in the order in which those were made.
+    ///
+    /// # Errors
+    /// Only those that every method has.
+    pub async fn overlapping_keys(&self, now: UnixSeconds) -> Result<Vec<Overlap>> {
+        self.backend.read(move |conn| keys::overlapping(conn, now)).await
+    }
+
     /// Deletes those of these keys that exist, and returns how many did. A change even if none did: who
     /// waits for it waits for the change that deleted them, too.
     ///
@@ -100,8 +109,10 @@ impl Store {
         &self,
         before: UnixSeconds,
         max: u32,
-        audit: Audit,
+        permit: TaskPermit,
+        entry: HistoryEntry,
     ) -> Result<Committed<u64>> {
+        let audit = Audit::of_task(permit, entry);
         self.backend.write(audit, move |write| keys::purge(write, before, max)).await
     }
 
@@ -160,7 +171,7 @@ impl Store {
     ///
     /// # Errors
     /// Only those that every method has.
-    pub async fn record_last_used(&self, uses: Vec<LastUsed>, permit: WritePermit) -> Result<()> {
+    pub async fn record_last_used(&self, uses: Vec<LastUsed>, permit: TaskPermit) -> Result<()> {
         self.backend.plain(permit, move |conn| keys::record_last_used(conn, &uses)).await
     }
 }

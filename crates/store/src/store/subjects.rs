@@ -98,6 +98,14 @@ impl Store {
         self.backend.read(move |conn| teams::by_id(conn, id)).await
     }
 
+    /// The account that a team was created for, whoever owns it by now; none for a team that an operator made.
+    ///
+    /// # Errors
+    /// Only those that every method has.
+    pub async fn team_created_for(&self, id: TeamId) -> Result<Option<AccountId>> {
+        self.backend.read(move |conn| teams::created_for(conn, id)).await
+    }
+
     /// Teams, the newest first.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! How often keys were used.
 
 use claviger_core::id::KeyId;
-use claviger_core::permit::WritePermit;
+use claviger_core::permit::TaskPermit;
 use claviger_core::time::UnixSeconds;
 
 use super::{Result, Store};
@@ -18,7 +18,7 @@ impl Store {
         &self,
         counts: Vec<UsageCount>,
         uses: Vec<LastUsed>,
-        permit: WritePermit,
+        permit: TaskPermit,
     ) -> Result<()> {
         self.backend.plain(permit, move |conn| usage::record(conn, &counts, &uses)).await
     }
@@ -55,7 +55,7 @@ impl Store {
         minutes_before: UnixSeconds,
         hours_before: UnixSeconds,
         max: u32,
-        permit: WritePermit,
+        permit: TaskPermit,
     ) -> Result<u64> {
         self.backend.plain(permit, move |conn| usage::prune(conn, minutes_before, hours_before, max)).await
     }

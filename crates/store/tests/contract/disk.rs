@@ -191,7 +191,7 @@ async fn work(store: &Store, path: &Path, answers: &mut Answers) {
         let off = disabled(store, n + 1).await;
         answers.take(n + 1, Known::Disabled, off);
         // Whether it is compacted does not matter, only that nothing is lost by it.
-        let _maybe = store.compact_journal(NOW, PERMIT).await;
+        let _maybe = store.compact_journal(NOW, TASK).await;
         let _maybe = store.try_writing().await;
     }
     let made = store.create_key(key(5), LIMIT, audit("key:create")).await;
@@ -471,7 +471,7 @@ async fn usage_is_counted_once_whatever_becomes_of_the_journal() {
         // In one transaction with a change, or alone.
         let id = KeyId::from_bits(1);
         let (usage, _change) = tokio::join!(
-            store.record_usage(vec![count], vec![], PERMIT),
+            store.record_usage(vec![count], vec![], TASK),
             disabled(&store, if n % 2 == 0 { 1 } else { 99 })
         );
         simulated.heal();

@@ -81,13 +81,13 @@ async fn listing() {
 async fn formats_and_settings_are_kept() {
     let fresh = fresh().await;
     let format = |prefix| KeyFormat::new(prefix, 48, true).unwrap();
-    let first = fresh.store.remember_formats(vec![format("sk_"), format("old_")], PERMIT).await.unwrap();
+    let first = fresh.store.remember_formats(vec![format("sk_"), format("old_")], TASK).await.unwrap();
     assert_eq!(first.len(), 2);
     assert_eq!(fresh.store.setting("installation").await.unwrap(), None);
     fresh.store.put_setting("installation", "1".to_owned(), PERMIT).await.unwrap();
     fresh.store.put_setting("installation", "2".to_owned(), PERMIT).await.unwrap();
     let fresh = fresh.reopened().await;
-    let all = fresh.store.remember_formats(vec![format("sk_"), format("new_")], PERMIT).await.unwrap();
+    let all = fresh.store.remember_formats(vec![format("sk_"), format("new_")], TASK).await.unwrap();
     assert_eq!(all, [format("new_"), format("old_"), format("sk_")]);
     assert_eq!(fresh.store.setting("installation").await.unwrap().as_deref(), Some("2"));
 }

@@ -60,11 +60,11 @@ async fn with_backups() -> (Fresh, PathBuf, PathBuf) {
 async fn what_is_old_is_forgotten_and_the_rest_vouches_as_before() {
     let (fresh, old, new) = with_backups().await;
     assert_eq!(lines(&journal(&fresh)), 12);
-    assert_eq!(fresh.store.compact_journal(after(0), PERMIT).await.unwrap(), 0);
+    assert_eq!(fresh.store.compact_journal(after(0), TASK).await.unwrap(), 0);
     // The second backup was made between the two: the line that it begins with stays.
-    assert_eq!(fresh.store.compact_journal(after(1_500), PERMIT).await.unwrap(), 10);
+    assert_eq!(fresh.store.compact_journal(after(1_500), TASK).await.unwrap(), 10);
     assert_eq!(lines(&journal(&fresh)), 2);
-    assert_eq!(fresh.store.compact_journal(after(1_500), PERMIT).await.unwrap(), 0, "once");
+    assert_eq!(fresh.store.compact_journal(after(1_500), TASK).await.unwrap(), 0, "once");
     // The journal goes on in the new file.
     delete(&fresh.store, 3, 3_000).await;
     assert_eq!(lines(&journal(&fresh)), 3);
@@ -80,7 +80,7 @@ async fn what_is_old_is_forgotten_and_the_rest_vouches_as_before() {
 #[tokio::test]
 async fn everything_may_be_old() {
     let (fresh, _, _) = with_backups().await;
-    assert_eq!(fresh.store.compact_journal(after(9_000), PERMIT).await.unwrap(), 11);
+    assert_eq!(fresh.store.compact_journal(after(9_000), TASK).await.unwrap(), 11);
     let latest = beside(&fresh.path(), ".latest");
     fresh.store.backup_to(&latest).await.unwrap();
     let fresh = fresh.reopened().await;
@@ -98,7 +98,7 @@ async fn a_process_that_dies_meanwhile_leaves_one_whole_journal() {
         let (fresh, _, new) = with_backups().await;
         let (path, copy) = (journal(&fresh), beside(&journal(&fresh), ".compacting"));
         let before = std::fs::read(&path).unwrap();
-        fresh.store.compact_journal(after(1_500), PERMIT).await.unwrap();
+        fresh.store.compact_journal(after(1_500), TASK).await.unwrap();
         let compacted = std::fs::read(&path).unwrap();
         delete(&fresh.store, 3, 3_000).await;
         fresh.store.close().await.unwrap();
@@ -121,7 +121,7 @@ async fn a_process_that_dies_meanwhile_leaves_one_whole_journal() {
         assert_eq!(lines(&path), if step < 4 { 13 } else { 3 }, "step {step}");
         // And the next time it succeeds.
         delete(&fresh.store, 4, 4_000).await;
-        fresh.store.compact_journal(after(1_500), PERMIT).await.unwrap();
+        fresh.store.compact_journal(after(1_500), TASK).await.unwrap();
         assert_eq!(lines(&path), 4, "step {step}");
         fresh.store.close().await.unwrap();
         let (done, active) = restored(&fresh, &new).await;
@@ -135,12 +135,12 @@ async fn a_copy_that_cannot_be_made_leaves_the_journal_as_it_is() {
     let (path, copy) = (journal(&fresh), beside(&journal(&fresh), ".compacting"));
     // Something is in its way.
     std::fs::create_dir(&copy).unwrap();
-    let failed = fresh.store.compact_journal(after(1_500), PERMIT).await;
+    let failed = fresh.store.compact_journal(after(1_500), TASK).await;
     assert!(matches!(failed, Err(StoreError::Unavailable(_))), "{failed:?}");
     assert_eq!(lines(&path), 12);
     std::fs::remove_dir(&copy).unwrap();
     delete(&fresh.store, 3, 3_000).await;
-    assert_eq!(fresh.store.compact_journal(after(1_500), PERMIT).await.unwrap(), 10);
+    assert_eq!(fresh.store.compact_journal(after(1_500), TASK).await.unwrap(), 10);
     fresh.store.close().await.unwrap();
     let (done, active) = restored(&fresh, &new).await;
     assert_eq!((done.applied, done.vouched, active), (2, true, 3));
@@ -165,7 +165,7 @@ async fn changes_go_on_meanwhile() {
     let mut dropped = 0;
     while !deleting.is_finished() {
         // Always up to the backup, and once there is nothing to drop, nothing is.
-        dropped += fresh.store.compact_journal(after(2), PERMIT).await.unwrap();
+        dropped += fresh.store.compact_journal(after(2), TASK).await.unwrap();
     }
     deleting.await.unwrap();
     assert_eq!((dropped, lines(&journal(&fresh))), (84, 70));

@@ -156,7 +156,7 @@ async fn a_deleted_key_never_comes_back() {
     let of_key = |n: u128| key(n).entry.rights.subject.to_string();
     store.delete_key(KeyId::from_bits(1), None, audit("key:delete")).await.unwrap();
     store.delete_keys(vec![KeyId::from_bits(2)], audit("key:delete")).await.unwrap();
-    store.purge_expired_keys(seconds(1), 1, audit("key:purge")).await.unwrap();
+    store.purge_expired_keys(seconds(1), 1, TASK, entry("key:purge")).await.unwrap();
     store.delete_keys_of(of_key(1), audit("key:delete")).await.unwrap();
     let notebook = ResourceRef::parse("notebook:a").unwrap();
     store.delete_resource(notebook, None, audit("resource:delete")).await.unwrap();
@@ -268,7 +268,7 @@ async fn purging_takes_the_longest_expired_first_and_leaves_no_trace_of_nothing(
     }
     create(&fresh.store, key(5)).await;
     let purge = async |before, max| {
-        fresh.store.purge_expired_keys(seconds(before), max, audit("key:purge")).await.unwrap()
+        fresh.store.purge_expired_keys(seconds(before), max, TASK, entry("key:purge")).await.unwrap()
     };
     let first = purge(30, 1).await;
     assert_eq!((first.value, fresh.seen.last().items), (1, vec![ChangeItem::KeyGone(key(1).digest)]));
@@ -325,7 +325,8 @@ async fn a_retired_key_is_read_as_one_and_stays_one() {
     (revived.entry.status, revived.revision) = (Status::Active, 3);
     store.update_key(revived, 2, audit("key:update")).await.unwrap();
     assert_eq!(stored().await.entry.status, Status::Retired);
-    let purge = async |before| store.purge_expired_keys(before, 9, audit("key:purge")).await.unwrap().value;
+    let purge =
+        async |before| store.purge_expired_keys(before, 9, TASK, entry("key:purge")).await.unwrap().value;
     assert_eq!((purge(seconds(0)).await, purge(seconds(1)).await), (0, 1));
     assert_eq!(listed(store, KeyFilter::default()).await, [2]);
 }
@@ -410,10 +411,10 @@ async fn last_use_only_moves_forward() {
     let (one, from) = (KeyId::from_bits(1), "2001:db8::7".parse().ok());
     let latest = store.sequence().await.unwrap();
     store
-        .record_last_used(vec![(one, at(50), from), (KeyId::from_bits(99), at(50), None)], PERMIT)
+        .record_last_used(vec![(one, at(50), from), (KeyId::from_bits(99), at(50), None)], TASK)
         .await
         .unwrap();
-    store.record_last_used(vec![(one, at(40), None)], PERMIT).await.unwrap();
+    store.record_last_used(vec![(one, at(40), None)], TASK).await.unwrap();
     let stored = store.key(one).await.unwrap().unwrap();
     assert_eq!((stored.last_used_at, stored.last_used_from), (Some(at(50)), from));
     assert_eq!(store.sequence().await.unwrap(), latest, "verification does not read it");

@@ -164,7 +164,7 @@ async fn check_the_rest(store: &Store) {
     assert_eq!(rows, [("key:delete", Origin::Api, at(9)), ("key:create", Origin::Site, at(0))]);
     assert_eq!(history[1].1.address, "192.0.2.1".parse().ok());
     assert_eq!(history[0].1.key, Some(KeyId::from_bits(5)));
-    let formats = store.remember_formats(Vec::new(), PERMIT).await.unwrap();
+    let formats = store.remember_formats(Vec::new(), TASK).await.unwrap();
     assert_eq!(formats.len(), 1);
     assert_eq!(store.setting("operator_key_installed").await.unwrap().as_deref(), Some("yes"));
     assert_eq!(store.sequence().await.unwrap().0, 9);

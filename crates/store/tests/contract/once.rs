@@ -48,9 +48,9 @@ async fn a_request_is_remembered_for_a_day() {
     create(2, request(1, 1, "key_2", IDEMPOTENCY_SECONDS)).await.unwrap();
     let again = create(3, request(1, 1, "key_3", IDEMPOTENCY_SECONDS)).await.unwrap_err();
     assert!(matches!(&again, StoreError::Replayed { reference } if reference == "key_2"), "{again}");
-    assert_eq!(fresh.store.prune_once(NOW, 9, PERMIT).await.unwrap(), 0);
+    assert_eq!(fresh.store.prune_once(NOW, 9, TASK).await.unwrap(), 0);
     let later = request(1, 1, "", IDEMPOTENCY_SECONDS).at;
-    assert_eq!(fresh.store.prune_once(later, 9, PERMIT).await.unwrap(), 1);
+    assert_eq!(fresh.store.prune_once(later, 9, TASK).await.unwrap(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

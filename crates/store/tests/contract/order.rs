@@ -77,11 +77,11 @@ async fn changes_are_found_listed_and_pruned() {
     assert_eq!(store.changes_since(Sequence(1), 2).await.unwrap().unwrap().len(), 2);
     assert_eq!(store.changes_since(deleted.sequence, 2).await.unwrap().unwrap().len(), 0);
     assert!(store.changes_since(Sequence(7), 2).await.unwrap().is_none(), "not in this store's past");
-    assert_eq!(store.prune_changes(2, PERMIT).await.unwrap(), 4);
-    assert_eq!(store.prune_changes(2, PERMIT).await.unwrap(), 0);
+    assert_eq!(store.prune_changes(2, TASK).await.unwrap(), 4);
+    assert_eq!(store.prune_changes(2, TASK).await.unwrap(), 0);
     assert!(store.changes_since(Sequence(3), 9).await.unwrap().is_none(), "no longer kept");
     assert_eq!(store.changes_since(Sequence(4), 9).await.unwrap().unwrap().len(), 2);
-    assert_eq!(store.prune_changes(0, PERMIT).await.unwrap(), 1, "the latest stays");
+    assert_eq!(store.prune_changes(0, TASK).await.unwrap(), 1, "the latest stays");
     assert_eq!(store.change(deleted.id).await.unwrap(), Some(deleted.sequence));
     let next = store.create_key(key(2), LIMIT, audit("key:create")).await.unwrap();
     assert_eq!(next.sequence, Sequence(7));
@@ -152,7 +152,7 @@ async fn step(fresh: &Fresh, random: &mut Seeded) {
             }
             None => false,
         },
-        _ => store.purge_expired_keys(seconds(0), 9, audit("x:y")).await.is_ok(),
+        _ => store.purge_expired_keys(seconds(0), 9, TASK, entry("x:y")).await.is_ok(),
     };
 }
 

@@ -2,17 +2,16 @@
 //! a record it rests on.
 
 use claviger_core::change::Sequence;
-use claviger_core::decide::{Credential, Place, Snapshot, accept};
+use claviger_core::decide::{Credential, Place, Refusal, Snapshot, accept};
 use claviger_core::history::HistoryEntry;
 use claviger_core::id::{AccountId, KeyId, ProjectId, TeamId};
 use claviger_core::key::Actor;
 use claviger_core::lifecycle::Status;
 use claviger_core::name::Name;
-use claviger_core::permit::{RecordRef, WritePermit};
+use claviger_core::permit::{Known, PolicyVersion, RecordRef, Recorder, WritePermit};
 use claviger_core::principal::{Account, Members, Project, Team, TeamRole};
 use claviger_core::resource::{Resource, ResourceName, ResourceRef, Visibility};
 use claviger_core::scope::ScopeSet;
-use claviger_core::time::Timestamp;
 use claviger_store::{Audit, Differences, HistoryFilter, Once, Page, StoreError};
 
 use super::support::*;
@@ -40,16 +39,19 @@ impl Snapshot for World {
 /// A permit made on the state at this sequence, for which this record was looked up.
 fn resting_on(record: &RecordRef, sequence: Sequence) -> WritePermit {
     let world = World(Account { id: NOBODY, closed: false });
-    let recorder = claviger_core::permit::Recorder::new(&world, sequence);
-    let proof = accept(&recorder, Credential::SignedIn(NOBODY), Place::default(), NOW).unwrap();
-    match record {
-        RecordRef::Key(id) => recorder.rests_on_key(*id),
-        RecordRef::Account(id) => drop(recorder.account(*id)),
-        RecordRef::Team(id) => drop(recorder.team(*id)),
-        RecordRef::Project(id) => drop(recorder.project(*id)),
-        RecordRef::Resource(reference) => drop(recorder.resource(reference.name())),
-    }
-    recorder.permit(&proof)
+    let known = Known { sequence, policy: PolicyVersion(0) };
+    let decided = Recorder::decide(&world, known, |recorder| {
+        match record {
+            RecordRef::Key(id) => recorder.rests_on_key(*id),
+            RecordRef::Account(id) => drop(recorder.account(*id)),
+            RecordRef::Team(id) => drop(recorder.team(*id)),
+            RecordRef::Project(id) => drop(recorder.project(*id)),
+            RecordRef::Resource(reference) => drop(recorder.resource(reference.name())),
+        }
+        Ok(((), accept(recorder, Credential::SignedIn(NOBODY), Place::default(), NOW)?))
+    });
+    let ((), _, permit) = decided.map_err(|refusal: Refusal| refusal.code()).unwrap();
+    permit
 }
 
 fn notebook(name: &str) -> RecordRef {
@@ -116,22 +118,13 @@ async fn no_mutation_takes_a_stale_permit_and_none_leaves_anything() {
     is_stale(store.delete_keys(vec![KeyId::from_bits(1)], audit()).await);
     let of = key(1).entry.rights.subject.to_string();
     is_stale(store.delete_keys_of(of, audit()).await);
-    is_stale(store.purge_expired_keys(claviger_core::UnixSeconds::MAX, 10, audit()).await);
     is_stale(store.install_operator_key(key(9), audit()).await);
     is_stale(store.open_import(NOW, Actor::System, late()).await);
     is_stale(store.stage_keys(import, vec![key(9)], None, late()).await);
     is_stale(store.commit_import(import, audit()).await);
     is_stale(store.abandon_import(import, 10, late()).await);
     is_stale(store.append_history(vec![entry("late:late")], late()).await);
-    is_stale(store.record_usage(vec![], vec![], late()).await);
-    is_stale(store.record_last_used(vec![], late()).await);
-    is_stale(store.remember_formats(vec![], late()).await);
     is_stale(store.put_setting("late", String::new(), late()).await);
-    is_stale(store.prune_changes(1, late()).await);
-    is_stale(store.prune_history(Timestamp::from_millis(i64::MAX), 100, late()).await);
-    is_stale(store.prune_once(Timestamp::from_millis(i64::MAX), 100, late()).await);
-    is_stale(store.prune_usage(NOW.seconds(), NOW.seconds(), 100, late()).await);
-    is_stale(store.compact_journal(NOW, late()).await);
     is_stale(store.confirm(late()).await);
     assert_eq!(state().await, before, "nothing of it was written");
     assert_eq!(store.setting("late").await.unwrap(), None);
@@ -288,4 +281,20 @@ async fn of_two_in_one_group_the_later_sees_what_the_earlier_took() {
         closed.unwrap();
         is_stale(late);
     }
+}
+
+#[tokio::test]
+async fn a_permit_of_an_earlier_policy_is_refused() {
+    let fresh = furnished().await;
+    let store = &fresh.store;
+    let permit = resting_on(&RecordRef::Account(NOBODY), store.sequence().await.unwrap());
+    store.require_policy(PolicyVersion(0)).await.unwrap();
+    store.confirm(permit.clone()).await.unwrap();
+    store.require_policy(PolicyVersion(2)).await.unwrap();
+    store.require_policy(PolicyVersion(1)).await.unwrap();
+    let refused = store.create_key(key(1), LIMIT, Audit::new(permit.clone(), entry("key:create"))).await;
+    is_stale(refused);
+    is_stale(store.open_import(NOW, Actor::System, permit.clone()).await);
+    is_stale(store.confirm(permit).await);
+    store.create_key(key(1), LIMIT, audit("key:create")).await.unwrap();
 }

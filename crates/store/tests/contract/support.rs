@@ -10,7 +10,7 @@ use claviger_core::id::{AccountId, KeyId, ProjectId, TeamId};
 use claviger_core::key::{Actor, CreatedVia, Digest, KeyEntry, KeyRecord, Metadata, Preview, Rights};
 use claviger_core::lifecycle::Status;
 use claviger_core::name::Name;
-use claviger_core::permit::{SystemTask, WritePermit};
+use claviger_core::permit::{Task, TaskPermit, Undecided, WritePermit};
 use claviger_core::principal::{
     Account, AccountRecord, Members, Project, ProjectOwner, ProjectRecord, ProjectRole, Team, TeamRecord,
     TeamRole,
@@ -200,7 +200,10 @@ pub(crate) fn entry(action: &str) -> HistoryEntry {
 }
 
 /// A permit that is always good.
-pub(crate) const PERMIT: WritePermit = WritePermit::system(SystemTask::FirstStart);
+pub(crate) const PERMIT: WritePermit = WritePermit::without_decision(Undecided::FirstStart);
+
+/// That of a task.
+pub(crate) const TASK: TaskPermit = TaskPermit::new(Task::Pruning);
 
 pub(crate) fn audit(action: &str) -> Audit {
     Audit::new(PERMIT, entry(action))

@@ -19,9 +19,9 @@ async fn counters_add_up() {
     store.create_key(key(1), LIMIT, audit("key:create")).await.unwrap();
     let latest = store.sequence().await.unwrap();
     let used = vec![(KeyId::from_bits(1), NOW, "192.0.2.1".parse().ok())];
-    store.record_usage(vec![count(1, 0, 3, 1), count(9, 0, 1, 0)], used, PERMIT).await.unwrap();
+    store.record_usage(vec![count(1, 0, 3, 1), count(9, 0, 1, 0)], used, TASK).await.unwrap();
     store
-        .record_usage(vec![count(1, 30, 2, 0), count(1, 60, 1, 1), count(1, 3_600, 5, 0)], vec![], PERMIT)
+        .record_usage(vec![count(1, 30, 2, 0), count(1, 60, 1, 1), count(1, 3_600, 5, 0)], vec![], TASK)
         .await
         .unwrap();
     assert_eq!(store.sequence().await.unwrap(), latest, "verification does not read it");
@@ -42,11 +42,11 @@ async fn counters_add_up() {
     let asked =
         [(1, -3_600), (1, 0), (9, -86_400), (1, 9_999)].map(|(n, from)| (KeyId::from_bits(n), seconds(from)));
     assert_eq!(store.usage_totals(asked.into()).await.unwrap(), [11, 5, 0, 0], "what was let through");
-    assert_eq!(store.prune_usage(seconds(0), seconds(-800), 9, PERMIT).await.unwrap(), 1);
-    assert_eq!(store.prune_usage(seconds(100), seconds(9_999), 1, PERMIT).await.unwrap(), 2, "one of each");
+    assert_eq!(store.prune_usage(seconds(0), seconds(-800), 9, TASK).await.unwrap(), 1);
+    assert_eq!(store.prune_usage(seconds(100), seconds(9_999), 1, TASK).await.unwrap(), 2, "one of each");
     store.delete_key(KeyId::from_bits(1), None, audit("key:delete")).await.unwrap();
     assert_eq!(
-        store.prune_usage(UnixSeconds::MAX, UnixSeconds::MAX, 9, PERMIT).await.unwrap(),
+        store.prune_usage(UnixSeconds::MAX, UnixSeconds::MAX, 9, TASK).await.unwrap(),
         0,
         "all went with it"
     );
@@ -58,9 +58,9 @@ async fn old_history_is_forgotten_from_the_oldest_on() {
     let at = |n: i64| Timestamp::from_millis(NOW.millis() + n);
     let rows = (0..5).map(|n| claviger_core::history::HistoryEntry { at: at(n), ..entry("a:read") });
     fresh.store.append_history(rows.collect(), PERMIT).await.unwrap();
-    assert_eq!(fresh.store.prune_history(at(3), 2, PERMIT).await.unwrap(), 2);
-    assert_eq!(fresh.store.prune_history(at(3), 9, PERMIT).await.unwrap(), 1);
-    assert_eq!(fresh.store.prune_history(at(3), 9, PERMIT).await.unwrap(), 0);
+    assert_eq!(fresh.store.prune_history(at(3), 2, TASK).await.unwrap(), 2);
+    assert_eq!(fresh.store.prune_history(at(3), 9, TASK).await.unwrap(), 1);
+    assert_eq!(fresh.store.prune_history(at(3), 9, TASK).await.unwrap(), 0);
     let left = fresh.store.history(HistoryFilter::default(), Page::first(9)).await.unwrap();
     assert_eq!(left.iter().map(|(_, row)| row.at).collect::<Vec<_>>(), [at(4), at(3)]);
 }

@@ -158,3 +158,38 @@ async fn an_account_that_is_being_closed_does_not_open_itself() {
         lost(&house, Actor::Key(key.key.record.entry.id), row, changes).await;
     }
 }
+
+/// However many keys a subject has, it has one place in the line of a record.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_revocation_does_not_wait_for_a_change_of_each_key() {
+    const KEYS: u64 = 60;
+    let house = House::build().await;
+    let id = account(&house, 0).await;
+    let counter = Arc::new(AtomicU64::new(0));
+    let mut attackers = Vec::new();
+    for _ in 0..KEYS {
+        let key = house.key(Subject::Account(id), "account:update").await;
+        let attack = Attack { apart: false, counter: counter.clone(), ..Attack::by(&house, &key) };
+        attackers.push(tokio::spawn(async move {
+            loop {
+                let patch = AccountPatch { name: Some(Some(attack.name())), ..AccountPatch::default() };
+                if attack.authority.update_account(&attack.caller, id, patch, None).await.is_err() {
+                    break;
+                }
+            }
+        }));
+    }
+    let revision = async || house.authority.account(&house.operator(), id).await.unwrap().revision;
+    // Until each of them waits in the line.
+    while revision().await < 5 * KEYS {
+        tokio::task::yield_now().await;
+    }
+    let before = revision().await;
+    let patch = AccountPatch { closed: Some(true), ..AccountPatch::default() };
+    house.authority.update_account(&house.operator(), id, patch, None).await.unwrap();
+    let waited_for = revision().await - before - 1;
+    for attacker in attackers {
+        attacker.await.unwrap();
+    }
+    assert!(waited_for < KEYS / 4, "{waited_for} changes came first");
+}

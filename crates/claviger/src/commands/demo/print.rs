@@ -95,7 +95,7 @@ fn tries(server: &Server, app: SocketAddr, data: &Path, seeds: &Seeds) -> Vec<Tr
         ),
         get("A public notebook needs no key", 200, format!("http://{gateway}/d/{open}.js")),
         get(
-            "Who am I? An expired key is told so",
+            "Who am I? The answer to an expired key says that it has expired",
             401,
             format!("-H 'Authorization: Bearer {}' http://{gateway}/api/v1/account", keys.expired),
         ),
@@ -108,7 +108,7 @@ fn tries(server: &Server, app: SocketAddr, data: &Path, seeds: &Seeds) -> Vec<Tr
             ),
         ),
         get(
-            "All runs, from the application itself: no gateway stands there, so it asks about the key itself",
+            "All runs, from the application itself: without a gateway in front, it asks about the key itself",
             200,
             format!("-H 'Authorization: Bearer {}' http://{app}/internal/runs", keys.lab_team),
         ),
@@ -129,7 +129,7 @@ fn tries(server: &Server, app: SocketAddr, data: &Path, seeds: &Seeds) -> Vec<Tr
             ),
         ),
         get(
-            "The history tells the two runs apart: one has the origin `api`, the other `site`",
+            "The two runs in the history: one has the origin `api`, the other `site`",
             200,
             format!(
                 "-H \"Authorization: Bearer {operator}\" 'http://{api}/v1/history?action=run:create&subject=project:{atlas}'"
@@ -144,7 +144,7 @@ fn tries(server: &Server, app: SocketAddr, data: &Path, seeds: &Seeds) -> Vec<Tr
             ),
         ),
         get(
-            "Ask the subject about a key",
+            "Ask the authority about a key",
             200,
             format!(
                 "-H \"Authorization: Bearer {operator}\" --json '{{\"key\": \"{}\", \"action\": \"notebook:read\", \"target\": \"notebook:{notebook}\", \"explain\": true}}' http://{api}/v1/verify",

@@ -9,7 +9,7 @@ use std::time::Duration;
 use claviger_authority::first_start::OPERATOR_KEY_FILE;
 use claviger_authority::keyring::{Keyring, KeyringError, SECRET_MODE_REFUSED};
 use claviger_authority::ports::{Clock, SystemClock};
-use claviger_authority::{ClockState, inspect_file, journal_file, key_status};
+use claviger_authority::{ClockState, inspect_file, journal_file, key_status, left_of_database};
 use claviger_core::key::Digest;
 use claviger_core::lifecycle::Status;
 use zeroize::Zeroizing;
@@ -127,6 +127,11 @@ fn keyring(path: &Path) -> Check {
 }
 
 fn database(path: &Path) -> Vec<Check> {
+    if let Some(left) = left_of_database(path) {
+        let what = format!("{} is missing, but {} has content", path.display(), left.display());
+        let advice = "restore a backup with `claviger restore`";
+        return vec![Check::fail("database", what, advice)];
+    }
     if !path.exists() {
         let advice = "`claviger serve` makes it at its first start";
         return vec![Check::warn("database", format!("{} does not exist yet", path.display()), advice)];

@@ -25,7 +25,7 @@ Examples:
   claviger keys create 'CI' --for account:acct_… --secret-only | gh secret set API_KEY
       for programs: the key and nothing else")]
 pub struct Create {
-    /// Its name; it may repeat.
+    /// A name for people; it may repeat.
     name: String,
     /// What the key acts for: `account:acct_…`, `team:team_…`, `project:proj_…`, `type:id` of a resource, or
     /// `operator`.
@@ -40,13 +40,13 @@ pub struct Create {
     /// Keys of a resource: `@12` for only that version, `@12...` for that and every later one.
     #[arg(long, value_name = "SELECTOR")]
     versions: Option<String>,
-    /// Keys of a resource: what it carries into an embed, `secrets` or `databases`; both unless said otherwise.
+    /// Keys of a resource: what it carries into an embed, `secrets` or `databases`; both by default.
     #[arg(long = "grant", value_name = "GRANT", conflicts_with = "no_grants")]
     grants: Vec<String>,
     /// Keys of a resource: it carries nothing into an embed.
     #[arg(long)]
     no_grants: bool,
-    /// When it shall expire: a date, an instant, a time from now (`90d`, `12h`), or `never`.
+    /// When it expires: a date, an instant, a time from now (`90d`, `12h`), or `never`.
     #[arg(long, value_name = "WHEN", default_value = "never")]
     expires: String,
     /// The name of its format.

@@ -12,12 +12,12 @@ use crate::remote::Remote;
 /// Delete a key. Nothing of it remains but its history.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Every service and configuration that uses the key has to be given another one. To stop a key for a while, \
-`claviger keys disable` it.
+Give every service and configuration that uses the key another one first. To stop a key for a while, use \
+`claviger keys disable`.
 
 Examples:
   claviger keys delete key_01jd3m0q7w8r9t2v4x6y8z0a1b
-      shows the key and asks whether it shall go
+      shows the key and asks before it deletes it
   claviger keys delete key_01jd3m0q7w8r9t2v4x6y8z0a1b --yes
       for programs: asks nothing")]
 pub struct Delete {
@@ -37,8 +37,8 @@ impl Delete {
         let output = self.remote.output();
         let somebody = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
         if !self.yes && !somebody {
-            let told = Failure::usage("nobody is there to be asked whether the key shall be deleted");
-            return Err(told.hint("Say --yes if it shall.").into());
+            let failure = Failure::usage("cannot ask for confirmation: this is not a terminal");
+            return Err(failure.hint("Pass --yes to delete the key.").into());
         }
         let client = self.remote.client()?;
         if !self.yes && !confirmed(&client.keys().get(&self.id).await?)? {

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use claviger_client::{Client, KeyFilter};
+use claviger_client::{Client, KeyFilter, Status};
 use serde::Serialize;
 
 use super::change::print;
 use crate::commands::listing::{Listing, gather};
 use crate::exit::{Code, Failure};
-use crate::output::{Output, Progress, Styled, Table};
+use crate::output::{Output, Progress, Styled, Table, path_shown};
 use crate::remote::Remote;
 
 /// Bytes of a list of keys at most: a million of them have a third of it.
@@ -22,8 +22,8 @@ const LIST_BYTES_MAX: u64 = 128 * 1024 * 1024;
 #[command(after_help = "\
 You need at least the rights of a key. One that has expired or was retired by a rotation stays so.
 
-After a restoration without a complete journal of revocations, the file `disabled-by-restore` in the data folder lists
-the keys that were active in the backup. Look through it: among them may be keys that were revoked since.
+After a restoration without a complete journal of revocations, the file `disabled-by-restore` in the data folder \
+lists the keys that were active in the backup. Look through it: among them may be keys that were revoked since.
 
 Examples:
   claviger keys enable key_01jd3m0q7w8r9t2v4x6y8z0a1b
@@ -60,6 +60,8 @@ struct Failed {
 #[derive(Debug, Default, Serialize)]
 struct Report {
     enabled: Vec<String>,
+    /// Those that were active before.
+    unchanged: Vec<String>,
     failed: Vec<Failed>,
 }
 
@@ -70,7 +72,14 @@ impl Enable {
         let listed = self.from.as_deref().map(listed).transpose()?.unwrap_or_default();
         let client = self.remote.client()?;
         if let ([id], None, None) = (&*self.ids, &self.from, &self.subject) {
-            return print(output, &client.keys().enable(id).await?);
+            let was_active = is_active(&client, id).await;
+            let changed = client.keys().enable(id).await?;
+            if was_active && !output.is_json() {
+                let name = Styled::from(&changed.value.name).text;
+                return output
+                    .line(format!("The API key was active already: {name} ({}).", changed.value.preview));
+            }
+            return print(output, &changed);
         }
         let mut ids = self.ids.clone();
         ids.extend(listed);
@@ -86,7 +95,11 @@ impl Enable {
         let mut seen = std::collections::HashSet::new();
         ids.retain(|id| seen.insert(id.clone()));
         if ids.is_empty() {
-            return output.line("There is no such API key.");
+            return if output.is_json() {
+                output.json(&Report::default())
+            } else {
+                output.line("No disabled keys match.")
+            };
         }
         self.confirm(ids.len())?;
         let report = enable(&client, ids).await?;
@@ -100,8 +113,8 @@ impl Enable {
         // What lists the keys on standard input cannot answer there, too.
         let asked = self.from.as_deref() == Some(Path::new("-"));
         if asked || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-            let told = Failure::usage(format!("nobody is there to confirm that {keys} keys are enabled"));
-            return Err(told.hint("Say --yes to enable them.").into());
+            let failure = Failure::usage("cannot ask for confirmation: this is not a terminal");
+            return Err(failure.hint(format!("Pass --yes to enable {keys} keys.")).into());
         }
         write!(std::io::stderr(), "Enable {keys} API keys? Anyone who holds one can use it again. [y/N] ")?;
         let mut answer = String::new();
@@ -121,7 +134,7 @@ fn listed(path: &Path) -> anyhow::Result<Vec<String>> {
     } else {
         std::fs::File::open(path).and_then(|file| file.take(LIST_BYTES_MAX).read_to_string(&mut text))
     };
-    read.with_context(|| path.display().to_string())?;
+    read.with_context(|| path_shown(path))?;
     let lines = text.lines().filter_map(|line| line.split_whitespace().next());
     let ids = lines.filter(|word| !word.starts_with('#'));
     ids.map(|id| {
@@ -133,8 +146,13 @@ fn listed(path: &Path) -> anyhow::Result<Vec<String>> {
 
 fn not_a_list(path: &Path) -> anyhow::Error {
     let told =
-        format!("{} has lines that do not begin with the identifier of a key, `key_…`", path.display());
+        format!("{} has lines that do not begin with the identifier of a key, `key_…`", path_shown(path));
     Failure::usage(told).into()
+}
+
+/// Whether the key is active, as far as the caller may read it.
+async fn is_active(client: &Client, id: &str) -> bool {
+    client.keys().get(id).await.is_ok_and(|key| key.status == Status::Active)
 }
 
 /// One that cannot be enabled keeps no other from it; an authority that cannot answer ends it.
@@ -143,7 +161,9 @@ async fn enable(client: &Client, ids: Vec<String>) -> anyhow::Result<Report> {
     let mut report = Report::default();
     for (n, id) in ids.into_iter().enumerate() {
         bar.at(u64::try_from(n).unwrap_or(u64::MAX));
+        let was_active = is_active(client, &id).await;
         match client.keys().enable(&id).await {
+            Ok(_) if was_active => report.unchanged.push(id),
             Ok(_) => report.enabled.push(id),
             Err(claviger_client::Error::Problem(problem)) if problem.status.is_client_error() => {
                 let error = format!("{} ({})", problem.detail, problem.code);
@@ -173,8 +193,13 @@ fn shown(output: Output, report: &Report) -> anyhow::Result<()> {
             output.line("")?;
         }
         match report.enabled.len() {
-            1 => output.line("1 API key is enabled.")?,
-            several => output.line(format!("{several} API keys are enabled."))?,
+            1 => output.line("1 API key has been enabled.")?,
+            several => output.line(format!("{several} API keys have been enabled."))?,
+        }
+        match report.unchanged.len() {
+            0 => {}
+            1 => output.line("1 API key was active already.")?,
+            several => output.line(format!("{several} API keys were active already."))?,
         }
     }
     match report.failed.len() {

@@ -11,8 +11,9 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::rows::{Format, Row, read};
+use crate::clock::now;
 use crate::exit::{Code, Failure};
-use crate::output::{Colour, Output, Progress, Styled, Table};
+use crate::output::{Colour, Output, Progress, Styled, Table, path_shown};
 use crate::remote::Remote;
 
 /// Rows that go out at once: as many as the authority stages in one transaction, each of which waits for the disk.
@@ -23,7 +24,7 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 const LINES_SHOWN: usize = 5;
 /// The code of rows of which only the statement about digests is missing.
 const UNVOUCHED: &str = "digests_not_vouched";
-const DIGEST_REMARK: &str = "Whether such a key works is seen when it is first presented.";
+const DIGEST_REMARK: &str = "A wrong digest shows only when the key is first used.";
 /// Rows that went wrong which are printed for people; programs read all of them.
 const SHOWN_MAX: usize = 50;
 
@@ -35,11 +36,11 @@ base64url), and may have `scopes`, `versions`, `grants`, `expires_at`, `created_
 In CSV, lists are separated by spaces and metadata is written `name=value; name=value`. An empty cell is read as if its \
 column were absent; a key without any scope needs JSON Lines, with `\"scopes\": []`. Times are `2027-01-31`, \
 `2027-01-31 12:00:00` (UTC) or RFC 3339. All keys become valid at once, or none: nothing is imported if a row is wrong, \
-unless --skip-bad says so. A second run of the same file imports nothing twice.
+unless you pass --skip-bad. A second run of the same file imports nothing twice.
 
 Examples:
   claviger keys import keys.csv --dry-run
-      says what would become of each row
+      reports what would become of each row
   claviger keys import keys.csv --ignore-column owner --ignore-column team
   claviger keys import - --format jsonl --digests-are-strong --json < export.jsonl
 
@@ -51,7 +52,7 @@ pub struct Import {
     /// How the rows are written; what the name of the file says unless given.
     #[arg(long, value_name = "FORMAT", value_enum)]
     format: Option<Format>,
-    /// Only say what would become of each row.
+    /// Only report what would become of each row.
     #[arg(long)]
     dry_run: bool,
     /// Import the rows that are right even if others are wrong.
@@ -82,6 +83,8 @@ struct Outcome {
     detail: Option<String>,
     #[serde(skip)]
     is_by_digest: bool,
+    #[serde(skip)]
+    has_expired: bool,
 }
 
 /// What became of all of them.
@@ -94,6 +97,8 @@ struct Report {
     wrong: usize,
     /// Of those that are imported, how many are known by their digest alone.
     by_digest: usize,
+    /// Of those that are imported, how many have expired.
+    expired: usize,
     rows: Vec<Outcome>,
 }
 
@@ -104,7 +109,7 @@ impl Import {
         let rows = self.read()?;
         if rows.is_empty() {
             let standard = self.file.as_os_str() == "-";
-            let name = if standard { "standard input".into() } else { self.file.display().to_string() };
+            let name = if standard { "standard input".to_owned() } else { path_shown(&self.file) };
             return Err(Failure::usage(format!("{name} has no rows")).into());
         }
         let client = self.remote.client()?;
@@ -135,10 +140,10 @@ impl Import {
     }
 
     fn read(&self) -> anyhow::Result<Vec<Row>> {
-        let name = self.file.display().to_string();
+        let name = path_shown(&self.file);
         if self.file.as_os_str() == "-" {
-            let told = "standard input has no name that says how its rows are written; say --format";
-            let format = self.format.ok_or_else(|| Failure::usage(told))?;
+            let wrong = "standard input has no name that shows how its rows are written; pass --format csv or --format jsonl";
+            let format = self.format.ok_or_else(|| Failure::usage(wrong))?;
             return read(std::io::stdin().lock(), format, "standard input", &self.ignore_column);
         }
         let format = self.format.map_or_else(|| Format::of(&self.file), Ok)?;
@@ -153,6 +158,11 @@ impl Import {
             people(output, report)?;
             if let Some(statement) = self.statement(report) {
                 output.line(statement)?;
+            }
+            match report.expired {
+                0 => {}
+                1 => output.line("1 of them has expired already.")?,
+                several => output.line(format!("{several} of them have expired already."))?,
             }
             let are = if report.committed { "are" } else { "would be" };
             match report.by_digest {
@@ -181,7 +191,7 @@ impl Import {
             several => format!("{several} rows have digests"),
         };
         Some(format!(
-            "{rows}: say --digests-are-strong if every digest is of a key with at least 128 random bits, which cannot be seen from a digest."
+            "{rows}: pass --digests-are-strong if every digest is of a key with at least 128 random bits, which cannot be seen from a digest."
         ))
     }
 
@@ -190,7 +200,7 @@ impl Import {
             Failure::new(Code::Failure, what)
         } else {
             Failure::new(Code::Failure, format!("nothing was imported: {what}"))
-                .hint("Correct the file, or say --skip-bad to import the other rows.")
+                .hint("Correct the file, or pass --skip-bad to import the other rows.")
         };
         told.into()
     }
@@ -244,6 +254,7 @@ impl Outcome {
             code: None,
             detail: None,
             is_by_digest: row.is_by_digest(),
+            has_expired: row.expires_at().is_some_and(|at| at <= now()),
         }
     }
 
@@ -268,7 +279,8 @@ impl Report {
         let duplicates = rows.iter().filter(|outcome| outcome.is_duplicate()).count();
         let wrong = rows.len() - imported - duplicates;
         let by_digest = rows.iter().filter(|outcome| outcome.is_good() && outcome.is_by_digest).count();
-        Self { committed: false, imported, duplicates, wrong, by_digest, rows }
+        let expired = rows.iter().filter(|outcome| outcome.is_good() && outcome.has_expired).count();
+        Self { committed: false, imported, duplicates, wrong, by_digest, expired, rows }
     }
 }
 

@@ -9,8 +9,8 @@ use crate::remote::Remote;
 /// Replace a key by a new one with the same rights. The new one is shown once and never again.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Give the new key to every service and configuration that uses the old one. A key can be replaced once: after that,
-rotate the key that replaces it. A disabled or expired key is replaced without an overlap, by people who are signed in
+Give the new key to every service and configuration that uses the old one. A key can be replaced once: after that, \
+rotate the key that replaces it. A disabled or expired key is replaced without an overlap, by people who are signed in \
 and operators.
 
 Examples:

@@ -1,15 +1,21 @@
 //! Keys from elsewhere as they stand in a file: CSV or JSON Lines. What a row means is read by the authority, in
 //! one place for all who import; here are lines and cells.
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::path::Path;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
+use claviger_client::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use crate::config::nearest;
 use crate::exit::Failure;
+use crate::output::{SHOWN_BYTES_MAX, path_shown};
 
 /// Fields of a row; in CSV, its columns.
 const FIELDS: [&str; 13] = [
@@ -31,8 +37,8 @@ const FIELDS: [&str; 13] = [
 const JSON_ONLY: &str = "restrictions";
 /// Bytes of a row at most: all its fields at their limits have half of it.
 const ROW_BYTES_MAX: usize = 64 * 1024;
-/// Names that are shown are shorter than any key, so that a key in the wrong place is not repeated.
-const SHOWN_NAME_BYTES_MAX: usize = 15;
+/// What `subject` is called elsewhere, and was called here.
+const SUBJECT_ELSEWHERE: [&str; 6] = ["account", "authority", "holder", "owner", "user", "user_id"];
 
 /// How the rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -52,10 +58,10 @@ impl Format {
             Some("csv") => Ok(Self::Csv),
             Some("jsonl" | "ndjson") => Ok(Self::Jsonl),
             _ => Err(Failure::usage(format!(
-                "the name of {} does not say how its rows are written",
-                path.display()
+                "the name of {} does not show how its rows are written",
+                path_shown(path)
             ))
-            .hint("Say --format csv or --format jsonl.")
+            .hint("Pass --format csv or --format jsonl.")
             .into()),
         }
     }
@@ -69,6 +75,14 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// When it expires, if that can be read; the authority reads it again.
+    pub(super) fn expires_at(&self) -> Option<Timestamp> {
+        let text = self.fields.as_ref().ok()?.get("expires_at")?.as_str()?.trim();
+        let text = text.strip_suffix("UTC").map_or(text, str::trim_end);
+        let civil = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok().map(|at| at.timestamp());
+        text.parse::<Timestamp>().ok().or_else(civil)
+    }
+
     /// The name of the key, to find the row again.
     pub(super) fn name(&self) -> String {
         let name = self.fields.as_ref().ok().and_then(|fields| fields.get("name")?.as_str());
@@ -122,6 +136,14 @@ fn is_ignored(column: &str, ignored: &[String]) -> bool {
     ignored.iter().any(|name| name.eq_ignore_ascii_case(column))
 }
 
+/// Warns of names to leave out that the file does not have: they may be mistyped.
+fn warn_of_unused(name: &str, ignored: &[String], is_there: impl Fn(&str) -> bool) {
+    for column in ignored.iter().filter(|column| !is_there(column)) {
+        let shown = if column.len() <= SHOWN_BYTES_MAX { column.as_str() } else { "…" };
+        eprintln!("warning: --ignore-column {shown}: {name} has no such column");
+    }
+}
+
 fn read_json_lines(text: &[u8], name: &str, ignored: &[String]) -> anyhow::Result<Vec<Row>> {
     if text.trim_ascii_start().starts_with(b"[") {
         return Err(Failure::usage(format!(
@@ -131,21 +153,37 @@ fn read_json_lines(text: &[u8], name: &str, ignored: &[String]) -> anyhow::Resul
         .into());
     }
     let lines = (1..).zip(text.split(|byte| *byte == b'\n'));
-    let rows = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
-    Ok(rows.map(|(line, text)| Row { line, fields: json_line(text, ignored) }).collect())
+    let lines = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
+    let mut used = HashSet::new();
+    let rows = lines.map(|(line, text)| Row { line, fields: json_line(text, ignored, &mut used) }).collect();
+    warn_of_unused(name, ignored, |column| used.contains(&column.to_ascii_lowercase()));
+    Ok(rows)
 }
 
-fn json_line(text: &[u8], ignored: &[String]) -> Result<Map<String, Value>, String> {
+fn json_line(
+    text: &[u8],
+    ignored: &[String],
+    used: &mut HashSet<String>,
+) -> Result<Map<String, Value>, String> {
     // What the parser says may quote a value, and the value may be a key: the place is enough.
     let value = serde_json::from_slice::<Value>(text.trim_ascii());
     let value = value.map_err(|error| format!("this line is not JSON (column {})", error.column()))?;
     let Value::Object(mut fields) = value else { return Err("a row is a JSON object: {…}".to_owned()) };
-    fields.retain(|field, _| !is_ignored(field, ignored));
+    fields.retain(|field, _| {
+        let leave_out = is_ignored(field, ignored);
+        if leave_out {
+            used.insert(field.to_ascii_lowercase());
+        }
+        !leave_out
+    });
     match fields.keys().find(|field| !FIELDS.contains(&field.as_str())) {
         None => Ok(fields),
-        Some(field) if field.len() <= SHOWN_NAME_BYTES_MAX => {
-            Err(format!("{field}: unknown field; leave it out with --ignore-column {field}"))
-        }
+        Some(field) if field.len() <= SHOWN_BYTES_MAX => Err(match meant(field) {
+            Some(meant) => format!(
+                "{field}: unknown field; rename it to `{meant}`, or leave it out with --ignore-column {field}"
+            ),
+            None => format!("{field}: unknown field; leave it out with --ignore-column {field}"),
+        }),
         Some(_) => Err("unknown field; leave it out with --ignore-column NAME".to_owned()),
     }
 }
@@ -210,8 +248,33 @@ impl Lines<'_> {
     }
 }
 
+fn columns_listed() -> String {
+    format!("Columns are: {}.", FIELDS[..12].join(", "))
+}
+
+/// A column that is no field. What is longer than a name may be a key in a file without a first line.
+fn unknown_column(name: &str, column: &str) -> Failure {
+    if column == JSON_ONLY {
+        return Failure::usage(format!("{name}: `{JSON_ONLY}` cannot be written in CSV"))
+            .hint("Use JSON Lines; without them these keys would work from everywhere.");
+    }
+    if column.len() > SHOWN_BYTES_MAX {
+        return Failure::usage(format!("{name}: unknown column in the first line"))
+            .hint(format!("Leave it out with --ignore-column NAME. {}", columns_listed()));
+    }
+    Failure::usage(format!("{name}: unknown column `{column}`")).hint(match meant(column) {
+        Some(field) => format!("Rename it to `{field}`, or leave it out with --ignore-column {column}."),
+        None => format!("Leave it out with --ignore-column {column}. {}", columns_listed()),
+    })
+}
+
+/// The field that was probably meant.
+fn meant(column: &str) -> Option<&'static str> {
+    let elsewhere = SUBJECT_ELSEWHERE.contains(&column).then_some("subject");
+    elsewhere.or_else(|| nearest(column, FIELDS.into_iter().filter(|field| *field != JSON_ONLY)))
+}
+
 fn head(record: &csv::ByteRecord, name: &str, ignored: &[String]) -> anyhow::Result<Columns> {
-    let listed = || format!("Columns are: {}.", FIELDS[..12].join(", "));
     let mut columns = Vec::new();
     for cell in record {
         let column = std::str::from_utf8(cell).map_err(|_| {
@@ -227,14 +290,7 @@ fn head(record: &csv::ByteRecord, name: &str, ignored: &[String]) -> anyhow::Res
             return Err(told.hint("Export it again with commas.").into());
         }
         if !FIELDS.contains(&column.as_str()) || column == JSON_ONLY {
-            let shown = if column.len() <= SHOWN_NAME_BYTES_MAX { column.as_str() } else { "NAME" };
-            let told = match shown {
-                "NAME" => format!("{name}: a column of the first line is not known"),
-                shown => format!("{name}: the column `{shown}` is not known"),
-            };
-            return Err(Failure::usage(told)
-                .hint(format!("Leave it out with --ignore-column {shown}. {}", listed()))
-                .into());
+            return Err(unknown_column(name, &column).into());
         }
         if columns.contains(&Some(column.clone())) {
             return Err(Failure::usage(format!("{name}: the column `{column}` stands twice"))
@@ -243,17 +299,20 @@ fn head(record: &csv::ByteRecord, name: &str, ignored: &[String]) -> anyhow::Res
         }
         columns.push(Some(column));
     }
+    warn_of_unused(name, ignored, |column| {
+        record.iter().any(|cell| cell.trim_ascii().eq_ignore_ascii_case(column.as_bytes()))
+    });
     let has = |column: &str| columns.iter().flatten().any(|known| known == column);
     for needed in ["name", "subject"] {
         if !has(needed) {
             return Err(Failure::usage(format!("{name}: there is no column `{needed}`"))
-                .hint(listed())
+                .hint(columns_listed())
                 .into());
         }
     }
     if !has("key") && !has("sha256") {
         return Err(Failure::usage(format!("{name}: there is no column `key`, nor `sha256`"))
-            .hint(listed())
+            .hint(columns_listed())
             .into());
     }
     Ok(columns)

@@ -33,9 +33,7 @@ pub(super) async fn delete(
     condition: Condition,
 ) -> Result<Tagged<Json<AfterChange<AccountAnswer>>>, Problem> {
     let patch = AccountPatch { closed: Some(true), ..AccountPatch::default() };
-    let changed = condition
-        .met(|revision| state.authority.update_account(&caller, id, patch.clone(), revision))
-        .await?;
+    let changed = state.authority.update_account(&caller, id, patch, condition).await?;
     let record = AccountAnswer::of(&changed.value);
     let revocation = Revocation::of(&changed.change);
     Ok(Tagged(changed.value.revision, Json(AfterChange { record, revocation })))

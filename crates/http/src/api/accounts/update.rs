@@ -64,9 +64,7 @@ pub(super) async fn update(
         external_id: or_none(body.external_id, external_id_of)?,
         closed: given("closed", body.closed)?,
     };
-    let changed = condition
-        .met(|revision| state.authority.update_account(&caller, id, patch.clone(), revision))
-        .await?;
+    let changed = state.authority.update_account(&caller, id, patch, condition).await?;
     let record = AccountAnswer::of(&changed.value);
     let revocation = Revocation::of(&changed.change);
     Ok(Tagged(changed.value.revision, Json(AfterChange { record, revocation })))

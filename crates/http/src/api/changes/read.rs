@@ -11,7 +11,7 @@ use crate::wire::Revocation;
 
 /// Follow a change
 ///
-/// How far a change has come. The name of a change is 128 random bits that only its answer tells, so any credential
+/// How far a change has come. The name of a change is 128 random bits that only its answer contains, so any credential
 /// that knows it may ask. After `outcome_unknown` this is how to find out: 200 if the change was made, 404 if not.
 #[utoipa::path(
     get, path = "/v1/changes/{change}", operation_id = "read_change", tag = "changes",

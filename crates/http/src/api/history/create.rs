@@ -40,7 +40,8 @@ pub struct ReportedEntry {
     /// In words, at most 512 characters on one line.
     #[serde(default)]
     detail: String,
-    /// Which account did it: `account:acct_…`; absent: your site itself.
+    /// Which account did it: `account:acct_…`; absent: the key itself. Only operators name an account other than that
+    /// which the key acts for.
     actor: Option<String>,
 }
 

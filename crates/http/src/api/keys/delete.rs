@@ -18,7 +18,7 @@ use crate::wire::Deleted;
     delete, path = "/v1/keys/{id}", operation_id = "delete_key", tag = "keys",
     params(
         ("id" = String, Path, description = "The key: `key_…`"),
-        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state that shall be deleted"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state to delete"),
     ),
     responses(
         (status = 200, description = "The key is gone", body = Deleted),
@@ -31,6 +31,6 @@ pub(super) async fn delete(
     Named(id): Named<KeyId>,
     condition: Condition,
 ) -> Result<Json<Deleted>, Problem> {
-    let changed = condition.met(|revision| state.authority.delete_key(&caller, id, revision)).await?;
+    let changed = state.authority.delete_key(&caller, id, condition).await?;
     Ok(Json(Deleted::of(id, &changed.change)))
 }

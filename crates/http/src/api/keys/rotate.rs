@@ -66,9 +66,7 @@ pub(super) async fn rotate(
     OnceBody(body, once): OnceBody<RotateKey>,
 ) -> Result<(StatusCode, Tagged<Json<RotatedKey>>), Problem> {
     let overlap = body.overlap_seconds;
-    let rotated = condition
-        .met(|revision| state.authority.rotate_key(&caller, id, overlap, revision, once.clone()))
-        .await?;
+    let rotated = state.authority.rotate_key(&caller, id, overlap, condition, once).await?;
     let created = rotated.value;
     let revision = created.key.record.revision;
     let answer = RotatedKey {

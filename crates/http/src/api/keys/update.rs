@@ -103,8 +103,7 @@ pub(super) async fn update(
     JsonBody(body): JsonBody<UpdateKey>,
 ) -> Result<Tagged<Json<AfterChange<KeyAnswer>>>, Problem> {
     let patch = body.read()?;
-    let changed =
-        condition.met(|revision| state.authority.update_key(&caller, id, patch.clone(), revision)).await?;
+    let changed = state.authority.update_key(&caller, id, patch, condition).await?;
     let record = KeyAnswer::of(&changed.value, state.authority.now());
     let revocation = Revocation::of(&changed.change);
     Ok(Tagged(changed.value.record.revision, Json(AfterChange { record, revocation })))

@@ -212,7 +212,7 @@ pub(super) fn grants_of(words: &[String]) -> Result<Grants, Problem> {
     Grants::parse(words.iter().map(String::as_str)).map_err(|e| invalid("grants", e))
 }
 
-/// What a key shall stand for.
+/// What a key acts for.
 pub(super) fn subject_of(
     text: &str,
     versions: Option<&str>,

@@ -11,6 +11,9 @@ use utoipa_axum::routes;
 
 use crate::state::AppState;
 
+/// Where leaks are reported.
+pub(super) const PATH: &str = "/v1/leaks";
+
 pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(report::report))
 }

@@ -68,7 +68,8 @@ pub struct Leak {
 /// What became of a report, in the order of the keys that were reported.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReportedLeaks {
-    /// `disabled`, `told` (its managers are told in the history), `ended` (it was refused already) or `unknown`.
+    /// `disabled`, `told` (its managers are told in the history), `already_reported` (the history has as many reports of
+    /// the key as it takes in a day, and not this one), `ended` (it was refused already) or `unknown`.
     outcomes: Vec<&'static str>,
 }
 
@@ -77,6 +78,7 @@ fn word(outcome: LeakOutcome) -> &'static str {
         LeakOutcome::Unknown => "unknown",
         LeakOutcome::Disabled => "disabled",
         LeakOutcome::Told => "told",
+        LeakOutcome::AlreadyReported => "already_reported",
         LeakOutcome::Ended => "ended",
     }
 }

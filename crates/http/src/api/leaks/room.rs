@@ -1,11 +1,13 @@
 //! Room for large bodies that need no credential: without a limit, a few dozen connections would fill the memory.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+
+use crate::api::network::network_of;
 
 /// Large bodies read at once, of everybody together.
 const AT_ONCE_MAX: usize = 4;
@@ -55,17 +57,6 @@ impl Drop for Room {
     fn drop(&mut self) {
         self.0.reading.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
         self.0.released.notify_waiters();
-    }
-}
-
-/// The network that somebody usually has for themselves: an IPv4 address, or 64 bits of an IPv6 address.
-fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        address @ IpAddr::V4(_) => address,
     }
 }
 

@@ -31,7 +31,11 @@ const PROBLEMS: [(&str, &str, &str); 11] = [
     ("412", "Stale", "`If-Match` names an older state: `stale`."),
     ("413", "TooLarge", "The body is larger than this address takes: `too_large`."),
     ("415", "UnsupportedMediaType", "The body has to be `application/json`: `unsupported_media_type`."),
-    ("429", "RateLimited", "The key was used more often than it may: `rate_limited`, `quota_exceeded`."),
+    (
+        "429",
+        "RateLimited",
+        "The key was used more often than it may, or its account or team makes more than it may for now: `rate_limited`, `quota_exceeded`.",
+    ),
     ("500", "Internal", "A mistake of ours: `internal`. `X-Request-Id` leads to the log."),
     (
         "503",

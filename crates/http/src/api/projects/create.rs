@@ -31,7 +31,7 @@ pub struct CreateProject {
 
 /// Create a project
 ///
-/// For operators, and for those who administer what shall hold it.
+/// For operators, and for those who administer its future owner.
 #[utoipa::path(
     post, path = "/v1/projects", operation_id = "create_project", tag = "projects", request_body = CreateProject,
     params(("Idempotency-Key" = Option<String>, Header, description = "A name for this request, so that it is carried out once")),

@@ -34,8 +34,7 @@ pub(super) async fn update(
     JsonBody(body): JsonBody<UpdateGroup>,
 ) -> Result<Tagged<Json<AfterChange<ProjectAnswer>>>, Problem> {
     let patch = body.read()?;
-    let changed =
-        condition.met(|revision| state.authority.update_group(&caller, id, patch.clone(), revision)).await?;
+    let changed = state.authority.update_group(&caller, id, patch, condition).await?;
     let record = ProjectAnswer::of(&changed.value);
     let revocation = Revocation::of(&changed.change);
     Ok(Tagged(changed.value.revision, Json(AfterChange { record, revocation })))

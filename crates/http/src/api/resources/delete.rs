@@ -29,8 +29,6 @@ pub(super) async fn delete(
     NamedResource(reference): NamedResource,
     condition: Condition,
 ) -> Result<Json<Deleted>, Problem> {
-    let changed = condition
-        .met(|revision| state.authority.delete_resource(&caller, reference.clone(), revision))
-        .await?;
+    let changed = state.authority.delete_resource(&caller, reference.clone(), condition).await?;
     Ok(Json(Deleted::of(reference, &changed.change)))
 }

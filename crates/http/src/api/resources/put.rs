@@ -37,9 +37,7 @@ pub(super) async fn put(
     JsonBody(body): JsonBody<PutResource>,
 ) -> Result<(StatusCode, Tagged<Json<AfterChange<ResourceAnswer>>>), Problem> {
     let description = body.read(reference)?;
-    let changed = condition
-        .met(|revision| state.authority.put_resource(&caller, description.clone(), revision))
-        .await?;
+    let changed = state.authority.put_resource(&caller, description, condition).await?;
     // A repeat of the first description changes nothing, and has no change to name.
     let new = changed.value.revision == 1 && changed.change.id.is_some();
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };

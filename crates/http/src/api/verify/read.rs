@@ -25,7 +25,7 @@ const NOT_ALL: MayVerify = MayVerify { knows_all: false };
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct VerifySelf {
-    /// What it shall do, `type:action`. Absent: only whether it reaches the target.
+    /// The action to check, `type:action`. Absent: only whether it reaches the target.
     #[param(example = "notebook:read")]
     pub(super) action: Option<String>,
     /// To what: `type:id` of a resource, `account:acct_…`, `team:team_…`, `project:proj_…` or `operator`.
@@ -58,7 +58,7 @@ impl Default for VerifySelf {
 
 /// Verify the key itself
 ///
-/// For whoever holds a key: is it good for this action on this target, now? No scope is needed. The answer is
+/// Checks the key that you call with: is it good for this action on this target, now? No scope is needed. The answer is
 /// that of `POST /v1/verify`; a key that is not accepted at all is refused, here as everywhere.
 #[utoipa::path(
     get, path = "/v1/verify", operation_id = "verify_own_key", tag = "verify", params(VerifySelf),

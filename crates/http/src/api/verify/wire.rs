@@ -36,7 +36,7 @@ pub struct VerifyRequest<'b> {
     #[serde(borrow)]
     #[schema(value_type = String, example = "sk_…")]
     key: Cow<'b, str>,
-    /// What it shall do, `type:action`. Absent: only whether the key is good and reaches the target.
+    /// The action to check, `type:action`. Absent: only whether the key is good and reaches the target.
     #[serde(borrow)]
     #[schema(value_type = Option<String>, example = "notebook:read")]
     action: Option<Text<'b>>,
@@ -59,8 +59,8 @@ pub struct VerifyRequest<'b> {
     #[serde(borrow)]
     #[schema(value_type = Option<String>, example = "https://example.org")]
     origin: Option<Text<'b>>,
-    /// Whether to say step by step what led to the answer. Operators are told everything; others are told of a
-    /// target that is hidden from the key what they would be told of one that does not exist.
+    /// Whether to say step by step what led to the answer. For operators everything is explained; for others, a
+    /// target that is hidden from the key is explained like one that does not exist.
     #[serde(default)]
     explain: bool,
     /// Whether this counts as a use of the key; absent: it does. With `false` nothing of its rate and quota is

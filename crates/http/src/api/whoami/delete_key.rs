@@ -10,7 +10,7 @@ use crate::wire::Deleted;
 
 /// Delete this key itself
 ///
-/// For whoever finds a key, or is done with one: no scope is needed. Keys of a resource stand in public
+/// For anyone who finds a key, or no longer needs one: no scope is needed. Keys of a resource stand in public
 /// pages by design, so those do not end themselves; their managers end them.
 #[utoipa::path(
     delete, path = "/v1/whoami/key", operation_id = "delete_own_key", tag = "whoami",

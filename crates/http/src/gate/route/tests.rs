@@ -167,3 +167,24 @@ fn what_a_path_means() {
     check("/d/5e%31f@1.js", None);
     check(&format!("/d/{}@1.js", "x".repeat(129)), None);
 }
+
+#[test]
+fn a_path_is_ambiguous_where_one_of_its_readings_has_another_route() {
+    let ambiguous = |paths: &[&str], path: &str| {
+        let routes = Routes::new(&paths.iter().map(|path| config(path)).collect::<Vec<_>>()).unwrap();
+        let Found::Route(route, captures) = routes.find(&Method::GET, None, path) else {
+            panic!("{path} has no route")
+        };
+        routes.ambiguous((route, &captures), &Method::GET, None, path)
+    };
+    // Read in one way.
+    assert!(!ambiguous(&["/d/{a}", "/d/admin"], "/d/x"));
+    assert!(!ambiguous(&["/d/{a}", "/d/admin"], "/d/admin"));
+    assert!(ambiguous(&["/d/{rest..}", "/d/admin"], "/d/admin/"), "a slash at the end");
+    assert!(!ambiguous(&["/d/{rest..}", "/d/admin"], "/d/public/"));
+    // The first reading leads elsewhere, then the second alone.
+    assert!(ambiguous(&["/d/{a}", "/d/admin"], "/d/Admin"));
+    assert!(!ambiguous(&["/d/{a}", "/d/admin"], "/d/Public"));
+    assert!(ambiguous(&["/d/{a}", "/d/admin"], "/d/admin;x"));
+    assert!(!ambiguous(&["/d/{a}", "/d/admin"], "/d/public;x"));
+}

@@ -4,7 +4,6 @@ use std::sync::{Arc, OnceLock};
 
 use claviger_core::change::{Change, ChangeId, Sequence};
 use claviger_core::clock;
-use claviger_core::permit::WritePermit;
 use claviger_core::time::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -12,7 +11,7 @@ use tokio::sync::oneshot;
 use super::super::journal::Journal;
 use super::super::{Result, changes, history, once, pointer, stopped};
 use super::{DATABASE, Desk, JOURNAL, Write, obstacle};
-use crate::commit::{Audit, Committed};
+use crate::commit::{Audit, Committed, Permit};
 use crate::error::StoreError;
 
 /// An operation with the one who waits for it.
@@ -108,7 +107,7 @@ impl<T, F: FnOnce(&mut Write<'_>) -> Result<T>> Mutation<T, F> {
     fn mutate(&mut self, conn: &Connection, desk: &mut Desk) -> Result<(Committed<T>, Option<Made>)> {
         let operation = self.operation.take().ok_or_else(stopped)?;
         // First of all: who lost its rights meanwhile is not even told that this is a repeat.
-        desk.losses.check(self.audit.permit())?;
+        desk.check(self.audit.permit())?;
         // Before anything else could be in the way: a repeat is told that it is one.
         if let Some(once) = self.audit.request() {
             once::check(conn, once)?;
@@ -171,16 +170,12 @@ impl<T: Send, F: FnOnce(&mut Write<'_>) -> Result<T> + Send> Job for Mutation<T,
 /// An operation without a change row.
 pub(in crate::sqlite) struct Plain<T, F> {
     operation: Option<F>,
-    permit: WritePermit,
+    permit: Permit,
     waiter: Waiter<T>,
 }
 
 impl<T, F: FnOnce(&Connection) -> Result<T>> Plain<T, F> {
-    pub(in crate::sqlite) fn new(
-        operation: F,
-        permit: WritePermit,
-        reply: oneshot::Sender<Result<T>>,
-    ) -> Self {
+    pub(in crate::sqlite) fn new(operation: F, permit: Permit, reply: oneshot::Sender<Result<T>>) -> Self {
         Self { operation: Some(operation), permit, waiter: Waiter::new(reply) }
     }
 }
@@ -193,7 +188,7 @@ impl<T: Send, F: FnOnce(&Connection) -> Result<T> + Send> Job for Plain<T, F> {
     fn run(&mut self, conn: &Connection, desk: &mut Desk) -> Outcome {
         // It may have staged keys, which count like others.
         desk.rooms.forget_all();
-        let result = desk.losses.check(&self.permit).and_then(|()| match self.operation.take() {
+        let result = desk.check(&self.permit).and_then(|()| match self.operation.take() {
             Some(operation) => operation(conn),
             None => Err(stopped()),
         });
@@ -209,12 +204,13 @@ impl<T: Send, F: FnOnce(&Connection) -> Result<T> + Send> Job for Plain<T, F> {
 
 /// The check of a permit where there is nothing to write.
 pub(in crate::sqlite) struct Confirmation {
-    permit: WritePermit,
+    /// None to learn only that every write before it is done.
+    permit: Option<Permit>,
     waiter: Waiter<()>,
 }
 
 impl Confirmation {
-    pub(in crate::sqlite) fn new(permit: WritePermit, reply: oneshot::Sender<Result<()>>) -> Self {
+    pub(in crate::sqlite) fn new(permit: Option<Permit>, reply: oneshot::Sender<Result<()>>) -> Self {
         Self { permit, waiter: Waiter::new(reply) }
     }
 }
@@ -225,7 +221,7 @@ impl Job for Confirmation {
     }
 
     fn run(&mut self, _conn: &Connection, desk: &mut Desk) -> Outcome {
-        self.waiter.result = Some(desk.losses.check(&self.permit));
+        self.waiter.result = Some(self.permit.as_ref().map_or(Ok(()), |permit| desk.check(permit)));
         // There is nothing to keep, and so nothing to wait for the disk for.
         Outcome::Undo
     }

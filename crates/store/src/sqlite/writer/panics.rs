@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::tests::{PERMIT, Seen, desk, mutation};
+use super::tests::{Seen, TASK, desk, mutation};
 use super::*;
 use crate::commit::NotApplied;
 
@@ -24,7 +24,7 @@ fn a_panic_in_an_operation_fails_it_alone() {
     };
     let mut desk = desk(Box::new(fill));
     let (first, mut first_answer) = mutation();
-    let panics: WriteJob = Box::new(Plain::new(operation, PERMIT, reply));
+    let panics: WriteJob = Box::new(Plain::new(operation, TASK.into(), reply));
     let (last, mut last_answer) = mutation();
     commit_group(&conn, &mut desk, &mut sink, vec![first, panics, last]);
     assert!(answer.try_recv().unwrap().is_err());

@@ -1,12 +1,13 @@
 //! The writer alone, on a database in memory.
 
-use claviger_core::permit::WritePermit;
+use claviger_core::permit::{Task, TaskPermit, Undecided, WritePermit};
 
 use super::*;
 use crate::commit::{Audit, Committed};
 use std::sync::{Arc, Mutex};
 
-pub(super) const PERMIT: WritePermit = WritePermit::system(claviger_core::permit::SystemTask::FirstStart);
+const PERMIT: WritePermit = WritePermit::without_decision(Undecided::FirstStart);
+pub(super) const TASK: TaskPermit = TaskPermit::new(Task::Pruning);
 
 pub(super) struct Seen(pub(super) Arc<Mutex<Vec<u64>>>);
 
@@ -50,7 +51,7 @@ fn plain(sql: &'static str, succeeds: bool) -> (WriteJob, Answer<()>) {
         conn.execute_batch(sql)?;
         if succeeds { Ok(()) } else { Err(StoreError::NotFound) }
     };
-    (Box::new(Plain::new(operation, PERMIT, reply)), answer)
+    (Box::new(Plain::new(operation, TASK.into(), reply)), answer)
 }
 
 /// Runs a group of a mutation, an operation and another mutation; whether each succeeded, and what the

@@ -75,7 +75,7 @@ fn lines_of_json() {
         [
             "this line is not JSON (column 1)",
             "a row is a JSON object: {…}",
-            "owner: unknown field; leave it out with --ignore-column owner",
+            "owner: unknown field; rename it to `subject`, or leave it out with --ignore-column owner",
             "unknown field; leave it out with --ignore-column NAME",
         ]
     );
@@ -89,9 +89,9 @@ fn what_is_wrong_with_the_whole_file_ends_it() {
         let why = read_all(text, format, &[]).map(|_| ()).unwrap_err();
         assert!(why.contains(expect) && !why.contains("sk_secret"), "{text}: {why}");
     };
-    check("name,subject,key,team\n", Format::Csv, "the column `team` is not known");
-    check("name,subject,key,sk_secret_012345678\n", Format::Csv, "a column of the first line is not known");
-    check("name,subject,key,restrictions\n", Format::Csv, "the column `restrictions` is not known");
+    check("name,subject,key,team\n", Format::Csv, "unknown column `team`");
+    check("name,subject,key,sk_secret_012345678\n", Format::Csv, "unknown column in the first line");
+    check("name,subject,key,restrictions\n", Format::Csv, "`restrictions` cannot be written in CSV");
     check("name,subject,key,Name\n", Format::Csv, "the column `name` stands twice");
     check("name,key\nn,sk_secret\n", Format::Csv, "there is no column `subject`");
     check("name,subject\nn,sk_secret\n", Format::Csv, "there is no column `key`, nor `sha256`");
@@ -120,4 +120,26 @@ fn the_name_of_a_file_says_its_form() {
     check("keys.JSONL", Some(Format::Jsonl));
     check("keys.ndjson", Some(Format::Jsonl));
     check("keys.txt", None);
+}
+
+#[test]
+fn an_unknown_column_comes_with_what_to_do() {
+    let check = |column: &str, expect: &str| {
+        let failure = unknown_column("keys.csv", column);
+        let told = format!("{}. {}", failure.message, failure.hint.unwrap_or_default());
+        assert!(told.contains(expect), "{column}: {told}");
+        assert!(!told.contains("sk_secret"), "{told}");
+    };
+    check("restrictions", "`restrictions` cannot be written in CSV. Use JSON Lines; without them");
+    check(
+        "owner",
+        "unknown column `owner`. Rename it to `subject`, or leave it out with --ignore-column owner.",
+    );
+    check("authority", "Rename it to `subject`");
+    check("scope", "Rename it to `scopes`");
+    check("team", "Leave it out with --ignore-column team. Columns are: key, sha256, name, subject");
+    check(
+        "sk_secret_0123456789",
+        "unknown column in the first line. Leave it out with --ignore-column NAME.",
+    );
 }

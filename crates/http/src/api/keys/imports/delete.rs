@@ -11,7 +11,8 @@ use crate::wire::Deleted;
 
 /// Abandon an import
 ///
-/// Nothing of it stays. One that nobody goes on with for an hour is abandoned, and so is every one that is
+/// Nothing of it stays. For whoever began it and for operators. One that nobody goes on with for an hour is abandoned, so
+/// is one whose caller is no longer accepted, and so is every one that is
 /// under way when the server stops.
 #[utoipa::path(
     delete, path = "/v1/keys/imports/{id}", operation_id = "abandon_import", tag = "keys",

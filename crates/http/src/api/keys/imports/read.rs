@@ -11,7 +11,7 @@ use crate::state::AppState;
 
 /// Show how far an import is
 ///
-/// For whoever began it, until it is committed or abandoned.
+/// For the caller that began it, until it is committed or abandoned.
 #[utoipa::path(
     get, path = "/v1/keys/imports/{id}", operation_id = "show_import", tag = "keys",
     params(("id" = String, Path, description = "The import: `imp_…`")),

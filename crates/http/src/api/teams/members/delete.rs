@@ -18,7 +18,7 @@ use crate::wire::Deleted;
     params(
         ("id" = String, Path, description = "The team: `team_…`"),
         ("account" = String, Path, description = "The account: `acct_…`"),
-        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state of the team that shall be changed"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state of the team to change"),
     ),
     responses(
         (status = 200, description = "The account has no role there any more", body = Deleted),
@@ -31,7 +31,6 @@ pub(super) async fn delete(
     NamedPair(id, account): NamedPair<TeamId, AccountId>,
     condition: Condition,
 ) -> Result<Json<Deleted>, Problem> {
-    let changed =
-        condition.met(|revision| state.authority.set_role(&caller, id, account, None, revision)).await?;
+    let changed = state.authority.set_role(&caller, id, account, None, condition).await?;
     Ok(Json(Deleted::of(account, &changed.change)))
 }

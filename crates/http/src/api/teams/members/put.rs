@@ -20,7 +20,7 @@ use crate::wire::{AfterChange, Revocation};
     params(
         ("id" = String, Path, description = "The team: `team_…`"),
         ("account" = String, Path, description = "The account: `acct_…`"),
-        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state of the team that shall be changed"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the state of the team to change"),
     ),
     responses(
         (status = 200, description = "The account has this role", body = AfterChange<MemberAnswer>),
@@ -35,9 +35,7 @@ pub(super) async fn put(
     JsonBody(body): JsonBody<PutMember>,
 ) -> Result<Json<AfterChange<MemberAnswer>>, Problem> {
     let role = role_of::<TeamRole>(&body)?;
-    let changed = condition
-        .met(|revision| state.authority.set_role(&caller, id, account, Some(role), revision))
-        .await?;
+    let changed = state.authority.set_role(&caller, id, account, Some(role), condition).await?;
     let record = MemberAnswer::of(account, role);
     Ok(Json(AfterChange { record, revocation: Revocation::of(&changed.change) }))
 }
