@@ -454,7 +454,7 @@ fn an_allowed_request_is_an_empty_204() {
         let ask = |path: &str| {
             let asked = guarded.serve.gateway.get(&format!("/forward-auth/{proxy}"));
             let asked = asked.header(method, "GET").header(uri, path).header("X-Forwarded-Proto", "https");
-            asked.bearer(guarded.secret()).send()
+            asked.header("X-Forwarded-Host", "example.org").bearer(guarded.secret()).send()
         };
         let answer = ask("/d/n1.js").expect(204);
         assert_eq!((answer.body.len(), answer.header("content-length")), (0, None));
