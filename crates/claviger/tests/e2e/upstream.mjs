@@ -40,7 +40,10 @@ const server = createServer((request, response) => {
     // What an application says about origins is not for it to say.
     response.setHeader("access-control-allow-origin", "https://upstream.example");
     response.setHeader("access-control-allow-credentials", "true");
-    response.end(JSON.stringify({ method: request.method, url: request.url, headers: request.headers, bytes }));
+    // Nor is it who speaks for Claviger.
+    for (const name of ["version", "status", "account"]) response.setHeader(`x-claviger-${name}`, "999");
+    const { method, url, headers, trailers } = request;
+    response.end(JSON.stringify({ method, url, headers, bytes, trailers }));
   });
 });
 

@@ -2,6 +2,7 @@
 //! run with the text of the guide; only addresses, ports and paths of files are those of the test.
 
 mod caddy;
+mod evasion;
 mod haproxy;
 mod nginx;
 mod tls;
@@ -96,16 +97,18 @@ fn free_port() -> u16 {
 struct Front {
     client: Client,
     proxy: Process,
+    port: u16,
+    trusted: PathBuf,
     _tunnel: Tunnel,
 }
 
 impl Front {
     /// The proxy that ends TLS at this port, with a certificate that is trusted by way of this file.
     fn start(mut proxy: Process, port: u16, trusted: PathBuf) -> Self {
-        let tunnel = Tunnel::start(port, trusted);
+        let tunnel = Tunnel::start(port, trusted.clone());
         let client = Client::new(&format!("http://{}", tunnel.address));
         proxy.wait_for(|_| client.get("/d/n1.js").try_send().ok());
-        Self { client, proxy, _tunnel: tunnel }
+        Self { client, proxy, port, trusted, _tunnel: tunnel }
     }
 }
 
@@ -143,6 +146,7 @@ fn check(asked_by: &str, start: impl Fn(&Path, &Guarded, &Upstream) -> Front) {
     what_a_browser_sees(front.client, &guarded);
     what_is_read_in_two_ways(front.client, &guarded);
     a_websocket_is_passed_on(front.client, &guarded);
+    evasion::check(asked_by, &front, &guarded);
     let good = Some(guarded.secret());
     let unnamed = get("/d/n1.js", None).expect(401);
     assert!(unnamed.joined("www-authenticate").contains("Bearer"), "{}", unnamed.joined("www-authenticate"));
@@ -450,7 +454,7 @@ fn an_allowed_request_is_an_empty_204() {
         let ask = |path: &str| {
             let asked = guarded.serve.gateway.get(&format!("/forward-auth/{proxy}"));
             let asked = asked.header(method, "GET").header(uri, path).header("X-Forwarded-Proto", "https");
-            asked.bearer(guarded.secret()).send()
+            asked.header("X-Forwarded-Host", "example.org").bearer(guarded.secret()).send()
         };
         let answer = ask("/d/n1.js").expect(204);
         assert_eq!((answer.body.len(), answer.header("content-length")), (0, None));

@@ -33,7 +33,7 @@ fn start(data: &Path, guarded: &Guarded, application: &Upstream) -> Front {
 fn run(guide: &str, data: &Path) -> Front {
     let port = free_port();
     let certificate = certify(data);
-    let guide = replace(guide, "listen 443 ssl;", &format!("listen 127.0.0.1:{port} ssl;"));
+    let guide = replace(guide, "listen 443 ssl", &format!("listen 127.0.0.1:{port} ssl"));
     let guide = replace(&guide, "/var/log/nginx/", "FOLDER/");
     let guide = replace(&guide, "/etc/ssl/example.org.pem", &format!("FOLDER/{CERTIFICATE}"));
     let guide = replace(&guide, "/etc/ssl/example.org.key", &format!("FOLDER/{CERTIFICATE}"));
