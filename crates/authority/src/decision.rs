@@ -14,6 +14,7 @@ use claviger_core::decide::{
 use claviger_core::history::HistoryEntry;
 use claviger_core::key::{Actor, Rights};
 use claviger_core::permit::{RecordRef, Recorder, WritePermit};
+use claviger_core::principal::{Container, ContainerId};
 use claviger_core::scope::Action;
 use claviger_core::{KeyId, Subject, Timestamp};
 use claviger_store::{Audit, Once};
@@ -71,9 +72,14 @@ impl<'a> Deciding<'a> {
         let decided = self.authority.read(|view| {
             let recorder = Recorder::new(view, sequence);
             let (value, proof) = decision(&recorder, self.caller.credential(view))?;
-            Ok((value, recorder.permit(&proof), proof))
+            let holds = self.caller.named.still_holds(&recorder);
+            Ok((value, recorder.permit(&proof), proof, holds))
         })?;
-        let (value, write, proof) = decided.map_err(|refusal| Error::refused(refusal, action))?;
+        let (value, write, proof, holds) = decided.map_err(|refusal| Error::refused(refusal, action))?;
+        if !holds {
+            // An external id that the request names has moved since it was read.
+            return Err(Error::Contended);
+        }
         let write = match self.permitted.take() {
             Some(earlier) => earlier.write.and(write),
             None => write,
@@ -158,6 +164,20 @@ impl<'a> Deciding<'a> {
             Subject::Operator => true,
         })?;
         if exists { Ok(()) } else { Err(Error::not_found()) }
+    }
+
+    /// What the host application means by an external id, for a caller that is accepted. The permit rests on it.
+    ///
+    /// # Errors
+    /// The refusal of the caller's credential.
+    pub(crate) fn by_external_id(
+        &mut self,
+        action: Action<'_>,
+        container: Container,
+        external_id: &str,
+    ) -> Result<ContainerId> {
+        let found = self.look(action, |snapshot, _| snapshot.by_external_id(container, external_id))?;
+        Ok(found.unwrap_or(container.unknown()))
     }
 
     /// Whether the caller has an operator key.

@@ -123,6 +123,7 @@ fn of_accounts(w: &World) -> Vec<Row> {
     vec![
         row("GET", "/v1/accounts", By::Operator, 403, "/v1/accounts", None),
         row("POST", "/v1/accounts", By::Operator, 403, "/v1/accounts", Some(new)),
+        row("PUT", "/v1/accounts/{id}", By::Operator, 403, "/v1/accounts/external:x", Some(json!({}))),
         row("GET", "/v1/accounts/{id}", By::Ada, 404, one.clone(), None),
         row("PATCH", "/v1/accounts/{id}", By::Ada, 404, one.clone(), Some(name)),
         row("DELETE", "/v1/accounts/{id}", By::Ada, 404, one, None),

@@ -103,7 +103,7 @@ mod tests {
     use claviger_core::decide::{Credential, Place, Snapshot, accept};
     use claviger_core::id::{AccountId, ProjectId, TeamId};
     use claviger_core::permit::{Recorder, SystemTask};
-    use claviger_core::principal::{Account, Project, Team};
+    use claviger_core::principal::{Account, Container, ContainerId, Project, Team};
     use claviger_core::resource::{Resource, ResourceName};
     use claviger_core::time::Timestamp;
 
@@ -122,6 +122,10 @@ mod tests {
         fn project(&self, _: ProjectId) -> Option<&Project> {
             None
         }
+        fn by_external_id(&self, _: Container, _: &str) -> Option<ContainerId> {
+            None
+        }
+
         fn resource(&self, _: ResourceName<'_>) -> Option<&Resource> {
             None
         }
@@ -130,7 +134,7 @@ mod tests {
     /// A permit of this account, made on the state at this sequence.
     fn permit(account: u128, sequence: u64) -> WritePermit {
         let id = AccountId::from_bits(account);
-        let world = World(Account { id, closed: false });
+        let world = World(Account { id, external_id: None, closed: false });
         let recorder = Recorder::new(&world, Sequence(sequence));
         let now = Timestamp::from_millis(0);
         let proof = accept(&recorder, Credential::SignedIn(id), Place::default(), now).unwrap();
