@@ -80,7 +80,7 @@ impl World {
     fn fill(&self) {
         for n in 0..self.accounts {
             let id = AccountId::from_bits(mixed(n).into());
-            self.index.put(ChangeItem::Account(Account { id, closed: false }));
+            self.index.put(ChangeItem::Account(Account { id, external_id: None, closed: false }));
             let Ok(reference) = ResourceRef::parse(&notebook(n)) else { continue };
             self.index.put(ChangeItem::Resource(Resource {
                 reference,

@@ -38,6 +38,7 @@ impl House {
             web_origin: None,
             origin: Origin::Api,
             request_id: Some("req_0123456789abcdef0123456789".into()),
+            named: claviger_authority::NamedByCaller::default(),
         };
         let mut accounts = Vec::with_capacity(ACCOUNTS);
         for n in 0..ACCOUNTS {

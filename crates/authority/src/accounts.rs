@@ -86,11 +86,10 @@ impl Authority {
             None => None,
         };
         let record = AccountRecord {
-            account: Account { id: self.new_id(), closed: false },
+            account: Account { id: self.new_id(), external_id: new.external_id, closed: false },
             name: new.name,
             email: new.email,
             password,
-            external_id: new.external_id,
             created_at: since,
             revision: 1,
         };
@@ -98,6 +97,39 @@ impl Authority {
         let committed = self.attempts(caller, &[], &Condition::Always, step).await?;
         let Changed { change, .. } = self.made(committed, since, false);
         Ok(Changed { value: record, change })
+    }
+
+    /// The account that has this external id, and whether it was made just now because none had it. One that was
+    /// there stays as it is, whatever name and address are given.
+    ///
+    /// # Errors
+    /// Refused to all but operators; a conflict if the address is taken.
+    pub async fn put_account(
+        &self,
+        caller: &Caller,
+        external_id: ExternalId,
+        name: Option<Name>,
+        email: Option<Email>,
+    ) -> Result<(Changed<AccountRecord>, bool)> {
+        let since = self.now();
+        self.permit(caller, action("create"), Target::Operator)?;
+        let there = async || {
+            let found = self.shared.store.account_by_external_id(external_id.clone()).await?;
+            let Some(record) = found else { return Ok(None) };
+            self.permit(caller, action("read"), Target::Account(record.account.id))?;
+            let change = self.change_made(None, since, false);
+            Ok::<_, Error>(Some((Changed { value: record, change }, false)))
+        };
+        if let Some(there) = there().await? {
+            return Ok(there);
+        }
+        let external_id = Some(external_id.clone());
+        match self.create_account(caller, NewAccount { name, email, password: None, external_id }).await {
+            Ok(made) => Ok((made, true)),
+            // Somebody else was quicker.
+            Err(error @ Error::Conflict { code: "external_id_taken", .. }) => there().await?.ok_or(error),
+            Err(error) => Err(error),
+        }
     }
 
     async fn account_created(
@@ -191,9 +223,9 @@ impl Authority {
         let patch = patch.clone();
         next.name = patch.name.unwrap_or(next.name);
         next.email = patch.email.unwrap_or(next.email);
-        next.external_id = patch.external_id.unwrap_or(next.external_id);
+        next.account.external_id = patch.external_id.unwrap_or(next.account.external_id);
         next.account.closed = patch.closed.unwrap_or(next.account.closed);
-        if next.email.is_none() && next.external_id.is_none() {
+        if next.email.is_none() && next.account.external_id.is_none() {
             return Err(Error::invalid("email", "an account keeps an `email` or an `external_id`"));
         }
         if next == before {

@@ -14,6 +14,7 @@ use claviger_core::decide::{
 use claviger_core::history::HistoryEntry;
 use claviger_core::key::{Actor, Rights};
 use claviger_core::permit::{Known, PolicyVersion, RecordRef, Recorder, WritePermit};
+use claviger_core::principal::{Container, ContainerId};
 use claviger_core::scope::Action;
 use claviger_core::{KeyId, Subject, Timestamp};
 use claviger_store::{Audit, Once};
@@ -75,13 +76,24 @@ impl<'a> Deciding<'a> {
         let known = Known { sequence, policy: self.policy_version };
         let decided = self.authority.read(|view| {
             let credential = self.caller.credential(view);
-            Recorder::decide(view, known, |recorder| decision(recorder, credential)).inspect_err(|_| {
+            let mut holds = true;
+            let decided = Recorder::decide(view, known, |recorder| {
+                let decided = decision(recorder, credential)?;
+                holds = self.caller.named.still_holds(recorder);
+                Ok(decided)
+            });
+            let decided = decided.inspect_err(|_| {
                 if let Credential::Key(key) = credential {
                     self.authority.shared.time.refused(key.rights.expires_at);
                 }
-            })
+            });
+            decided.map(|decided| (decided, holds))
         })?;
-        let (value, proof, write) = decided.map_err(|refusal| Error::refused(refusal, action))?;
+        let ((value, proof, write), holds) = decided.map_err(|refusal| Error::refused(refusal, action))?;
+        if !holds {
+            // An external id that the request names has moved since it was read.
+            return Err(Error::Contended);
+        }
         let write = match self.permitted.take() {
             Some(earlier) => earlier.write.and(write),
             None => write,
@@ -166,6 +178,20 @@ impl<'a> Deciding<'a> {
             Subject::Operator => true,
         })?;
         if exists { Ok(()) } else { Err(Error::not_found()) }
+    }
+
+    /// What the host application means by an external id, for a caller that is accepted. The permit rests on it.
+    ///
+    /// # Errors
+    /// The refusal of the caller's credential.
+    pub(crate) fn by_external_id(
+        &mut self,
+        action: Action<'_>,
+        container: Container,
+        external_id: &str,
+    ) -> Result<ContainerId> {
+        let found = self.look(action, |snapshot, _| snapshot.by_external_id(container, external_id))?;
+        Ok(found.unwrap_or(container.unknown()))
     }
 
     /// Whether the caller has an operator key.

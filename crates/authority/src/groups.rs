@@ -109,9 +109,8 @@ impl Authority {
         let members = Members::new(owner.map(|owner| (owner, TeamRole::Owner)).into_iter().collect());
         let id: TeamId = self.new_id();
         let record = TeamRecord {
-            team: Team { id, closed: false, members },
+            team: Team { id, external_id: new.external_id, closed: false, members },
             name: new.name,
-            external_id: new.external_id,
             created_at: self.now(),
             revision: 1,
         };
@@ -360,9 +359,8 @@ impl Authority {
         };
         let id: ProjectId = self.new_id();
         let record = ProjectRecord {
-            project: Project { id, closed: false, owner: new.owner, members },
+            project: Project { id, external_id: new.external_id, closed: false, owner: new.owner, members },
             name: new.name,
-            external_id: new.external_id,
             created_at: self.now(),
             revision: 1,
         };

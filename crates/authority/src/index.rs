@@ -6,6 +6,7 @@
 //! the commit and before the answer.
 
 mod entry;
+mod external;
 mod hash;
 mod load;
 #[cfg(all(test, claviger_loom))]
@@ -24,8 +25,10 @@ use claviger_core::change::{Change, ChangeItem, Sequence};
 use claviger_core::decide::Snapshot;
 use claviger_core::id::{AccountId, ProjectId, TeamId};
 use claviger_core::key::{Digest, KeyView};
-use claviger_core::principal::{Account, Project, Team};
+use claviger_core::name::ExternalId;
+use claviger_core::principal::{Account, Container, ContainerId, Project, Team};
 use claviger_core::resource::{Resource, ResourceName, ResourceRef};
+use external::ExternalIds;
 use hash::Uniform;
 pub use load::Loader;
 use papaya::{HashMap, LocalGuard};
@@ -41,6 +44,7 @@ pub struct Index {
     teams: HashMap<TeamId, Team, Uniform>,
     projects: HashMap<ProjectId, Project, Uniform>,
     resources: HashMap<ResourceRef, Resource>,
+    external_ids: ExternalIds,
     applied: AtomicU64,
 }
 
@@ -68,13 +72,22 @@ impl Index {
             ChangeItem::Key(digest, entry) => return self.keys.put(&digest, entry),
             ChangeItem::KeyGone(digest) => self.keys.remove(&digest),
             ChangeItem::Account(account) => {
-                self.accounts.pin().insert(account.id, account);
+                let (id, now) = (account.id, account.external_id.clone());
+                let accounts = self.accounts.pin();
+                let before = accounts.insert(id, account).and_then(|before| before.external_id.clone());
+                self.external_ids.put(ContainerId::Account(id), before.as_ref(), now);
             }
             ChangeItem::Team(team) => {
-                self.teams.pin().insert(team.id, team);
+                let (id, now) = (team.id, team.external_id.clone());
+                let teams = self.teams.pin();
+                let before = teams.insert(id, team).and_then(|before| before.external_id.clone());
+                self.external_ids.put(ContainerId::Team(id), before.as_ref(), now);
             }
             ChangeItem::Project(project) => {
-                self.projects.pin().insert(project.id, project);
+                let (id, now) = (project.id, project.external_id.clone());
+                let projects = self.projects.pin();
+                let before = projects.insert(id, project).and_then(|before| before.external_id.clone());
+                self.external_ids.put(ContainerId::Project(id), before.as_ref(), now);
             }
             ChangeItem::Resource(resource) => {
                 self.resources.pin().insert(resource.reference.clone(), resource);
@@ -194,5 +207,15 @@ impl Snapshot for View<'_> {
     fn resource(&self, name: ResourceName<'_>) -> Option<&Resource> {
         let map = &self.index.resources;
         map.get(name.as_str().as_bytes(), self.resources.get_or_init(|| map.guard()))
+    }
+    fn by_external_id(&self, container: Container, external_id: &str) -> Option<ContainerId> {
+        let found = self.index.external_ids.find(container, external_id)?;
+        // The record has the last word: while a name moves, it may be found at the one that has lost it.
+        let named = match found {
+            ContainerId::Account(id) => self.account(id)?.external_id.as_ref(),
+            ContainerId::Team(id) => self.team(id)?.external_id.as_ref(),
+            ContainerId::Project(id) => self.project(id)?.external_id.as_ref(),
+        };
+        (named.map(ExternalId::as_str) == Some(external_id)).then_some(found)
     }
 }

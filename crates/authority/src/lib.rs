@@ -44,7 +44,7 @@ mod verify;
 
 pub use admit::{Answer, Arriving, Counting, Denial, Question};
 pub use authority::{Authority, ChangeMade, Changed};
-pub use caller::{Caller, CallerCredential};
+pub use caller::{Caller, CallerCredential, NamedByCaller};
 /// What listings are asked with and return.
 pub use claviger_store::{
     AccountFilter, HistoryFilter, Obstacle, Page, ProjectFilter, ResourceFilter, Restored, SqliteOptions,

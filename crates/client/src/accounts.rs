@@ -53,6 +53,17 @@ pub struct NewAccount {
     pub external_id: Option<String>,
 }
 
+/// What an account has besides its external id if it has to be made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PutAccount {
+    /// What people call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The address with which it signs in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+}
+
 /// What shall change of an account. What is absent stays; `Some(None)` takes a value away.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct AccountPatch {
@@ -112,6 +123,14 @@ impl Accounts<'_> {
     pub async fn create_once(&self, new: &NewAccount, idempotency_key: impl Into<String>) -> Result<Account> {
         let call = Call::post("/v1/accounts", new)?.idempotency_key(Some(idempotency_key.into()));
         self.0.ask(call).await
+    }
+
+    /// The account with this external id; it is made if there is none. One that is there stays as it is. For operators.
+    ///
+    /// # Errors
+    /// Those of every call: [`crate::Error`]; 409 `email_taken`.
+    pub async fn put(&self, external_id: &str, new: &PutAccount) -> Result<Account> {
+        self.0.ask(Call::put(path(&format!("external:{external_id}")), new)?).await
     }
 
     /// An account.

@@ -7,7 +7,7 @@ use claviger_core::key::PresentedKey;
 use claviger_core::quota::Metered;
 use claviger_core::scope::Action;
 use claviger_core::selector::Version;
-use claviger_core::subject::Reference;
+use claviger_core::subject::{Reference, WrittenReference};
 use jiff::Timestamp;
 
 use crate::verifier::{Unverified, Verifier};
@@ -50,14 +50,15 @@ impl Embedded {
             Some(Some(context)) => context,
             Some(None) => return Err(wrong("context", &"it is `api` or `embed`")),
         };
-        let target = question.target.as_deref().map(Reference::parse).transpose();
+        let target = question.target.as_deref().map(WrittenReference::parse).transpose();
         let target = match target.map_err(|error| wrong("target", &error))? {
             None => Target::Nothing,
-            Some(Reference::Operator) => Target::Operator,
-            Some(Reference::Account(id)) => Target::Account(id),
-            Some(Reference::Team(id)) => Target::Team(id),
-            Some(Reference::Project(id)) => Target::Project(id),
-            Some(Reference::Resource(name)) => Target::Resource(name, version),
+            Some(WrittenReference::External(kind, id)) => Target::External(kind, id),
+            Some(WrittenReference::Known(Reference::Operator)) => Target::Operator,
+            Some(WrittenReference::Known(Reference::Account(id))) => Target::Account(id),
+            Some(WrittenReference::Known(Reference::Team(id))) => Target::Team(id),
+            Some(WrittenReference::Known(Reference::Project(id))) => Target::Project(id),
+            Some(WrittenReference::Known(Reference::Resource(name))) => Target::Resource(name, version),
         };
         if version.is_some() && !matches!(target, Target::Resource(..)) {
             return Err(wrong("version", &"only a resource has versions: name one as the `target`"));

@@ -83,7 +83,7 @@ mod usage;
 mod verifier;
 mod verify;
 
-pub use accounts::{Account, AccountFilter, AccountPatch, Accounts, NewAccount};
+pub use accounts::{Account, AccountFilter, AccountPatch, Accounts, NewAccount, PutAccount};
 pub use changes::{Changed, Gone, Revocation, Revoked};
 pub use credential::Slots;
 #[cfg(feature = "embedded")]

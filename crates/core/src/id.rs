@@ -71,6 +71,12 @@ const BODY_CHARACTERS: usize = 26;
 const TEXT_BYTES_MAX: usize = 4 + 1 + BODY_CHARACTERS;
 const RANDOM_BITS: u32 = 80;
 
+impl<T> Id<T> {
+    /// An identifier that nothing ever has: it stands for whatever an unknown external id may mean, so that such a
+    /// one is answered like any other that does not exist.
+    pub const UNKNOWN: Self = Self { high: 0, low: 0, tag: PhantomData };
+}
+
 impl<T: Tag> Id<T> {
     /// Makes an identifier from the instant of creation and 80 random bits.
     #[must_use]

@@ -1,6 +1,8 @@
 //! Names that people give, and identifiers that a host gives.
 
+use std::borrow::Borrow;
 use std::fmt;
+use std::sync::Arc;
 
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
@@ -114,7 +116,13 @@ impl fmt::Display for Name {
 /// printable characters. Unique among accounts, among teams and among projects. It is kept byte for byte: another
 /// spelling is another identifier.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ExternalId(Box<str>);
+pub struct ExternalId(Arc<str>);
+
+impl Borrow<str> for ExternalId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
 
 /// Not such an identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -129,9 +137,18 @@ impl ExternalId {
     /// # Errors
     /// [`ExternalIdError`] if it is empty, too long, or has characters that do not print.
     pub fn parse(text: &str) -> Result<Self, ExternalIdError> {
+        Self::check(text)?;
+        Ok(Self(text.into()))
+    }
+
+    /// Whether the text can be one.
+    ///
+    /// # Errors
+    /// [`ExternalIdError`] if it cannot.
+    pub fn check(text: &str) -> Result<(), ExternalIdError> {
         let fits = text.chars().count() <= EXTERNAL_ID_CHARACTERS_MAX && text.chars().any(is_visible);
         if fits && text.trim() == text && !text.chars().any(is_unprintable) {
-            Ok(Self(text.into()))
+            Ok(())
         } else {
             Err(ExternalIdError)
         }

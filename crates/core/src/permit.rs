@@ -19,7 +19,7 @@ use std::str::FromStr;
 use crate::change::Sequence;
 use crate::decide::{ManagePermit, Snapshot};
 use crate::id::{AccountId, KeyId, ProjectId, TeamId};
-use crate::principal::{Account, Project, Team};
+use crate::principal::{Account, Container, ContainerId, Project, Team};
 use crate::resource::{Resource, ResourceName, ResourceRef};
 
 /// A record that a decision can rest on.
@@ -198,7 +198,7 @@ impl WritePermit {
 #[derive(Debug)]
 pub struct Recorder<'s, S> {
     snapshot: &'s S,
-    records: RefCell<Vec<RecordRef>>,
+    records: RefCell<BTreeSet<RecordRef>>,
 }
 
 impl<'s, S: Snapshot> Recorder<'s, S> {
@@ -218,11 +218,7 @@ impl<'s, S: Snapshot> Recorder<'s, S> {
     }
 
     fn note(&self, record: RecordRef) {
-        let mut records = self.records.borrow_mut();
-        // A decision looks at few records, and often at the same one in a row.
-        if !records.contains(&record) {
-            records.push(record);
-        }
+        self.records.borrow_mut().insert(record);
     }
 }
 
@@ -245,6 +241,17 @@ impl<S: Snapshot> Snapshot for Recorder<'_, S> {
     fn resource(&self, name: ResourceName<'_>) -> Option<&Resource> {
         self.note(RecordRef::Resource(name.to_ref()));
         self.snapshot.resource(name)
+    }
+
+    fn by_external_id(&self, container: Container, external_id: &str) -> Option<ContainerId> {
+        let found = self.snapshot.by_external_id(container, external_id);
+        match found {
+            Some(ContainerId::Account(id)) => self.note(RecordRef::Account(id)),
+            Some(ContainerId::Team(id)) => self.note(RecordRef::Team(id)),
+            Some(ContainerId::Project(id)) => self.note(RecordRef::Project(id)),
+            None => {}
+        }
+        found
     }
 
     fn rests_on_key(&self, id: KeyId) {

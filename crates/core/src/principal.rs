@@ -14,8 +14,59 @@ use crate::time::Timestamp;
 pub struct Account {
     /// Its identifier.
     pub id: AccountId,
+    /// What the host application calls it.
+    pub external_id: Option<ExternalId>,
     /// Whether it was closed: nothing that hangs on it is accepted any more.
     pub closed: bool,
+}
+
+/// A kind of record that the host application can have a name of its own for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Container {
+    /// An account.
+    Account,
+    /// A team.
+    Team,
+    /// A project.
+    Project,
+}
+
+/// An account, a team or a project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ContainerId {
+    /// An account.
+    Account(AccountId),
+    /// A team.
+    Team(TeamId),
+    /// A project.
+    Project(ProjectId),
+}
+
+impl ContainerId {
+    /// Its kind.
+    #[must_use]
+    pub const fn container(self) -> Container {
+        match self {
+            Self::Account(_) => Container::Account,
+            Self::Team(_) => Container::Team,
+            Self::Project(_) => Container::Project,
+        }
+    }
+}
+
+impl Container {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Account, Self::Team, Self::Project];
+
+    /// An identifier of this kind that nothing ever has.
+    #[must_use]
+    pub const fn unknown(self) -> ContainerId {
+        match self {
+            Self::Account => ContainerId::Account(AccountId::UNKNOWN),
+            Self::Team => ContainerId::Team(TeamId::UNKNOWN),
+            Self::Project => ContainerId::Project(ProjectId::UNKNOWN),
+        }
+    }
 }
 
 /// What an account may do in a team.
@@ -116,6 +167,8 @@ impl<R: Role> Default for Members<R> {
 pub struct Team {
     /// Its identifier.
     pub id: TeamId,
+    /// What the host application calls it.
+    pub external_id: Option<ExternalId>,
     /// Whether it was closed.
     pub closed: bool,
     /// Who belongs to it.
@@ -127,6 +180,8 @@ pub struct Team {
 pub struct Project {
     /// Its identifier.
     pub id: ProjectId,
+    /// What the host application calls it.
+    pub external_id: Option<ExternalId>,
     /// Whether it was closed.
     pub closed: bool,
     /// Who holds it.
@@ -155,8 +210,6 @@ pub struct AccountRecord {
     pub email: Option<Email>,
     /// With which it proves who it is.
     pub password: Option<PasswordHash>,
-    /// The host's own identifier.
-    pub external_id: Option<ExternalId>,
     /// When it came into being.
     pub created_at: Timestamp,
     /// Counts its changes, from 1.
@@ -194,8 +247,6 @@ pub struct TeamRecord {
     pub team: Team,
     /// What people call it.
     pub name: Name,
-    /// The host's own identifier.
-    pub external_id: Option<ExternalId>,
     /// When it came into being.
     pub created_at: Timestamp,
     /// Counts its changes, members included, from 1.
@@ -209,8 +260,6 @@ pub struct ProjectRecord {
     pub project: Project,
     /// What people call it.
     pub name: Name,
-    /// The host's own identifier.
-    pub external_id: Option<ExternalId>,
     /// When it came into being.
     pub created_at: Timestamp,
     /// Counts its changes, members included, from 1.

@@ -7,19 +7,31 @@
 
 use crate::key::KeyEntry;
 use crate::lifecycle::Status;
+use crate::name::ExternalId;
 use crate::principal::{Account, Members, Project, Role, Team};
 use crate::resource::{Resource, Visibility};
 
-/// Whether the account was closed.
+/// Whether the account was closed, or is no longer what its external id names.
 #[must_use]
-pub const fn by_account(before: &Account, after: &Account) -> bool {
-    !before.closed && after.closed
+pub fn by_account(before: &Account, after: &Account) -> bool {
+    (!before.closed && after.closed)
+        || by_external_id(before.external_id.as_ref(), after.external_id.as_ref())
 }
 
-/// Whether the team was closed, or somebody has a weaker role in it or none any more.
+/// Whether something is no longer what its external id names: whatever was decided by that name was decided about
+/// something else.
+#[must_use]
+pub fn by_external_id(before: Option<&ExternalId>, after: Option<&ExternalId>) -> bool {
+    before.is_some() && before != after
+}
+
+/// Whether the team was closed, somebody has a weaker role in it or none any more, or its external id names it no
+/// more.
 #[must_use]
 pub fn by_team(before: &Team, after: &Team) -> bool {
-    (!before.closed && after.closed) || by_members(&before.members, &after.members)
+    (!before.closed && after.closed)
+        || by_members(&before.members, &after.members)
+        || by_external_id(before.external_id.as_ref(), after.external_id.as_ref())
 }
 
 /// The same for a project, and whether it has another owner.
@@ -28,6 +40,7 @@ pub fn by_project(before: &Project, after: &Project) -> bool {
     (!before.closed && after.closed)
         || before.owner != after.owner
         || by_members(&before.members, &after.members)
+        || by_external_id(before.external_id.as_ref(), after.external_id.as_ref())
 }
 
 /// Whether somebody has a weaker role than before, or none any more.
@@ -71,7 +84,7 @@ mod tests {
     const BEN: AccountId = AccountId::from_bits(2);
 
     fn team(closed: bool, members: &[(AccountId, TeamRole)]) -> Team {
-        Team { id: TeamId::from_bits(1), closed, members: Members::new(members.to_vec()) }
+        Team { id: TeamId::from_bits(1), external_id: None, closed, members: Members::new(members.to_vec()) }
     }
 
     #[test]
@@ -146,5 +159,21 @@ mod tests {
         let disabled = KeyEntry { status: Status::Disabled, ..before.clone() };
         assert!(!by_key(&disabled, &before));
         assert!(!by_key(&disabled, &disabled));
+    }
+
+    #[test]
+    fn an_external_id_that_names_something_else() {
+        let named = |text: &str| ExternalId::parse(text).ok();
+        let account =
+            |text: Option<&str>| Account { id: ADA, external_id: text.and_then(named), closed: false };
+        let check = |before: Option<&str>, after: Option<&str>, expect: bool| {
+            assert_eq!(by_account(&account(before), &account(after)), expect, "{before:?} {after:?}");
+        };
+        check(None, Some("a"), false);
+        check(Some("a"), Some("a"), false);
+        check(Some("a"), Some("b"), true);
+        check(Some("a"), None, true);
+        let lab = |text: &str| Team { external_id: named(text), ..team(false, &[]) };
+        assert!(by_team(&lab("a"), &lab("b")) && !by_team(&lab("a"), &lab("a")));
     }
 }

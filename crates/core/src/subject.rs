@@ -4,6 +4,8 @@ use std::borrow::Borrow;
 use std::fmt;
 
 use crate::id::{AccountId, ProjectId, TeamId};
+use crate::name::ExternalId;
+use crate::principal::{Container, ContainerId};
 use crate::resource::{ResourceName, ResourceNameError, ResourceRef};
 use crate::selector::{Grants, Selector};
 
@@ -162,9 +164,15 @@ pub enum ReferenceError {
     /// The id after a container's type.
     #[error(transparent)]
     Id(#[from] crate::id::IdError),
+    /// An external id where none is looked up.
+    #[error("here only identifiers are taken, such as `account:acct_…`")]
+    Unresolved,
+    /// The external id of a container.
+    #[error("an external id {0}")]
+    External(#[from] crate::name::ExternalIdError),
     /// Neither a container nor a resource.
     #[error(
-        "write `account:acct_…`, `team:team_…`, `project:proj_…`, `operator` or `type:id` of a resource, such as `notebook:5e1f`"
+        "write `account:acct_…` or `account:external:…` (`team:` and `project:` alike), `operator` or `type:id` of a resource, such as `notebook:5e1f`"
     )]
     Form,
     /// A resource that cannot be.
@@ -173,20 +181,126 @@ pub enum ReferenceError {
 }
 
 impl<'a> Reference<'a> {
+    /// Reads a reference without an external id, as it stands in the store.
+    ///
+    /// # Errors
+    /// [`ReferenceError`] says which part is not as it should be.
+    pub fn parse(text: &'a str) -> Result<Self, ReferenceError> {
+        match WrittenReference::parse(text)? {
+            WrittenReference::Known(reference) => Ok(reference),
+            WrittenReference::External(..) => Err(ReferenceError::Unresolved),
+        }
+    }
+}
+
+/// What stands between a container's type and its external id.
+const EXTERNAL: &str = "external:";
+
+/// The external id in `external:user-4711`, if the text begins so.
+///
+/// # Errors
+/// An external id that none can be.
+pub fn external_id(text: &str) -> Option<Result<ExternalId, crate::name::ExternalIdError>> {
+    text.strip_prefix(EXTERNAL).map(ExternalId::parse)
+}
+
+/// A reference as it was written: what it names by an external id has to be looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WrittenReference<'a> {
+    /// By an identifier of Claviger's, or a resource.
+    Known(Reference<'a>),
+    /// `account:external:user-4711`: by the host application's own name.
+    External(Container, &'a str),
+}
+
+impl<'a> WrittenReference<'a> {
     /// Reads a reference, split at the first colon.
     ///
     /// # Errors
     /// [`ReferenceError`] says which part is not as it should be.
     pub fn parse(text: &'a str) -> Result<Self, ReferenceError> {
-        Ok(match text.split_once(':') {
-            None if text == "operator" => Self::Operator,
-            Some(("account", id)) => Self::Account(id.parse()?),
-            Some(("team", id)) => Self::Team(id.parse()?),
-            Some(("project", id)) => Self::Project(id.parse()?),
-            _ => Self::Resource(ResourceName::parse(text).map_err(|error| match error {
-                ResourceNameError::Type => ReferenceError::Form,
-                other => ReferenceError::Resource(other),
-            })?),
-        })
+        let container = match text.split_once(':') {
+            None if text == "operator" => return Ok(Self::Known(Reference::Operator)),
+            Some(("account", _)) => Container::Account,
+            Some(("team", _)) => Container::Team,
+            Some(("project", _)) => Container::Project,
+            _ => {
+                let name = ResourceName::parse(text).map_err(|error| match error {
+                    ResourceNameError::Type => ReferenceError::Form,
+                    other => ReferenceError::Resource(other),
+                })?;
+                return Ok(Self::Known(Reference::Resource(name)));
+            }
+        };
+        let id = text.split_once(':').map_or("", |(_, id)| id);
+        if let Some(external) = id.strip_prefix(EXTERNAL) {
+            ExternalId::check(external)?;
+            return Ok(Self::External(container, external));
+        }
+        Ok(Self::Known(match container {
+            Container::Account => Reference::Account(id.parse()?),
+            Container::Team => Reference::Team(id.parse()?),
+            Container::Project => Reference::Project(id.parse()?),
+        }))
+    }
+}
+
+impl From<ContainerId> for Reference<'_> {
+    fn from(id: ContainerId) -> Self {
+        match id {
+            ContainerId::Account(id) => Self::Account(id),
+            ContainerId::Team(id) => Self::Team(id),
+            ContainerId::Project(id) => Self::Project(id),
+        }
+    }
+}
+
+/// The reference text.
+impl fmt::Display for Reference<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account(id) => write!(f, "account:{id}"),
+            Self::Team(id) => write!(f, "team:{id}"),
+            Self::Project(id) => write!(f, "project:{id}"),
+            Self::Resource(name) => f.write_str(name.as_str()),
+            Self::Operator => f.write_str("operator"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_read_as_they_are_written() {
+        let id = AccountId::from_bits(7);
+        let known = format!("account:{id}");
+        assert_eq!(
+            WrittenReference::parse(&known),
+            Ok(WrittenReference::Known(Reference::Account(id))),
+            "by an identifier"
+        );
+        for (text, container, external) in [
+            ("account:external:user-4711", Container::Account, "user-4711"),
+            ("team:external:a:b/c d", Container::Team, "a:b/c d"),
+            ("project:external:external:é", Container::Project, "external:é"),
+        ] {
+            assert_eq!(WrittenReference::parse(text), Ok(WrittenReference::External(container, external)));
+        }
+        assert_eq!(Reference::from(Container::Account.unknown()), Reference::Account(AccountId::UNKNOWN));
+        for wrong in [
+            "account:external:",
+            "account:external: x",
+            "account:external:a\nb",
+            "account:external",
+            "account:External:x",
+            "operator:external:x",
+            "notebook:external:x",
+            "account",
+            "",
+        ] {
+            assert!(WrittenReference::parse(wrong).is_err(), "{wrong:?}");
+        }
     }
 }

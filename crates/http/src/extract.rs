@@ -8,8 +8,13 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use bytes::Bytes;
 use claviger_authority::Caller;
 use claviger_authority::idempotency::Idempotency;
+use claviger_authority::imports::ImportId;
+use claviger_core::change::ChangeId;
+use claviger_core::principal::{Container, ContainerId};
 use claviger_core::resource::{ResourceNameError, ResourceRef};
 use claviger_core::scope::Action;
+use claviger_core::subject::external_id;
+use claviger_core::{AccountId, KeyId, ProjectId, TeamId};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri};
@@ -20,6 +25,7 @@ use serde_path_to_error::Segment;
 
 use crate::api::patience::Stalled;
 use crate::problem::Problem;
+use crate::references::ReferenceReader;
 use crate::state::AppState;
 
 /// The caller, whose credential is accepted. It comes before everything else that a handler takes, so that
@@ -299,7 +305,7 @@ fn without_values(message: &str, field: Option<&str>) -> String {
     }
     if let Some((_, expected)) = message.rsplit_once(", expected ") {
         let known = EXPECTED.iter().find(|(said, _)| *said == expected);
-        let meant = known.map_or("a value of another type", |(_, meant)| meant);
+        let meant = known.map_or("of another type", |(_, meant)| meant);
         return format!("{} must be {meant}", beginning(field));
     }
     format!("{} is not of the form that this address takes", beginning(field))
@@ -355,30 +361,73 @@ impl FromRequestParts<AppState> for NamedResource {
     }
 }
 
-impl<T: std::str::FromStr + Send> FromRequestParts<AppState> for Named<T> {
+impl<T: PathName> FromRequestParts<AppState> for Named<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| not_found())?;
-        text.parse().map(Self).map_err(|_| not_found())
+        let caller = parts.extensions.get::<Caller>();
+        Ok(Self(T::read(&text, caller.map(|caller| ReferenceReader::of(state, caller)))?))
     }
+}
+
+/// What can stand in a path.
+pub trait PathName: Sized + Send {
+    /// Reads it. What the caller names by an external id is looked up.
+    ///
+    /// # Errors
+    /// Not found: it is nothing that can be named so.
+    fn read(text: &str, references: Option<ReferenceReader<'_>>) -> Result<Self, Problem>;
+}
+
+/// Names that mean what they say.
+macro_rules! plain {
+    ($($name:ty),*) => {$(
+        impl PathName for $name {
+            fn read(text: &str, _: Option<ReferenceReader<'_>>) -> Result<Self, Problem> {
+                text.parse().map_err(|_| not_found())
+            }
+        }
+    )*};
+}
+
+plain!(String, KeyId, ImportId, ChangeId);
+
+/// Identifiers that may also be `external:` and the application's own name.
+macro_rules! container {
+    ($($name:ty, $kind:ident;)*) => {$(
+        impl PathName for $name {
+            fn read(text: &str, references: Option<ReferenceReader<'_>>) -> Result<Self, Problem> {
+                let Some(external_id) = external_id(text) else { return text.parse().map_err(|_| not_found()) };
+                let external_id = external_id.map_err(|_| not_found())?;
+                let references = references.ok_or_else(not_found)?;
+                match references.look_up(Container::$kind, external_id)? {
+                    ContainerId::$kind(id) => Ok(id),
+                    _ => Err(not_found()),
+                }
+            }
+        }
+    )*};
+}
+
+container! {
+    AccountId, Account;
+    TeamId, Team;
+    ProjectId, Project;
 }
 
 /// Two identifiers in the path.
 pub struct NamedPair<A, B>(pub A, pub B);
 
-impl<A: std::str::FromStr + Send, B: std::str::FromStr + Send> FromRequestParts<AppState>
-    for NamedPair<A, B>
-{
+impl<A: PathName, B: PathName> FromRequestParts<AppState> for NamedPair<A, B> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let path = Path::<(String, String)>::from_request_parts(parts, state).await;
         let Path((first, second)) = path.map_err(|_| not_found())?;
-        match (first.parse(), second.parse()) {
-            (Ok(first), Ok(second)) => Ok(Self(first, second)),
-            _ => Err(not_found()),
-        }
+        let caller = parts.extensions.get::<Caller>();
+        let references = caller.map(|caller| ReferenceReader::of(state, caller));
+        Ok(Self(A::read(&first, references)?, B::read(&second, references)?))
     }
 }
 
@@ -424,7 +473,7 @@ mod tests {
         );
         check(r#"{"metadata": {"sk_secret": 1}}"#, "A value in `metadata` must be a text.");
         check(r#"{"sk_secret": 1}"#, "Unknown field. Known fields: `body`, `scopes`, `metadata`.");
-        check(r#"{"body": "sk_secret"}"#, "`body` is not of the form that this address takes.");
+        check(r#"{"body": "sk_secret"}"#, "`body` must be of another type.");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod least_speed;
 pub mod metrics;
 pub mod problem;
 mod rate;
+pub mod references;
 pub mod request_id;
 pub mod serve;
 pub mod state;

@@ -106,7 +106,7 @@ impl Group for TeamId {
     fn parts(record: &mut TeamRecord) -> Parts<'_, TeamRole> {
         Parts {
             name: &mut record.name,
-            external_id: &mut record.external_id,
+            external_id: &mut record.team.external_id,
             closed: &mut record.team.closed,
             members: &mut record.team.members,
             revision: &mut record.revision,
@@ -166,7 +166,7 @@ impl Group for ProjectId {
     fn parts(record: &mut ProjectRecord) -> Parts<'_, ProjectRole> {
         Parts {
             name: &mut record.name,
-            external_id: &mut record.external_id,
+            external_id: &mut record.project.external_id,
             closed: &mut record.project.closed,
             members: &mut record.project.members,
             revision: &mut record.revision,

@@ -12,7 +12,7 @@ use claviger_core::name::Name;
 use claviger_core::restriction::Restrictions;
 use claviger_core::scope::ScopeSet;
 use claviger_core::selector::{Grants, Selector};
-use claviger_core::subject::{Reference, ResourceSubject};
+use claviger_core::subject::{Reference, ResourceSubject, WrittenReference};
 use claviger_core::{KeyId, Subject, Timestamp, UnixSeconds};
 use zeroize::Zeroizing;
 
@@ -88,7 +88,7 @@ impl Authority {
     ) -> Outcome<KeyRecord> {
         let digest = digest(&row.key, formats)?;
         let name = Name::parse(&row.name).map_err(|e| invalid("name", e))?;
-        let subject = subject(row)?;
+        let subject = subject(deciding, row)?;
         let kind = subject.kind();
         let scopes = match &row.scopes {
             Some(words) => {
@@ -239,8 +239,14 @@ fn checked(text: &str) -> Outcome<Preview> {
     })
 }
 
-fn subject(row: &ImportRow) -> Outcome<Subject> {
-    let reference = Reference::parse(&row.subject).map_err(|e| invalid("subject", e))?;
+fn subject(deciding: &mut Deciding<'_>, row: &ImportRow) -> Outcome<Subject> {
+    let reference = match WrittenReference::parse(&row.subject).map_err(|e| invalid("subject", e))? {
+        WrittenReference::Known(reference) => reference,
+        WrittenReference::External(container, external_id) => {
+            let action = KeyAction::Create.action();
+            deciding.by_external_id(action, container, external_id).map_err(refused)?.into()
+        }
+    };
     let container = match reference {
         Reference::Resource(name) => {
             let selector = match &row.versions {

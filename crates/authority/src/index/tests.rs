@@ -11,7 +11,8 @@ use claviger_core::Subject;
 use claviger_core::change::{Change, ChangeId, ChangeItem, Sequence};
 use claviger_core::decide::Snapshot;
 use claviger_core::id::{AccountId, TeamId};
-use claviger_core::principal::Account;
+use claviger_core::name::ExternalId;
+use claviger_core::principal::{Account, Container, ContainerId};
 
 use super::*;
 use fixtures::{crowded, entry, spread};
@@ -95,8 +96,40 @@ fn keys_come_in_the_order_asked_for() {
 fn a_view_enters_only_what_it_reads() {
     let index = Index::default();
     let id = AccountId::from_bits(1);
-    index.put(ChangeItem::Account(Account { id, closed: false }));
+    index.put(ChangeItem::Account(Account { id, external_id: None, closed: false }));
     let view = index.view();
     assert!(view.key(&spread(1)).is_none() && view.accounts.get().is_none());
     assert!(view.account(id).is_some() && view.accounts.get().is_some() && view.teams.get().is_none());
+}
+
+#[test]
+fn an_external_id_means_what_has_it_now() {
+    let index = Index::default();
+    let put = |n: u128, external_id: Option<&str>| {
+        let external_id = external_id.and_then(|text| ExternalId::parse(text).ok());
+        index.put(ChangeItem::Account(Account { id: AccountId::from_bits(n), external_id, closed: false }));
+    };
+    let check = |external_id: &str, expect: Option<u128>| {
+        let found = index.view().by_external_id(Container::Account, external_id);
+        assert_eq!(found, expect.map(|n| ContainerId::Account(AccountId::from_bits(n))), "{external_id}");
+        assert_eq!(index.view().by_external_id(Container::Team, external_id), None, "of another kind");
+    };
+    put(1, Some("a"));
+    put(2, None);
+    check("a", Some(1));
+    check("A", None);
+    // Applying it again changes nothing.
+    put(1, Some("a"));
+    check("a", Some(1));
+    // It moves in one change, in either order.
+    put(1, None);
+    put(2, Some("a"));
+    check("a", Some(2));
+    put(1, Some("a"));
+    put(2, Some("b"));
+    check("a", Some(1));
+    check("b", Some(2));
+    put(1, None);
+    check("a", None);
+    check("b", Some(2));
 }

@@ -6,6 +6,7 @@ mod admit;
 mod clock;
 mod disk;
 mod dropped;
+mod external_ids;
 mod history;
 mod idempotency;
 mod imports;

@@ -12,8 +12,8 @@ use claviger_authority::ports::{Clock, Ports, Random};
 use claviger_authority::resources::{Audience, ResourceDescription};
 use claviger_authority::settings::Settings;
 use claviger_authority::{
-    Authority, Caller, CallerCredential, Disk, DiskFaults, DiskOperation, Error, HistoryFilter, Page,
-    SqliteOptions,
+    Authority, Caller, CallerCredential, Disk, DiskFaults, DiskOperation, Error, HistoryFilter,
+    NamedByCaller, Page, SqliteOptions,
 };
 use claviger_core::history::{HistoryEntry, Origin};
 use claviger_core::key::{CreatedVia, Metadata, PresentedKey};
@@ -102,7 +102,14 @@ pub(crate) fn scopes(text: &str) -> ScopeSet {
 
 pub(crate) fn caller(credential: CallerCredential) -> Caller {
     let address = "192.0.2.1".parse().ok();
-    Caller { credential, address, web_origin: None, origin: Origin::Api, request_id: Some("r1".into()) }
+    Caller {
+        credential,
+        address,
+        web_origin: None,
+        origin: Origin::Api,
+        request_id: Some("r1".into()),
+        named: NamedByCaller::default(),
+    }
 }
 
 /// The code of the answer, whatever kind of error it is.

@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use claviger_client::{
     AccountFilter, AccountPatch, Client, GroupPatch, HistoryFilter, ImportOptions, ImportRow, KeyFilter,
     KeyPatch, Leak, ListedResource, NewAccount, NewHistoryRow, NewKey, NewProject, NewTeam, ProjectFilter,
-    Quota, Rate, Reconcile, ResourceDescription, ResourceFilter, ResourceVersion, Restrictions, Revoke,
-    Rotation, Secret, Status, TeamFilter, Timestamp, UsageFilter, UsageStep, Verify, VerifyOwn,
+    PutAccount, Quota, Rate, Reconcile, ResourceDescription, ResourceFilter, ResourceVersion, Restrictions,
+    Revoke, Rotation, Secret, Status, TeamFilter, Timestamp, UsageFilter, UsageStep, Verify, VerifyOwn,
 };
 use serde_json::{Value, json};
 
@@ -204,6 +204,8 @@ async fn about_accounts_and_resources(client: &Client) {
         password: Some(Secret::new("password")),
         external_id: some("ada"),
     };
+    let put = PutAccount { name: some("Ada"), email: some("ada@example.org") };
+    let _ = accounts.put("ada", &put).await;
     let patch =
         AccountPatch { name: Some(None), email: Some(None), external_id: Some(None), closed: Some(true) };
     let filter = AccountFilter { external_id: some("ada"), email: some("ada@example.org") };

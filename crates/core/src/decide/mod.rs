@@ -49,7 +49,7 @@ pub use versions::{decide_opening, reaches_version};
 use crate::id::{AccountId, KeyId, ProjectId, TeamId};
 use crate::key::{Actor, KeyView};
 use crate::lifecycle::Standing;
-use crate::principal::{Account, Project, Team};
+use crate::principal::{Account, Container, ContainerId, Project, Team};
 use crate::resource::{References, Resource, ResourceName};
 use crate::restriction::Restricted;
 use crate::scope::{Action, is_control_type};
@@ -67,6 +67,8 @@ pub trait Snapshot {
     fn project(&self, id: ProjectId) -> Option<&Project>;
     /// The resource, if it is known.
     fn resource(&self, name: ResourceName<'_>) -> Option<&Resource>;
+    /// What the host application means by an external id, if it is known.
+    fn by_external_id(&self, container: Container, external_id: &str) -> Option<ContainerId>;
 
     /// Takes note that a decision rests on a key. Only [`Recorder`](crate::permit::Recorder) has a use for it.
     fn rests_on_key(&self, _id: KeyId) {}
@@ -136,12 +138,27 @@ pub enum Target<'a> {
     Team(TeamId),
     /// A project.
     Project(ProjectId),
+    /// An account, a team or a project by the host application's own name for it. [`decide`] looks it up.
+    External(Container, &'a str),
     /// A resource that is mirrored here; without a version its latest.
     Resource(ResourceName<'a>, Option<Version>),
     /// What no reference can name, as it may stand in somebody's address: it does not exist for anybody.
     Impossible,
     /// A resource that only the host knows: scopes, selector and restrictions are checked, the rest is the host's.
     Hosted(ResourceName<'a>, Option<Version>),
+}
+
+impl Target<'_> {
+    /// The same by its identifier, where it is named by an external id that is known.
+    fn resolved(self, snapshot: &impl Snapshot) -> Self {
+        let Target::External(container, external_id) = self else { return self };
+        match snapshot.by_external_id(container, external_id) {
+            Some(ContainerId::Account(id)) => Target::Account(id),
+            Some(ContainerId::Team(id)) => Target::Team(id),
+            Some(ContainerId::Project(id)) => Target::Project(id),
+            None => self,
+        }
+    }
 }
 
 /// What is asked.
@@ -299,6 +316,8 @@ pub fn decide<'s>(
     request: &Request<'_>,
     now: Timestamp,
 ) -> Verdict<'s> {
+    let target = request.target.resolved(snapshot);
+    let request = &Request { target, ..*request };
     let mut decision = Decision { snapshot, policy, request, reasons: Reasons::default() };
     let outcome = decision.run(credential, now);
     Verdict { outcome, reasons: decision.reasons }
@@ -409,6 +428,7 @@ impl<'s, S: Snapshot> Decision<'s, '_, S> {
             | Target::Account(_)
             | Target::Team(_)
             | Target::Project(_)
+            | Target::External(..)
             | Target::Impossible => Err(self.because(Reason::NotReached, Refusal::NotFound)),
         }
     }
@@ -423,7 +443,8 @@ impl<'s, S: Snapshot> Decision<'s, '_, S> {
         let who = Who::of(credential, self.policy);
         let access = match self.request.target {
             Target::Nothing => Access::Administer,
-            Target::Impossible => Access::None,
+            // One that was not found.
+            Target::External(..) | Target::Impossible => Access::None,
             Target::Operator => {
                 return Err(self.because(Reason::NotAnOperator, Refusal::Forbidden(Missing::Operator)));
             }
@@ -456,7 +477,11 @@ impl<'s, S: Snapshot> Decision<'s, '_, S> {
             }
             Target::Resource(name, version) => (name, version, false),
             Target::Hosted(name, version) => (name, version, true),
-            Target::Account(_) | Target::Team(_) | Target::Project(_) | Target::Impossible => {
+            Target::Account(_)
+            | Target::Team(_)
+            | Target::Project(_)
+            | Target::External(..)
+            | Target::Impossible => {
                 return Err(self.because(Reason::NotReached, Refusal::NotFound));
             }
         };
@@ -509,7 +534,9 @@ impl<'s, S: Snapshot> Decision<'s, '_, S> {
                 Some(resource) => permit.resource = Some(resource),
                 None => return Err(self.because(Reason::Unknown, Refusal::NotFound)),
             },
-            Target::Impossible => return Err(self.because(Reason::Unknown, Refusal::NotFound)),
+            Target::External(..) | Target::Impossible => {
+                return Err(self.because(Reason::Unknown, Refusal::NotFound));
+            }
             Target::Hosted(_, version) => permit.version = version,
         }
         self.reasons.push(Reason::Reaches(Access::Administer));

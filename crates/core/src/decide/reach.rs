@@ -225,7 +225,7 @@ fn is_open(snapshot: &impl Snapshot, target: Target<'_>) -> bool {
         Target::Team(id) => is_open_team(snapshot, id),
         Target::Project(id) => is_open_project(snapshot, id),
         Target::Nothing | Target::Operator | Target::Resource(..) | Target::Hosted(..) => true,
-        Target::Impossible => false,
+        Target::External(..) | Target::Impossible => false,
     }
 }
 
@@ -236,6 +236,6 @@ pub(super) fn is_known(snapshot: &impl Snapshot, target: Target<'_>) -> bool {
         Target::Team(id) => snapshot.team(id).is_some(),
         Target::Project(id) => snapshot.project(id).is_some(),
         Target::Nothing | Target::Operator | Target::Resource(..) | Target::Hosted(..) => true,
-        Target::Impossible => false,
+        Target::External(..) | Target::Impossible => false,
     }
 }

@@ -6,7 +6,10 @@ use claviger_core::decide::{Credential, Snapshot};
 use claviger_core::id::{AccountId, KeyId, ProjectId, TeamId};
 use claviger_core::key::{KeyEntry, Rights};
 use claviger_core::lifecycle::Status;
-use claviger_core::principal::{Account, Members, Project, ProjectOwner, ProjectRole, Team, TeamRole};
+use claviger_core::name::ExternalId;
+use claviger_core::principal::{
+    Account, Container, ContainerId, Members, Project, ProjectOwner, ProjectRole, Team, TeamRole,
+};
 use claviger_core::resource::{Owner, References, Resource, ResourceName, ResourceRef, Visibility};
 use claviger_core::restriction::Restrictions;
 use claviger_core::scope::ScopeSet;
@@ -46,6 +49,24 @@ impl Snapshot for World {
     fn project(&self, id: ProjectId) -> Option<&Project> {
         self.projects.get(&id)
     }
+    fn by_external_id(&self, container: Container, external_id: &str) -> Option<ContainerId> {
+        let has = |named: Option<&ExternalId>| named.is_some_and(|named| named.as_str() == external_id);
+        match container {
+            Container::Account => {
+                let mut all = self.accounts.values();
+                all.find(|it| has(it.external_id.as_ref())).map(|it| ContainerId::Account(it.id))
+            }
+            Container::Team => {
+                let mut all = self.teams.values();
+                all.find(|it| has(it.external_id.as_ref())).map(|it| ContainerId::Team(it.id))
+            }
+            Container::Project => {
+                let mut all = self.projects.values();
+                all.find(|it| has(it.external_id.as_ref())).map(|it| ContainerId::Project(it.id))
+            }
+        }
+    }
+
     fn resource(&self, name: ResourceName<'_>) -> Option<&Resource> {
         self.resources.get(name.as_str())
     }
@@ -59,16 +80,19 @@ pub fn version(number: u32) -> Version {
 pub fn world() -> World {
     let mut world = World::default();
     for id in [OLGA, ADA, MIA, PAM, COL, VIC, SAM, GONE] {
-        world.accounts.insert(id, Account { id, closed: id == GONE });
+        world.accounts.insert(id, Account { id, external_id: None, closed: id == GONE });
     }
     let members = vec![(OLGA, TeamRole::Owner), (ADA, TeamRole::Admin), (MIA, TeamRole::Member)];
-    world.teams.insert(LAB, Team { id: LAB, closed: false, members: Members::new(members) });
+    world
+        .teams
+        .insert(LAB, Team { id: LAB, external_id: None, closed: false, members: Members::new(members) });
     let members = Members::new(vec![(COL, ProjectRole::Collaborator), (VIC, ProjectRole::Viewer)]);
-    let atlas = Project { id: ATLAS, closed: false, owner: ProjectOwner::Account(PAM), members };
+    let atlas =
+        Project { id: ATLAS, external_id: None, closed: false, owner: ProjectOwner::Account(PAM), members };
     world.projects.insert(ATLAS, atlas);
     let owner = ProjectOwner::Team(LAB);
     let members = Members::new(vec![(PAM, ProjectRole::Admin)]);
-    world.projects.insert(LABWORK, Project { id: LABWORK, closed: false, owner, members });
+    world.projects.insert(LABWORK, Project { id: LABWORK, external_id: None, closed: false, owner, members });
     let mut put = |id: &str, owner, creator, visibility| {
         let reference = ResourceRef::parse(&format!("notebook:{id}")).unwrap();
         let references = [References {

@@ -32,7 +32,9 @@ use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
 use axum::{BoxError, Extension, Router};
 use bytes::Bytes;
-use claviger_authority::{Answer, Arriving, Caller, CallerCredential, Counting, Denial, RequestRecord};
+use claviger_authority::{
+    Answer, Arriving, Caller, CallerCredential, Counting, Denial, NamedByCaller, RequestRecord,
+};
 use claviger_core::history::Origin;
 use claviger_core::quota::Metered;
 use claviger_core::scope::Action;
@@ -228,6 +230,7 @@ impl Shared {
             web_origin: arrival::web_origin(request.headers()).map(Box::from),
             origin: Origin::Api,
             request_id: Some(id.to_string().into()),
+            named: NamedByCaller::default(),
         };
         let (credential, counting) = (caller.credential, Counting::Count);
         let arriving = Arriving { credential, place: caller.place(), also: None, counting };

@@ -4,7 +4,7 @@ use claviger_core::decide::{Context, Target};
 use claviger_core::resource::ResourceName;
 use claviger_core::scope::{Action, is_control_type, is_word};
 use claviger_core::selector::Version;
-use claviger_core::subject::Reference;
+use claviger_core::subject::{Reference, WrittenReference};
 use http::Method;
 
 use super::config::{RouteConfig, RouteConfigError, RouteMistake};
@@ -253,13 +253,18 @@ impl Matched {
         if self.impossible {
             return Meant::Impossible;
         }
-        match Reference::parse(text) {
-            Ok(Reference::Account(id)) => Meant::Target(Target::Account(id)),
-            Ok(Reference::Team(id)) => Meant::Target(Target::Team(id)),
-            Ok(Reference::Project(id)) => Meant::Target(Target::Project(id)),
-            Ok(Reference::Resource(name)) if hosted => Meant::Target(Target::Hosted(name, self.version)),
-            Ok(Reference::Resource(name)) => Meant::Target(Target::Resource(name, self.version)),
-            Ok(Reference::Operator) | Err(_) => Meant::Impossible,
+        match WrittenReference::parse(text) {
+            Ok(WrittenReference::External(kind, id)) => Meant::Target(Target::External(kind, id)),
+            Ok(WrittenReference::Known(Reference::Account(id))) => Meant::Target(Target::Account(id)),
+            Ok(WrittenReference::Known(Reference::Team(id))) => Meant::Target(Target::Team(id)),
+            Ok(WrittenReference::Known(Reference::Project(id))) => Meant::Target(Target::Project(id)),
+            Ok(WrittenReference::Known(Reference::Resource(name))) if hosted => {
+                Meant::Target(Target::Hosted(name, self.version))
+            }
+            Ok(WrittenReference::Known(Reference::Resource(name))) => {
+                Meant::Target(Target::Resource(name, self.version))
+            }
+            Ok(WrittenReference::Known(Reference::Operator)) | Err(_) => Meant::Impossible,
         }
     }
 
@@ -292,9 +297,13 @@ fn target(text: Option<&str>, pattern: &Pattern) -> Result<TargetTemplate, Route
     if !is_word(kind) || (is_control_type(kind) && !container) {
         return Err(RouteMistake::Target);
     }
+    let (prefix, id) = match id.strip_prefix("external:") {
+        Some(name) if container => (format!("{kind}:external:"), name),
+        _ => (format!("{kind}:"), id),
+    };
     match capture(id, pattern) {
-        Some(name) => Ok(TargetTemplate::Named { prefix: format!("{kind}:").into(), capture: name? }),
-        None if Reference::parse(text).is_ok() => Ok(TargetTemplate::Fixed(text.into())),
+        Some(name) => Ok(TargetTemplate::Named { prefix: prefix.into(), capture: name? }),
+        None if WrittenReference::parse(text).is_ok() => Ok(TargetTemplate::Fixed(text.into())),
         None => Err(RouteMistake::Target),
     }
 }
@@ -307,7 +316,7 @@ fn version(
     let Some(text) = text else { return Ok(VersionTemplate::Latest) };
     let of_resource = match target {
         TargetTemplate::Nothing => false,
-        TargetTemplate::Named { prefix, .. } => !is_control_type(prefix.trim_end_matches(':')),
+        TargetTemplate::Named { prefix, .. } => !prefix.split(':').next().is_some_and(is_control_type),
         TargetTemplate::Fixed(text) => ResourceName::parse(text).is_ok(),
     };
     if !of_resource {

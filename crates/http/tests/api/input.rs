@@ -16,6 +16,7 @@ fn bodies(w: &World) -> Vec<(&'static str, String, &'static str)> {
         ("POST", "/v1/verify/batch".into(), "requests"),
         ("POST", "/v1/accounts".into(), "name"),
         ("PATCH", format!("/v1/accounts/{}", w.ada), "name"),
+        ("PUT", "/v1/accounts/external:x".into(), "name"),
         ("POST", "/v1/teams".into(), "name"),
         ("PATCH", format!("/v1/teams/{}", w.lab), "name"),
         ("PUT", format!("/v1/teams/{}/members/{}", w.lab, w.eve), "role"),
@@ -126,6 +127,7 @@ async fn names_can_be_seen() {
     let places = [
         ("PATCH", format!("/v1/keys/{}", w.ada_narrow.id), json!({})),
         ("PATCH", format!("/v1/accounts/{}", w.ada), json!({})),
+        ("PUT", "/v1/accounts/external:put".into(), json!({})),
         ("PATCH", format!("/v1/teams/{}", w.lab), json!({})),
         ("PATCH", format!("/v1/projects/{}", w.atlas), json!({})),
         ("POST", "/v1/keys".into(), json!({"subject": format!("account:{}", w.ada)})),

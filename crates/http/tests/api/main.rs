@@ -12,6 +12,7 @@ mod described;
 mod documents;
 mod doors;
 mod echoes;
+mod external_ids;
 mod groups;
 mod health;
 mod hidden;

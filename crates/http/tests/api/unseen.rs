@@ -70,7 +70,7 @@ impl Things {
 type Probe = (&'static str, String, Option<Value>);
 
 /// Operations that name nothing which could be hidden, and why.
-const NAMELESS: [(&str, &str); 13] = [
+const NAMELESS: [(&str, &str); 14] = [
     ("read_description", "the same for everybody"),
     ("read_playground", "the same for everybody"),
     ("list_problems", "the same for everybody"),
@@ -81,6 +81,7 @@ const NAMELESS: [(&str, &str); 13] = [
     ("begin_import", "names nothing yet"),
     ("read_change", "128 random bits that only those have who were told of the change"),
     ("create_account", "for operators, who may know everything"),
+    ("put_account", "for operators, who may know everything"),
     ("list_accounts", "for operators, who may know everything"),
     ("reconcile_resources", "for operators, who may know everything"),
     ("create_team", "its owner becomes the caller's account unless an operator says another"),

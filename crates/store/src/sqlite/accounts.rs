@@ -54,7 +54,7 @@ fn execute(conn: &Connection, sql: &str, record: &AccountRecord) -> Result<usize
         &record.name.as_ref().map(Name::as_str),
         &record.email.as_ref().map(Email::as_str),
         &record.password.as_ref().map(PasswordHash::expose),
-        &record.external_id.as_ref().map(ExternalId::as_str),
+        &record.account.external_id.as_ref().map(ExternalId::as_str),
         &record.created_at.millis(),
         &record.revision,
     ];
@@ -95,11 +95,14 @@ pub(super) fn select(filter: &AccountFilter, after: Option<AccountId>) -> Select
 
 fn decode(cells: &Cells<'_>) -> Result<AccountRecord> {
     Ok(AccountRecord {
-        account: Account { id: cells.id(0)?, closed: cells.flag(1)? },
+        account: Account {
+            id: cells.id(0)?,
+            external_id: cells.text_or_none(5)?.map(ExternalId::from_stored),
+            closed: cells.flag(1)?,
+        },
         name: cells.text_or_none(2)?.map(Name::from_stored),
         email: cells.parsed_or_none(3, Email::parse)?,
         password: cells.text_or_none(4)?.map(PasswordHash::from_phc),
-        external_id: cells.text_or_none(5)?.map(ExternalId::from_stored),
         created_at: cells.timestamp(6)?,
         revision: cells.count(7)?,
     })

@@ -7,6 +7,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use claviger_core::change::Sequence;
 use claviger_core::id::{AccountId, Id, Tag};
 use claviger_core::key::{Digest, KeyEntry};
+use claviger_core::name::ExternalId;
 use claviger_core::principal::{Account, Members, Project, Role, Team};
 use rusqlite::{Connection, Rows, params};
 
@@ -15,10 +16,10 @@ use super::{Result, changes, keys, projects, resources, schema};
 use crate::commit::LoadVisitor;
 use crate::error::StoreError;
 
-const ACCOUNTS: &str = "SELECT id, closed FROM accounts ORDER BY id";
-const TEAMS: &str = "SELECT id, closed FROM teams ORDER BY id";
+const ACCOUNTS: &str = "SELECT id, closed, external_id FROM accounts ORDER BY id";
+const TEAMS: &str = "SELECT id, closed, external_id FROM teams ORDER BY id";
 const TEAM_MEMBERS: &str = "SELECT team, account, role FROM team_members ORDER BY team, account";
-const PROJECTS: &str = "SELECT id, closed, owner_account, owner_team FROM projects ORDER BY id";
+const PROJECTS: &str = "SELECT id, closed, owner_account, owner_team, external_id FROM projects ORDER BY id";
 const PROJECT_MEMBERS: &str = "SELECT project, account, role FROM project_members ORDER BY project, account";
 const REFERENCES: &str =
     "SELECT reference, version, secrets, databases FROM resource_references ORDER BY reference, version";
@@ -55,9 +56,17 @@ fn accounts(conn: &Connection, visitor: &mut impl LoadVisitor) -> Result<()> {
     let mut rows = statement.query(params![])?;
     while let Some(row) = rows.next()? {
         let cells = Cells { table: "accounts", row };
-        visitor.account(Account { id: cells.id(0)?, closed: cells.flag(1)? });
+        visitor.account(Account {
+            id: cells.id(0)?,
+            external_id: external_id(&cells, 2)?,
+            closed: cells.flag(1)?,
+        });
     }
     Ok(())
+}
+
+fn external_id(cells: &Cells<'_>, at: usize) -> Result<Option<ExternalId>> {
+    Ok(cells.text_or_none(at)?.map(ExternalId::from_stored))
 }
 
 fn teams(conn: &Connection, visitor: &mut impl LoadVisitor) -> Result<()> {
@@ -68,7 +77,12 @@ fn teams(conn: &Connection, visitor: &mut impl LoadVisitor) -> Result<()> {
     while let Some(row) = rows.next()? {
         let cells = Cells { table: "teams", row };
         let id = cells.id(0)?;
-        visitor.team(Team { id, closed: cells.flag(1)?, members: Members::new(members.of(&id)?) });
+        visitor.team(Team {
+            id,
+            external_id: external_id(&cells, 2)?,
+            closed: cells.flag(1)?,
+            members: Members::new(members.of(&id)?),
+        });
     }
     members.check_end()
 }
@@ -83,6 +97,7 @@ fn projects(conn: &Connection, visitor: &mut impl LoadVisitor) -> Result<()> {
         let id = cells.id(0)?;
         visitor.project(Project {
             id,
+            external_id: external_id(&cells, 4)?,
             closed: cells.flag(1)?,
             owner: projects::decode_owner(&cells, 2)?,
             members: Members::new(members.of(&id)?),

@@ -82,7 +82,7 @@ fn execute(conn: &Connection, sql: &str, record: &ProjectRecord) -> Result<usize
         account.map(bytes),
         team.map(bytes),
         record.name.as_str(),
-        record.external_id.as_ref().map(ExternalId::as_str),
+        record.project.external_id.as_ref().map(ExternalId::as_str),
         record.created_at.millis(),
         record.revision,
     ])?)
@@ -154,13 +154,13 @@ pub(super) fn decode_owner(cells: &Cells<'_>, at: usize) -> Result<ProjectOwner>
 fn decode(cells: &Cells<'_>) -> Result<ProjectRecord> {
     Ok(ProjectRecord {
         project: Project {
+            external_id: cells.text_or_none(5)?.map(ExternalId::from_stored),
             id: cells.id(0)?,
             closed: cells.flag(1)?,
             owner: decode_owner(cells, 2)?,
             members: Members::default(),
         },
         name: Name::from_stored(cells.text(4)?),
-        external_id: cells.text_or_none(5)?.map(ExternalId::from_stored),
         created_at: cells.timestamp(6)?,
         revision: cells.count(7)?,
     })

@@ -107,7 +107,7 @@ mod tests {
     use claviger_core::decide::{Credential, Place, Refusal, Snapshot, accept};
     use claviger_core::id::{AccountId, ProjectId, TeamId};
     use claviger_core::permit::{PolicyVersion, Recorder, Undecided};
-    use claviger_core::principal::{Account, Project, Team};
+    use claviger_core::principal::{Account, Container, ContainerId, Project, Team};
     use claviger_core::resource::{Resource, ResourceName};
     use claviger_core::time::Timestamp;
 
@@ -126,6 +126,10 @@ mod tests {
         fn project(&self, _: ProjectId) -> Option<&Project> {
             None
         }
+        fn by_external_id(&self, _: Container, _: &str) -> Option<ContainerId> {
+            None
+        }
+
         fn resource(&self, _: ResourceName<'_>) -> Option<&Resource> {
             None
         }
@@ -134,7 +138,7 @@ mod tests {
     /// A permit of this account, made on the state at this sequence.
     fn permit(account: u128, sequence: u64) -> WritePermit {
         let id = AccountId::from_bits(account);
-        let world = World(Account { id, closed: false });
+        let world = World(Account { id, external_id: None, closed: false });
         let known = Known { sequence: Sequence(sequence), policy: PolicyVersion(0) };
         let now = Timestamp::from_millis(0);
         let accepted = Recorder::decide(&world, known, |recorder| {

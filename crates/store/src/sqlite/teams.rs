@@ -92,7 +92,7 @@ fn execute(conn: &Connection, sql: &str, record: &TeamRecord) -> Result<usize> {
         bytes(record.team.id),
         record.team.closed,
         record.name.as_str(),
-        record.external_id.as_ref().map(ExternalId::as_str),
+        record.team.external_id.as_ref().map(ExternalId::as_str),
         record.created_at.millis(),
         record.revision,
     ])?)
@@ -135,9 +135,13 @@ fn with_members(conn: &Connection, select: Select) -> Result<Vec<TeamRecord>> {
 
 fn decode(cells: &Cells<'_>) -> Result<TeamRecord> {
     Ok(TeamRecord {
-        team: Team { id: cells.id(0)?, closed: cells.flag(1)?, members: Members::default() },
+        team: Team {
+            id: cells.id(0)?,
+            external_id: cells.text_or_none(3)?.map(ExternalId::from_stored),
+            closed: cells.flag(1)?,
+            members: Members::default(),
+        },
         name: Name::from_stored(cells.text(2)?),
-        external_id: cells.text_or_none(3)?.map(ExternalId::from_stored),
         created_at: cells.timestamp(4)?,
         revision: cells.count(5)?,
     })

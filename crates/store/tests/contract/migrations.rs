@@ -86,7 +86,7 @@ async fn check_subjects(store: &Store) {
         (ada.account.closed, ada.name, ada.email.unwrap().as_str(), ada.created_at, ada.revision),
         (false, Some(name("Ada")), "ada@example.org", at(0), 3)
     );
-    assert_eq!(ada.external_id.unwrap().as_str(), "user-1");
+    assert_eq!(ada.account.external_id.unwrap().as_str(), "user-1");
     assert!(ada.password.unwrap().expose().starts_with("$argon2id$"));
     let other = store.account(AccountId::from_bits(2)).await.unwrap().unwrap();
     assert!(other.account.closed && other.name.is_none() && other.email.is_none());
@@ -94,7 +94,7 @@ async fn check_subjects(store: &Store) {
     let members = team.team.members.iter().collect::<Vec<_>>();
     assert_eq!(members.len(), 2);
     assert_eq!(team.team.members.role(AccountId::from_bits(1)), Some(TeamRole::Owner));
-    assert_eq!((team.name, team.external_id.unwrap().as_str(), team.revision), (name("Lab"), "lab", 2));
+    assert_eq!((team.name, team.team.external_id.unwrap().as_str(), team.revision), (name("Lab"), "lab", 2));
     let project = store.project(ProjectId::from_bits(1)).await.unwrap().unwrap();
     assert_eq!(project.project.owner, ProjectOwner::Team(TeamId::from_bits(1)));
     assert_eq!(project.project.members.role(AccountId::from_bits(2)), Some(ProjectRole::Viewer));

@@ -9,7 +9,7 @@ use claviger_core::key::Actor;
 use claviger_core::lifecycle::Status;
 use claviger_core::name::Name;
 use claviger_core::permit::{Known, PolicyVersion, RecordRef, Recorder, WritePermit};
-use claviger_core::principal::{Account, Members, Project, Team, TeamRole};
+use claviger_core::principal::{Account, Container, ContainerId, Members, Project, Team, TeamRole};
 use claviger_core::resource::{Resource, ResourceName, ResourceRef, Visibility};
 use claviger_core::scope::ScopeSet;
 use claviger_store::{Audit, Differences, HistoryFilter, Once, Page, StoreError};
@@ -31,6 +31,10 @@ impl Snapshot for World {
     fn project(&self, _: ProjectId) -> Option<&Project> {
         None
     }
+    fn by_external_id(&self, _: Container, _: &str) -> Option<ContainerId> {
+        None
+    }
+
     fn resource(&self, _: ResourceName<'_>) -> Option<&Resource> {
         None
     }
@@ -38,7 +42,7 @@ impl Snapshot for World {
 
 /// A permit made on the state at this sequence, for which this record was looked up.
 fn resting_on(record: &RecordRef, sequence: Sequence) -> WritePermit {
-    let world = World(Account { id: NOBODY, closed: false });
+    let world = World(Account { id: NOBODY, external_id: None, closed: false });
     let known = Known { sequence, policy: PolicyVersion(0) };
     let decided = Recorder::decide(&world, known, |recorder| {
         match record {

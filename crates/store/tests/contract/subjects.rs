@@ -14,12 +14,30 @@ fn external(text: &str) -> Option<ExternalId> {
     ExternalId::parse(text).ok()
 }
 
+/// An account with an external id.
+fn named(n: u128, text: &str) -> AccountRecord {
+    let mut record = account(n);
+    record.account.external_id = external(text);
+    record
+}
+
+fn named_team(n: u128, text: &str, members: &[(u128, TeamRole)]) -> TeamRecord {
+    let mut record = team(n, members);
+    record.team.external_id = external(text);
+    record
+}
+
+fn named_project(n: u128, text: &str, members: &[(u128, ProjectRole)]) -> ProjectRecord {
+    let mut record = project(n, members);
+    record.project.external_id = external(text);
+    record
+}
+
 fn ada() -> AccountRecord {
     AccountRecord {
         email: Email::parse("ada@example.org").ok(),
         password: Some(PasswordHash::from_phc("$argon2id$x")),
-        external_id: external("host/1"),
-        ..account(1)
+        ..named(1, "host/1")
     }
 }
 
@@ -41,7 +59,7 @@ async fn accounts() {
     };
     check(account(1), Conflict::Id).await;
     check(AccountRecord { email: ada().email, ..account(2) }, Conflict::Email).await;
-    check(AccountRecord { external_id: external("host/1"), ..account(2) }, Conflict::ExternalId).await;
+    check(named(2, "host/1"), Conflict::ExternalId).await;
     create(AccountRecord { name: None, ..account(2) }).await.unwrap();
     create(account(3)).await.unwrap();
     let numbers =
@@ -88,11 +106,7 @@ async fn teams() {
     let update = async |record: &TeamRecord| {
         store.update_team(record.clone(), record.revision - 1, audit("team:update")).await.map(|_| ())
     };
-    let next = TeamRecord {
-        revision: 2,
-        external_id: external("t"),
-        ..team(1, &[(2, Owner), (1, Member), (3, Admin)])
-    };
+    let next = TeamRecord { revision: 2, ..named_team(1, "t", &[(2, Owner), (1, Member), (3, Admin)]) };
     update(&next).await.unwrap();
     assert_eq!(store.team(id).await.unwrap().as_ref(), Some(&next));
     let next = TeamRecord { revision: 3, name: name("New"), ..team(1, &[(2, Owner), (3, Member)]) };
@@ -111,9 +125,9 @@ async fn teams() {
     let create = async |record| store.create_team(record, LIMIT, audit("team:create")).await.map(|_| ());
     assert!(matches!(create(team(2, &[(77, Member)])).await, Err(StoreError::Missing(_))));
     assert_eq!(store.team(TeamId::from_bits(2)).await.unwrap(), None);
-    create(TeamRecord { external_id: external("t2"), ..team(2, &[(3, Owner)]) }).await.unwrap();
+    create(named_team(2, "t2", &[(3, Owner)])).await.unwrap();
     assert!(matches!(create(team(2, &[])).await, Err(StoreError::Conflict(Conflict::Id))));
-    let taken = TeamRecord { external_id: external("t2"), ..team(3, &[]) };
+    let taken = named_team(3, "t2", &[]);
     assert!(matches!(create(taken).await, Err(StoreError::Conflict(Conflict::ExternalId))));
     let list = async |filter| {
         let teams = store.teams(filter, Page::first(9)).await.unwrap();
@@ -137,8 +151,7 @@ async fn projects() {
     let update = async |record: &ProjectRecord| {
         store.update_project(record.clone(), record.revision - 1, audit("project:update")).await.map(|_| ())
     };
-    let mut next =
-        ProjectRecord { revision: 2, external_id: external("p"), ..project(1, &[(1, Admin), (2, Viewer)]) };
+    let mut next = ProjectRecord { revision: 2, ..named_project(1, "p", &[(1, Admin), (2, Viewer)]) };
     next.project.owner = ProjectOwner::Account(AccountId::from_bits(2));
     update(&next).await.unwrap();
     let id = ProjectId::from_bits(1);
@@ -159,7 +172,7 @@ async fn projects() {
         store.create_project(project(2, &[(9, Viewer)]), LIMIT, audit("project:create")).await.unwrap_err();
     assert!(matches!(wrong, StoreError::Missing(_)), "{wrong}");
     store.create_project(project(2, &[(1, Collaborator)]), LIMIT, audit("project:create")).await.unwrap();
-    let taken = ProjectRecord { external_id: external("p"), ..project(3, &[]) };
+    let taken = named_project(3, "p", &[]);
     let error = store.create_project(taken, LIMIT, audit("project:create")).await.unwrap_err();
     assert!(matches!(error, StoreError::Conflict(Conflict::ExternalId)), "{error}");
     let list = async |filter| {

@@ -215,11 +215,10 @@ pub(crate) fn name(text: &str) -> Name {
 
 pub(crate) fn account(n: u128) -> AccountRecord {
     AccountRecord {
-        account: Account { id: AccountId::from_bits(n), closed: false },
+        account: Account { id: AccountId::from_bits(n), external_id: None, closed: false },
         name: Some(name("Ada")),
         email: None,
         password: None,
-        external_id: None,
         created_at: NOW,
         revision: 1,
     }
@@ -228,9 +227,13 @@ pub(crate) fn account(n: u128) -> AccountRecord {
 pub(crate) fn team(n: u128, members: &[(u128, TeamRole)]) -> TeamRecord {
     let members = members.iter().map(|(n, role)| (AccountId::from_bits(*n), *role)).collect();
     TeamRecord {
-        team: Team { id: TeamId::from_bits(n), closed: false, members: Members::new(members) },
+        team: Team {
+            id: TeamId::from_bits(n),
+            external_id: None,
+            closed: false,
+            members: Members::new(members),
+        },
         name: name("Team"),
-        external_id: None,
         created_at: NOW,
         revision: 1,
     }
@@ -241,13 +244,13 @@ pub(crate) fn project(n: u128, members: &[(u128, ProjectRole)]) -> ProjectRecord
     let members = members.iter().map(|(n, role)| (AccountId::from_bits(*n), *role)).collect();
     ProjectRecord {
         project: Project {
+            external_id: None,
             id: ProjectId::from_bits(n),
             closed: false,
             owner: ProjectOwner::Team(TeamId::from_bits(1)),
             members: Members::new(members),
         },
         name: name("Project"),
-        external_id: None,
         created_at: NOW,
         revision: 1,
     }

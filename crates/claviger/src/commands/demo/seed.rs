@@ -13,7 +13,7 @@ use claviger_authority::keyring::write_private;
 use claviger_authority::keys::NewKey;
 use claviger_authority::password::Password;
 use claviger_authority::settings::THIRTY_TWO;
-use claviger_authority::{Authority, Caller, CallerCredential};
+use claviger_authority::{Authority, Caller, CallerCredential, NamedByCaller};
 use claviger_core::history::Origin;
 use claviger_core::key::{CreatedVia, KeyPatch, Metadata, PresentedKey};
 use claviger_core::lifecycle::Status;
@@ -147,8 +147,14 @@ impl Seeder {
         if !matches!(credential, CallerCredential::Key(_)) {
             bail!("the file with the operator key does not hold one");
         }
-        let caller =
-            Caller { credential, address: None, web_origin: None, origin: Origin::Cli, request_id: None };
+        let caller = Caller {
+            credential,
+            address: None,
+            web_origin: None,
+            origin: Origin::Cli,
+            request_id: None,
+            named: NamedByCaller::default(),
+        };
         Ok(Self { authority: authority.clone(), caller })
     }
 

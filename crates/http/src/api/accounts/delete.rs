@@ -18,7 +18,7 @@ use crate::wire::{AfterChange, Revocation};
 #[utoipa::path(
     delete, path = "/v1/accounts/{id}", operation_id = "delete_account", tag = "accounts",
     params(
-        ("id" = String, Path, description = "The account: `acct_…`"),
+        ("id" = String, Path, description = "The account: `acct_…` or `external:…`"),
         ("If-Match" = Option<String>, Header, description = "The `ETag` of the state to change, or several; `*`: any"),
     ),
     responses(

@@ -3,6 +3,7 @@
 mod create;
 mod delete;
 mod list;
+mod put;
 mod read;
 mod update;
 mod wire;
@@ -15,6 +16,7 @@ use crate::state::AppState;
 pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(list::list, create::create)).routes(routes!(
         read::read,
+        put::put,
         update::update,
         delete::delete
     ))

@@ -15,7 +15,7 @@ use crate::state::AppState;
 /// For operators, and for the account itself.
 #[utoipa::path(
     get, path = "/v1/accounts/{id}", operation_id = "read_account", tag = "accounts",
-    params(("id" = String, Path, description = "The account: `acct_…`")),
+    params(("id" = String, Path, description = "The account: `acct_…` or `external:…`")),
     responses(
         (status = 200, description = "What is known of the account", body = AccountAnswer),
         (status = "4XX", description = "A problem", body = ProblemDocument<'static>, content_type = "application/problem+json"),

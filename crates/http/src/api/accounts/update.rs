@@ -43,7 +43,7 @@ pub struct UpdateAccount {
 #[utoipa::path(
     patch, path = "/v1/accounts/{id}", operation_id = "update_account", tag = "accounts", request_body = UpdateAccount,
     params(
-        ("id" = String, Path, description = "The account: `acct_…`"),
+        ("id" = String, Path, description = "The account: `acct_…` or `external:…`"),
         ("If-Match" = Option<String>, Header, description = "The `ETag` of the state to change, or several; `*`: any"),
     ),
     responses(

@@ -37,7 +37,7 @@ impl AccountAnswer {
             name: record.name.as_ref().map(ToString::to_string),
             email: record.email.as_ref().map(|email| email.as_str().to_owned()),
             has_password: record.password.is_some(),
-            external_id: record.external_id.as_ref().map(|id| id.as_str().to_owned()),
+            external_id: record.account.external_id.as_ref().map(|id| id.as_str().to_owned()),
             closed: record.account.closed,
             created_at: time(record.created_at),
         }

@@ -3,13 +3,13 @@
 use axum::Json;
 use axum::extract::State;
 use claviger_authority::reports::HostEntry;
-use claviger_core::AccountId;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::extract::{By, JsonBody};
 use crate::problem::{Problem, ProblemDocument};
+use crate::references::ReferenceReader;
 use crate::state::AppState;
 use crate::wire::{Object, invalid};
 
@@ -67,13 +67,16 @@ pub(super) async fn create(
     By(caller): By,
     JsonBody(body): JsonBody<ReportHistory>,
 ) -> Result<(StatusCode, Json<ReportedHistory>), Problem> {
+    let references = ReferenceReader::of(&state, &caller);
     let entry = |(n, Object(entry)): (usize, Object<ReportedEntry>)| {
         let account = |text: String| {
-            let id = text.strip_prefix("account:").and_then(|id| id.parse::<AccountId>().ok());
-            id.ok_or_else(|| invalid("actor", format_args!("row {n}: write `account:acct_…`")))
+            let account =
+                text.starts_with("account:").then(|| references.account("actor", &text).ok()).flatten();
+            let detail = || format!("row {n}: write `account:acct_…` or `account:external:…`");
+            account.ok_or_else(|| invalid("actor", detail()))
         };
         Ok(HostEntry {
-            target: entry.target,
+            target: references.text(entry.target)?,
             action: entry.action,
             detail: entry.detail,
             actor: entry.actor.map(account).transpose()?,

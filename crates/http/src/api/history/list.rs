@@ -4,15 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use claviger_authority::{HistoryFilter, Page};
 use claviger_core::history::{HistoryEntry, Origin};
-use claviger_core::key::Actor;
 use claviger_core::scope::Action;
-use claviger_core::subject::Reference;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::super::verify::ReasonAnswer;
 use crate::extract::{By, QueryOf};
 use crate::problem::{Problem, ProblemDocument};
+use crate::references::ReferenceReader;
 use crate::state::AppState;
 use crate::wire::{Listing, invalid, page_of, parse_time, time};
 
@@ -50,12 +49,12 @@ pub struct ListHistory {
 }
 
 impl ListHistory {
-    fn read(&self) -> Result<HistoryFilter, Problem> {
-        let subject = |text: &String| Reference::parse(text).map(|_| text.clone());
+    fn read(&self, references: ReferenceReader<'_>) -> Result<HistoryFilter, Problem> {
+        let subject = |text: &String| references.read("subject", text).map(|reference| reference.to_string());
         let action = |text: &String| Action::parse(text).map(|_| text.clone());
         let actor = |text: &String| {
-            let detail = "it is `account:acct_…`, `key:key_…`, `system` or `anonymous`";
-            Actor::parse(text).ok_or_else(|| invalid("actor", detail))
+            let detail = "it is `account:acct_…`, `account:external:…`, `key:key_…`, `system` or `anonymous`";
+            references.actor("actor", text, detail)
         };
         let origin = |word: &String| {
             let known = Origin::ALL.map(Origin::as_str).join("`, `");
@@ -65,10 +64,10 @@ impl ListHistory {
             text.as_deref().map(|text| parse_time(field, text)).transpose()
         };
         Ok(HistoryFilter {
-            subject: self.subject.as_ref().map(subject).transpose().map_err(|e| invalid("subject", e))?,
+            subject: self.subject.as_ref().map(subject).transpose()?,
             actor: self.actor.as_ref().map(actor).transpose()?,
             key: self.key.as_deref().map(str::parse).transpose().map_err(|e| invalid("key", e))?,
-            target: self.target.clone(),
+            target: self.target.clone().map(|text| references.text(text)).transpose()?,
             action: self.action.as_ref().map(action).transpose().map_err(|e| invalid("action", e))?,
             since: instant("since", &self.since)?,
             until: instant("until", &self.until)?,
@@ -148,7 +147,10 @@ pub(super) async fn list(
     QueryOf(query): QueryOf<ListHistory>,
 ) -> Result<Json<Listing<HistoryAnswer>>, Problem> {
     let (limit, after) = page_of::<u64>(query.limit, query.cursor.as_deref())?;
-    let rows = state.authority.history(&caller, query.read()?, Page { after, limit: limit + 1 }).await?;
+    let rows = state
+        .authority
+        .history(&caller, query.read(ReferenceReader::of(&state, &caller))?, Page { after, limit: limit + 1 })
+        .await?;
     Ok(Json(Listing::of(
         rows,
         limit,

@@ -13,6 +13,7 @@ use super::wire::{KeyAnswer, RestrictionsWire, scopes_of, subject_of};
 use crate::condition::Tagged;
 use crate::extract::{By, OnceBody};
 use crate::problem::{Problem, ProblemDocument};
+use crate::references::ReferenceReader;
 use crate::state::AppState;
 use crate::wire::{Texts, invalid, optional_object, parse_second};
 
@@ -26,7 +27,7 @@ pub struct CreateKey {
     /// What people call it: 1 to 128 characters. It may repeat.
     #[schema(example = "CI runner", min_length = 1, max_length = 128)]
     name: String,
-    /// What it stands for: `account:acct_…`, `team:team_…`, `project:proj_…`, `type:id` of a resource, or `operator`.
+    /// What it stands for: `account:acct_…`, `account:external:…` (team and project alike), `team:team_…`, `project:proj_…`, `type:id` of a resource, or `operator`.
     subject: String,
     /// What it may do: `type:action`, either side may be `*`. Absent: the default of its kind; `[]`: nothing.
     #[schema(example = json!(["notebook:read"]))]
@@ -78,7 +79,12 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Tagged<Json<CreatedKey>>), Problem> {
     let new = NewKey {
         name: Name::parse(&body.name).map_err(|e| invalid("name", e))?,
-        subject: subject_of(&body.subject, body.versions.as_deref(), body.grants.as_deref())?,
+        subject: subject_of(
+            ReferenceReader::of(&state, &caller),
+            &body.subject,
+            body.versions.as_deref(),
+            body.grants.as_deref(),
+        )?,
         scopes: body.scopes.as_deref().map(scopes_of).transpose()?,
         expires_at: body.expires_at.as_deref().map(|text| parse_second("expires_at", text)).transpose()?,
         format: body.format,

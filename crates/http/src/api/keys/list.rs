@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use claviger_authority::Page;
 use claviger_authority::keys::KeyQuery;
-use claviger_core::key::Actor;
 use claviger_core::{KeyId, Kind};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -12,6 +11,7 @@ use utoipa::IntoParams;
 use super::wire::{KeyAnswer, standing_of, subject_of};
 use crate::extract::{By, QueryOf};
 use crate::problem::{Problem, ProblemDocument};
+use crate::references::ReferenceReader;
 use crate::state::AppState;
 use crate::wire::{Listing, invalid, page_of, parse_time};
 
@@ -40,17 +40,21 @@ pub struct ListKeys {
 }
 
 impl ListKeys {
-    fn read(&self) -> Result<KeyQuery, Problem> {
+    fn read(&self, references: ReferenceReader<'_>) -> Result<KeyQuery, Problem> {
         let kind = |word: &String| {
             let known = Kind::ALL.map(Kind::as_str).join("`, `");
             Kind::from_word(word).ok_or_else(|| invalid("kind", format_args!("it is one of `{known}`")))
         };
         let actor = |text: &String| {
-            let detail = "it is `account:acct_…`, `key:key_…` or `system`";
-            Actor::parse(text).ok_or_else(|| invalid("created_by", detail))
+            let detail = "it is `account:acct_…`, `account:external:…`, `key:key_…` or `system`";
+            references.actor("created_by", text, detail)
         };
         Ok(KeyQuery {
-            subject: self.subject.as_deref().map(|text| subject_of(text, None, None)).transpose()?,
+            subject: self
+                .subject
+                .as_deref()
+                .map(|text| subject_of(references, text, None, None))
+                .transpose()?,
             kind: self.kind.as_ref().map(kind).transpose()?,
             standing: self.status.as_deref().map(standing_of).transpose()?,
             created_by: self.created_by.as_ref().map(actor).transpose()?,
@@ -79,7 +83,10 @@ pub(super) async fn list(
     QueryOf(query): QueryOf<ListKeys>,
 ) -> Result<Json<Listing<KeyAnswer>>, Problem> {
     let (limit, after) = page_of::<KeyId>(query.limit, query.cursor.as_deref())?;
-    let rows = state.authority.keys(&caller, query.read()?, Page { after, limit: limit + 1 }).await?;
+    let rows = state
+        .authority
+        .keys(&caller, query.read(ReferenceReader::of(&state, &caller))?, Page { after, limit: limit + 1 })
+        .await?;
     let now = state.authority.now();
     let cursor = |key: &claviger_authority::StoredKey| key.record.entry.id.to_string();
     Ok(Json(Listing::of(rows, limit, cursor, |key| KeyAnswer::of(&key, now))))

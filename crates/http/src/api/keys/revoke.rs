@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::wire::subject_of;
 use crate::extract::{By, JsonBody, not_found};
 use crate::problem::{Problem, ProblemDocument};
+use crate::references::ReferenceReader;
 use crate::state::AppState;
 use crate::wire::{Revocation, invalid};
 
@@ -56,7 +57,9 @@ pub(super) async fn revoke(
             let ids = ids.iter().map(|id| id.parse::<KeyId>().map_err(|_| not_found()));
             Which::Keys(ids.collect::<Result<_, _>>()?)
         }
-        (None, Some(subject)) => Which::Subject(subject_of(&subject, None, None)?),
+        (None, Some(subject)) => {
+            Which::Subject(subject_of(ReferenceReader::of(&state, &caller), &subject, None, None)?)
+        }
         _ => return Err(invalid("ids", "name either `ids` or a `subject`")),
     };
     let revoked = state.authority.revoke_keys(&caller, which).await?;

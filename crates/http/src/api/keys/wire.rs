@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::problem::Problem;
+use crate::references::ReferenceReader;
 use crate::wire::{invalid, optional_object, second, time};
 
 /// What is known of a key. The key itself is not.
@@ -214,11 +215,12 @@ pub(super) fn grants_of(words: &[String]) -> Result<Grants, Problem> {
 
 /// What a key acts for.
 pub(super) fn subject_of(
+    references: ReferenceReader<'_>,
     text: &str,
     versions: Option<&str>,
     grants: Option<&[String]>,
 ) -> Result<Subject, Problem> {
-    let subject = match Reference::parse(text).map_err(|e| invalid("subject", e))? {
+    let subject = match references.read("subject", text)? {
         Reference::Account(id) => Subject::Account(id),
         Reference::Team(id) => Subject::Team(id),
         Reference::Project(id) => Subject::Project(id),

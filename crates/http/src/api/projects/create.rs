@@ -12,6 +12,7 @@ use super::wire::{ProjectAnswer, owner_of};
 use crate::condition::Tagged;
 use crate::extract::{By, OnceBody};
 use crate::problem::{Problem, ProblemDocument};
+use crate::references::ReferenceReader;
 use crate::state::AppState;
 use crate::wire::{external_id_of, invalid};
 
@@ -48,7 +49,7 @@ pub(super) async fn create(
     let new = NewProject {
         name: Name::parse(&body.name).map_err(|e| invalid("name", e))?,
         external_id: body.external_id.as_deref().map(external_id_of).transpose()?,
-        owner: owner_of(&body.owner)?,
+        owner: owner_of(ReferenceReader::of(&state, &caller), &body.owner)?,
     };
     let record = state.authority.create_project_once(&caller, new, once).await?.value;
     Ok((StatusCode::CREATED, Tagged(record.revision, Json(ProjectAnswer::of(&record)))))

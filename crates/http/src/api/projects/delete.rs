@@ -18,7 +18,7 @@ use crate::wire::{AfterChange, Revocation};
 #[utoipa::path(
     delete, path = "/v1/projects/{id}", operation_id = "delete_project", tag = "projects",
     params(
-        ("id" = String, Path, description = "The project: `proj_…`"),
+        ("id" = String, Path, description = "The project: `proj_…` or `external:…`"),
         ("If-Match" = Option<String>, Header, description = "The `ETag` of the state to change, or several; `*`: any"),
     ),
     responses(

@@ -3,22 +3,23 @@
 use axum::Json;
 use axum::extract::State;
 use claviger_authority::{Page, ProjectFilter};
-use claviger_core::{AccountId, ProjectId};
+use claviger_core::ProjectId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::wire::{ProjectAnswer, owner_of};
 use crate::extract::{By, QueryOf};
 use crate::problem::{Problem, ProblemDocument};
+use crate::references::ReferenceReader;
 use crate::state::AppState;
-use crate::wire::{Listing, external_id_of, invalid, page_of};
+use crate::wire::{Listing, external_id_of, page_of};
 
 /// Which projects.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct ListProjects {
-    /// Those in which this account, `acct_…`, has a role.
+    /// Those in which this account, `acct_…` or `external:…`, has a role.
     member: Option<String>,
     /// Those held by `account:acct_…` or `team:team_…`.
     owner: Option<String>,
@@ -47,10 +48,11 @@ pub(super) async fn list(
     QueryOf(query): QueryOf<ListProjects>,
 ) -> Result<Json<Listing<ProjectAnswer>>, Problem> {
     let (limit, after) = page_of::<ProjectId>(query.limit, query.cursor.as_deref())?;
-    let member = |text: &String| text.parse::<AccountId>().map_err(|e| invalid("member", e));
+    let references = ReferenceReader::of(&state, &caller);
+    let member = |text: &String| references.account("member", text);
     let filter = ProjectFilter {
         member: query.member.as_ref().map(member).transpose()?,
-        owner: query.owner.as_deref().map(owner_of).transpose()?,
+        owner: query.owner.as_deref().map(|text| owner_of(references, text)).transpose()?,
         external_id: query.external_id.as_deref().map(external_id_of).transpose()?,
     };
     let rows = state.authority.projects(&caller, filter, Page { after, limit: limit + 1 }).await?;

@@ -15,7 +15,7 @@ use crate::state::AppState;
 /// For operators, and for those who work in it.
 #[utoipa::path(
     get, path = "/v1/projects/{id}", operation_id = "read_project", tag = "projects",
-    params(("id" = String, Path, description = "The project: `proj_…`")),
+    params(("id" = String, Path, description = "The project: `proj_…` or `external:…`")),
     responses(
         (status = 200, description = "What is known of the project", body = ProjectAnswer),
         (status = "4XX", description = "A problem", body = ProblemDocument<'static>, content_type = "application/problem+json"),

@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::problem::Problem;
+use crate::references::ReferenceReader;
 use crate::wire::{invalid, time};
 
 /// What is known of a project.
@@ -38,7 +39,7 @@ impl ProjectAnswer {
                 ProjectOwner::Account(id) => format!("account:{id}"),
                 ProjectOwner::Team(id) => format!("team:{id}"),
             },
-            external_id: record.external_id.as_ref().map(|id| id.as_str().to_owned()),
+            external_id: record.project.external_id.as_ref().map(|id| id.as_str().to_owned()),
             closed: record.project.closed,
             created_at: time(record.created_at),
         }
@@ -46,8 +47,8 @@ impl ProjectAnswer {
 }
 
 /// Who holds a project.
-pub(super) fn owner_of(text: &str) -> Result<ProjectOwner, Problem> {
-    match Reference::parse(text).map_err(|e| invalid("owner", e))? {
+pub(super) fn owner_of(references: ReferenceReader<'_>, text: &str) -> Result<ProjectOwner, Problem> {
+    match references.read("owner", text)? {
         Reference::Account(id) => Ok(ProjectOwner::Account(id)),
         Reference::Team(id) => Ok(ProjectOwner::Team(id)),
         Reference::Project(_) | Reference::Resource(_) | Reference::Operator => {

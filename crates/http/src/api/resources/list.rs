@@ -11,6 +11,7 @@ use utoipa::IntoParams;
 use super::wire::{ResourceAnswer, owner_of};
 use crate::extract::{By, QueryOf};
 use crate::problem::{Problem, ProblemDocument};
+use crate::references::ReferenceReader;
 use crate::state::AppState;
 use crate::wire::{Listing, invalid, page_of};
 
@@ -52,8 +53,14 @@ pub(super) async fn list(
     if query.kind.as_deref().is_some_and(|kind| !is_word(kind)) {
         return Err(invalid("type", "it is a lower-case word of at most 32 characters"));
     }
-    let filter =
-        ResourceFilter { owner: query.owner.as_deref().map(owner_of).transpose()?, kind: query.kind };
+    let filter = ResourceFilter {
+        owner: query
+            .owner
+            .as_deref()
+            .map(|text| owner_of(ReferenceReader::of(&state, &caller), text))
+            .transpose()?,
+        kind: query.kind,
+    };
     let rows = state.authority.resources(&caller, filter, Page { after, limit: limit + 1 }).await?;
     let cursor = |row: &claviger_core::resource::ResourceRecord| row.resource.reference.to_string();
     Ok(Json(Listing::of(rows, limit, cursor, |row| ResourceAnswer::brief(&row))))

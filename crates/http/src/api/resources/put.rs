@@ -8,6 +8,7 @@ use super::wire::{PutResource, ResourceAnswer};
 use crate::condition::{CreateCondition, Tagged};
 use crate::extract::{By, JsonBody, NamedResource};
 use crate::problem::{Problem, ProblemDocument};
+use crate::references::ReferenceReader;
 use crate::state::AppState;
 use crate::wire::{AfterChange, Revocation};
 
@@ -36,7 +37,7 @@ pub(super) async fn put(
     CreateCondition(condition): CreateCondition,
     JsonBody(body): JsonBody<PutResource>,
 ) -> Result<(StatusCode, Tagged<Json<AfterChange<ResourceAnswer>>>), Problem> {
-    let description = body.read(reference)?;
+    let description = body.read(ReferenceReader::of(&state, &caller), reference)?;
     let changed = state.authority.put_resource(&caller, description, condition).await?;
     // A repeat of the first description changes nothing, and has no change to name.
     let new = changed.value.revision == 1 && changed.change.id.is_some();

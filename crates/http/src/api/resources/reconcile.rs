@@ -13,6 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::wire::ListedResource;
 use crate::extract::{By, JsonText, QueryOf};
 use crate::problem::{Problem, ProblemDocument};
+use crate::references::ReferenceReader;
 use crate::state::AppState;
 use crate::wire::{Object, Revocation, invalid};
 
@@ -136,8 +137,10 @@ pub(super) async fn reconcile(
         return Err(invalid("type", "it is a lower-case word of at most 32 characters"));
     }
     let text = JsonText::from_request(request, &state).await?;
+    let naming = (state.clone(), caller.clone());
     // Not here, where others wait for their turn.
-    let reading = tokio::task::spawn_blocking(move || descriptions(&text));
+    let reading =
+        tokio::task::spawn_blocking(move || descriptions(ReferenceReader::of(&naming.0, &naming.1), &text));
     let stopped = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The list was not read.");
     let resources = reading.await.map_err(stopped)??;
     let list = WholeList { kind: kind.clone(), resources, dry_run, allow_empty };
@@ -146,7 +149,10 @@ pub(super) async fn reconcile(
     Ok(Json(ReconcileAnswer::of(kind, dry_run, &changed.value, revocation)))
 }
 
-fn descriptions(text: &JsonText) -> Result<Vec<ResourceDescription>, Problem> {
+fn descriptions(
+    references: ReferenceReader<'_>,
+    text: &JsonText,
+) -> Result<Vec<ResourceDescription>, Problem> {
     let body: EveryResource = text.read()?;
-    body.resources.into_iter().enumerate().map(|(at, Object(listed))| listed.read(at)).collect()
+    body.resources.into_iter().enumerate().map(|(at, Object(listed))| listed.read(references, at)).collect()
 }

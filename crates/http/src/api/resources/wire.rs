@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::problem::Problem;
+use crate::references::ReferenceReader;
 use crate::wire::{Object, invalid, time};
 
 /// Bytes of a description at most: ten thousand versions that reference a little each.
@@ -27,7 +28,7 @@ pub struct PutResource {
     /// Who holds it: `account:acct_…`, `team:team_…` or `project:proj_…`.
     #[schema(example = "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b")]
     owner: String,
-    /// Who created it: `acct_…`. Only operators state it; left out, it stays.
+    /// Who created it: `acct_…` or `external:…`. Only operators state it; left out, it stays.
     creator: Option<String>,
     /// `private`, `shared` (with the team that holds it) or `public`.
     #[schema(example = "private")]
@@ -55,7 +56,7 @@ pub struct ListedResource {
     /// Who holds it: `account:acct_…`, `team:team_…` or `project:proj_…`.
     #[schema(example = "account:acct_01jd3m0q7w8r9t2v4x6y8z0a1b")]
     owner: String,
-    /// Who created it: `acct_…`. Left out, it stays.
+    /// Who created it: `acct_…` or `external:…`. Left out, it stays.
     creator: Option<String>,
     /// `private`, `shared` (with the team that holds it) or `public`.
     #[schema(example = "private")]
@@ -122,7 +123,11 @@ pub struct ResourceAnswer {
 
 impl PutResource {
     /// The description.
-    pub(super) fn read(self, reference: ResourceRef) -> Result<ResourceDescription, Problem> {
+    pub(super) fn read(
+        self,
+        references: ReferenceReader<'_>,
+        reference: ResourceRef,
+    ) -> Result<ResourceDescription, Problem> {
         let from = self.public_from.map(|n| version_of("public_from", n)).transpose()?;
         let audience = match self.visibility.as_str() {
             "public" => Audience::Public(from),
@@ -133,13 +138,8 @@ impl PutResource {
         };
         Ok(ResourceDescription {
             reference,
-            owner: owner_of(&self.owner)?,
-            creator: self
-                .creator
-                .as_deref()
-                .map(str::parse)
-                .transpose()
-                .map_err(|e| invalid("creator", e))?,
+            owner: owner_of(references, &self.owner)?,
+            creator: self.creator.as_deref().map(|text| references.account("creator", text)).transpose()?,
             audience,
             latest: version_of("latest_version", self.latest_version)?,
             references: self.versions.into_iter().map(|Object(v)| v.read()).collect::<Result<_, _>>()?,
@@ -149,7 +149,11 @@ impl PutResource {
 
 impl ListedResource {
     /// The description. What is wrong with it is told with its place in the list, from 0.
-    pub(super) fn read(self, at: usize) -> Result<ResourceDescription, Problem> {
+    pub(super) fn read(
+        self,
+        references: ReferenceReader<'_>,
+        at: usize,
+    ) -> Result<ResourceDescription, Problem> {
         let place = format!("resources[{at}]");
         let reference =
             ResourceRef::parse(&self.reference).map_err(|e| invalid(&format!("{place}.reference"), e))?;
@@ -161,7 +165,7 @@ impl ListedResource {
             latest_version: self.latest_version,
             versions: self.versions,
         };
-        described.read(reference).map_err(|mut problem| {
+        described.read(references, reference).map_err(|mut problem| {
             problem.detail = format!("`{place}`: {}", problem.detail);
             problem
         })
@@ -229,8 +233,8 @@ fn version_of(field: &str, number: u32) -> Result<Version, Problem> {
 }
 
 /// Who holds a resource.
-pub(super) fn owner_of(text: &str) -> Result<Owner, Problem> {
-    match Reference::parse(text).map_err(|e| invalid("owner", e))? {
+pub(super) fn owner_of(references: ReferenceReader<'_>, text: &str) -> Result<Owner, Problem> {
+    match references.read("owner", text)? {
         Reference::Account(id) => Ok(Owner::Account(id)),
         Reference::Team(id) => Ok(Owner::Team(id)),
         Reference::Project(id) => Ok(Owner::Project(id)),

@@ -12,6 +12,7 @@ use super::wire::TeamAnswer;
 use crate::condition::Tagged;
 use crate::extract::{By, OnceBody};
 use crate::problem::{Problem, ProblemDocument};
+use crate::references::ReferenceReader;
 use crate::state::AppState;
 use crate::wire::{external_id_of, invalid};
 
@@ -25,7 +26,7 @@ pub struct CreateTeam {
     name: String,
     /// Your application's own identifier of it; operators only.
     external_id: Option<String>,
-    /// Its first owner, `acct_…`. Absent: the caller's own account, if the key stands for one.
+    /// Its first owner, `acct_…` or `external:…`. Absent: the caller's own account, if the key stands for one.
     owner: Option<String>,
 }
 
@@ -45,10 +46,12 @@ pub(super) async fn create(
     By(caller): By,
     OnceBody(body, once): OnceBody<CreateTeam>,
 ) -> Result<(StatusCode, Tagged<Json<TeamAnswer>>), Problem> {
+    let references = ReferenceReader::of(&state, &caller);
+    let owner = body.owner.as_deref().map(|text| references.account("owner", text));
     let new = NewTeam {
         name: Name::parse(&body.name).map_err(|e| invalid("name", e))?,
         external_id: body.external_id.as_deref().map(external_id_of).transpose()?,
-        owner: body.owner.as_deref().map(str::parse).transpose().map_err(|e| invalid("owner", e))?,
+        owner: owner.transpose()?,
     };
     let record = state.authority.create_team_once(&caller, new, once).await?.value;
     Ok((StatusCode::CREATED, Tagged(record.revision, Json(TeamAnswer::of(&record)))))

@@ -18,7 +18,7 @@ use crate::wire::{AfterChange, Revocation};
 #[utoipa::path(
     delete, path = "/v1/teams/{id}", operation_id = "delete_team", tag = "teams",
     params(
-        ("id" = String, Path, description = "The team: `team_…`"),
+        ("id" = String, Path, description = "The team: `team_…` or `external:…`"),
         ("If-Match" = Option<String>, Header, description = "The `ETag` of the state to change, or several; `*`: any"),
     ),
     responses(

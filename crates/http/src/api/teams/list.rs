@@ -3,22 +3,23 @@
 use axum::Json;
 use axum::extract::State;
 use claviger_authority::{Page, TeamFilter};
-use claviger_core::{AccountId, TeamId};
+use claviger_core::TeamId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::wire::TeamAnswer;
 use crate::extract::{By, QueryOf};
 use crate::problem::{Problem, ProblemDocument};
+use crate::references::ReferenceReader;
 use crate::state::AppState;
-use crate::wire::{Listing, external_id_of, invalid, page_of};
+use crate::wire::{Listing, external_id_of, page_of};
 
 /// Which teams.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct ListTeams {
-    /// Those in which this account, `acct_…`, has a role.
+    /// Those in which this account, `acct_…` or `external:…`, has a role.
     member: Option<String>,
     /// The one with this identifier of your application.
     external_id: Option<String>,
@@ -45,7 +46,8 @@ pub(super) async fn list(
     QueryOf(query): QueryOf<ListTeams>,
 ) -> Result<Json<Listing<TeamAnswer>>, Problem> {
     let (limit, after) = page_of::<TeamId>(query.limit, query.cursor.as_deref())?;
-    let member = |text: &String| text.parse::<AccountId>().map_err(|e| invalid("member", e));
+    let references = ReferenceReader::of(&state, &caller);
+    let member = |text: &String| references.account("member", text);
     let filter = TeamFilter {
         member: query.member.as_ref().map(member).transpose()?,
         external_id: query.external_id.as_deref().map(external_id_of).transpose()?,

@@ -15,7 +15,7 @@ use crate::state::AppState;
 /// For operators, and for those who belong to it.
 #[utoipa::path(
     get, path = "/v1/teams/{id}", operation_id = "read_team", tag = "teams",
-    params(("id" = String, Path, description = "The team: `team_…`")),
+    params(("id" = String, Path, description = "The team: `team_…` or `external:…`")),
     responses(
         (status = 200, description = "What is known of the team", body = TeamAnswer),
         (status = "4XX", description = "A problem", body = ProblemDocument<'static>, content_type = "application/problem+json"),

@@ -18,7 +18,7 @@ use crate::wire::{AfterChange, Revocation};
 #[utoipa::path(
     patch, path = "/v1/teams/{id}", operation_id = "update_team", tag = "teams", request_body = UpdateGroup,
     params(
-        ("id" = String, Path, description = "The team: `team_…`"),
+        ("id" = String, Path, description = "The team: `team_…` or `external:…`"),
         ("If-Match" = Option<String>, Header, description = "The `ETag` of the state to change, or several; `*`: any"),
     ),
     responses(

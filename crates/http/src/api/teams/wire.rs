@@ -29,7 +29,7 @@ impl TeamAnswer {
         Self {
             id: record.team.id.to_string(),
             name: record.name.to_string(),
-            external_id: record.external_id.as_ref().map(|id| id.as_str().to_owned()),
+            external_id: record.team.external_id.as_ref().map(|id| id.as_str().to_owned()),
             closed: record.team.closed,
             created_at: time(record.created_at),
         }

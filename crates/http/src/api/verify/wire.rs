@@ -9,7 +9,7 @@ use claviger_core::decide::{Context, Credential, Permit, Place, Reason, Reasons,
 use claviger_core::key::{KeyView, PresentedKey};
 use claviger_core::scope::{Action, ScopeSet};
 use claviger_core::selector::Version;
-use claviger_core::subject::{Reference, SubjectView};
+use claviger_core::subject::{Reference, SubjectView, WrittenReference};
 use claviger_core::{KeyId, UnixSeconds};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -183,14 +183,15 @@ impl<'b> VerifyRequest<'b> {
     pub(super) fn read(&self) -> Result<Question<'_>, Problem> {
         let version = |n| Version::new(n).ok_or_else(|| invalid("version", "it is a whole number from 1"));
         let version = self.version.map(version).transpose()?;
-        let target = match Text::of(&self.target).map(Reference::parse) {
+        let target = match Text::of(&self.target).map(WrittenReference::parse) {
             None => Target::Nothing,
             Some(Err(error)) => return Err(invalid("target", error)),
-            Some(Ok(Reference::Operator)) => Target::Operator,
-            Some(Ok(Reference::Account(id))) => Target::Account(id),
-            Some(Ok(Reference::Team(id))) => Target::Team(id),
-            Some(Ok(Reference::Project(id))) => Target::Project(id),
-            Some(Ok(Reference::Resource(name))) => Target::Resource(name, version),
+            Some(Ok(WrittenReference::External(kind, id))) => Target::External(kind, id),
+            Some(Ok(WrittenReference::Known(Reference::Operator))) => Target::Operator,
+            Some(Ok(WrittenReference::Known(Reference::Account(id)))) => Target::Account(id),
+            Some(Ok(WrittenReference::Known(Reference::Team(id)))) => Target::Team(id),
+            Some(Ok(WrittenReference::Known(Reference::Project(id)))) => Target::Project(id),
+            Some(Ok(WrittenReference::Known(Reference::Resource(name)))) => Target::Resource(name, version),
         };
         if version.is_some() && !matches!(target, Target::Resource(..)) {
             return Err(invalid("version", "only a resource has versions: name one as the `target`"));

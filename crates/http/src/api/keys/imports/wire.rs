@@ -45,7 +45,7 @@ pub struct ImportedKey {
     sha256: Option<String>,
     /// What people call it: 1 to 128 characters.
     name: String,
-    /// What it stands for: `account:acct_…`, `team:team_…`, `project:proj_…`, `type:id` of a resource, or `operator`.
+    /// What it stands for: `account:acct_…`, `account:external:…` (team and project alike), `team:team_…`, `project:proj_…`, `type:id` of a resource, or `operator`.
     subject: String,
     /// Keys of a resource only: `@12` or `@12...`; absent: every version.
     versions: Option<String>,

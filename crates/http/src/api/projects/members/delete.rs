@@ -16,8 +16,8 @@ use crate::wire::Deleted;
 #[utoipa::path(
     delete, path = "/v1/projects/{id}/members/{account}", operation_id = "delete_project_member", tag = "projects",
     params(
-        ("id" = String, Path, description = "The project: `proj_…`"),
-        ("account" = String, Path, description = "The account: `acct_…`"),
+        ("id" = String, Path, description = "The project: `proj_…` or `external:…`"),
+        ("account" = String, Path, description = "The account: `acct_…` or `external:…`"),
         ("If-Match" = Option<String>, Header, description = "The `ETag` of the state of the project to change"),
     ),
     responses(

@@ -15,7 +15,7 @@ use crate::wire::{Listing, PageQuery};
 /// For operators, and for those who work in it.
 #[utoipa::path(
     get, path = "/v1/projects/{id}/members", operation_id = "list_project_members", tag = "projects",
-    params(("id" = String, Path, description = "The project: `proj_…`"), PageQuery),
+    params(("id" = String, Path, description = "The project: `proj_…` or `external:…`"), PageQuery),
     responses(
         (status = 200, description = "A page of members, by account", body = Listing<MemberAnswer>),
         (status = "4XX", description = "A problem", body = ProblemDocument<'static>, content_type = "application/problem+json"),

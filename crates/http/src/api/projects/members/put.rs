@@ -18,8 +18,8 @@ use crate::wire::{AfterChange, Revocation};
 #[utoipa::path(
     put, path = "/v1/projects/{id}/members/{account}", operation_id = "put_project_member", tag = "projects", request_body = PutMember,
     params(
-        ("id" = String, Path, description = "The project: `proj_…`"),
-        ("account" = String, Path, description = "The account: `acct_…`"),
+        ("id" = String, Path, description = "The project: `proj_…` or `external:…`"),
+        ("account" = String, Path, description = "The account: `acct_…` or `external:…`"),
         ("If-Match" = Option<String>, Header, description = "The `ETag` of the state of the project to change"),
     ),
     responses(

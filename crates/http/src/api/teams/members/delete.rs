@@ -16,8 +16,8 @@ use crate::wire::Deleted;
 #[utoipa::path(
     delete, path = "/v1/teams/{id}/members/{account}", operation_id = "delete_team_member", tag = "teams",
     params(
-        ("id" = String, Path, description = "The team: `team_…`"),
-        ("account" = String, Path, description = "The account: `acct_…`"),
+        ("id" = String, Path, description = "The team: `team_…` or `external:…`"),
+        ("account" = String, Path, description = "The account: `acct_…` or `external:…`"),
         ("If-Match" = Option<String>, Header, description = "The `ETag` of the state of the team to change"),
     ),
     responses(

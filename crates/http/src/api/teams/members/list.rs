@@ -15,7 +15,7 @@ use crate::wire::{Listing, PageQuery};
 /// For operators, and for those who belong to it.
 #[utoipa::path(
     get, path = "/v1/teams/{id}/members", operation_id = "list_team_members", tag = "teams",
-    params(("id" = String, Path, description = "The team: `team_…`"), PageQuery),
+    params(("id" = String, Path, description = "The team: `team_…` or `external:…`"), PageQuery),
     responses(
         (status = 200, description = "A page of members, by account", body = Listing<MemberAnswer>),
         (status = "4XX", description = "A problem", body = ProblemDocument<'static>, content_type = "application/problem+json"),

@@ -18,8 +18,8 @@ use crate::wire::{AfterChange, Revocation};
 #[utoipa::path(
     put, path = "/v1/teams/{id}/members/{account}", operation_id = "put_team_member", tag = "teams", request_body = PutMember,
     params(
-        ("id" = String, Path, description = "The team: `team_…`"),
-        ("account" = String, Path, description = "The account: `acct_…`"),
+        ("id" = String, Path, description = "The team: `team_…` or `external:…`"),
+        ("account" = String, Path, description = "The account: `acct_…` or `external:…`"),
         ("If-Match" = Option<String>, Header, description = "The `ETag` of the state of the team to change"),
     ),
     responses(
