@@ -143,7 +143,7 @@ async fn imported_rows_take_external_ids() {
     let told = w.app.post(OPERATOR, "/v1/keys/import", json!({"rows": rows})).await.ok(200);
     let outcomes = told["outcomes"].as_array().unwrap();
     let words = outcomes.iter().map(|outcome| outcome["outcome"].as_str().unwrap()).collect::<Vec<_>>();
-    assert_eq!(words, ["imported", "imported", "refused"], "{told}");
+    assert_eq!(words, ["imported", "imported", "invalid"], "{told}");
     let listed = w.app.get(OPERATOR, "/v1/keys?subject=account:external:Ada&limit=200").await.ok(200);
     assert!(listed["items"].as_array().unwrap().iter().any(|key| key["name"] == "i"));
 }

@@ -188,8 +188,10 @@ async fn a_revocation_does_not_wait_for_a_change_of_each_key() {
     let mut waited_for = u64::MAX;
     for n in 0..20 {
         let before = revision().await;
-        let patch =
-            AccountPatch { name: Some(Some(name(&format!("Operator {n}")))), ..AccountPatch::default() };
+        let patch = AccountPatch {
+            name: Some(Some(claviger_core::name::Name::parse(&format!("Operator {n}")).unwrap())),
+            ..AccountPatch::default()
+        };
         let done = house.authority.update_account(&house.operator(), id, patch, None).await.unwrap();
         waited_for = waited_for.min(done.value.revision - before - 1);
     }
