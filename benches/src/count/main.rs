@@ -52,7 +52,7 @@ fn measure(name: &str, mut round: impl FnMut() -> usize) {
 /// What is counted.
 #[inline(never)]
 fn counted<T>(work: impl FnOnce() -> T) -> T {
-    // It returns here and nowhere else: a jump into `work` would be counted for whoever called.
+    // It returns here and nowhere else: a jump into `work` would be counted for the caller.
     black_box(work())
 }
 

@@ -14,7 +14,7 @@ use crate::index::View;
 use crate::read::NotFresh;
 use crate::refusals::RequestRecord;
 
-/// Whether a question is a use of the key. There is no default: whoever asks has to say.
+/// Whether a question is a use of the key. There is no default: the caller has to choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Counting {
     /// It is: it uses up rate and quota, and moves counters and "last used".
@@ -155,7 +155,7 @@ impl Authority {
     }
 
     /// Decides whether a request to the API is accepted at all, and counts it as a use of the key. Nobody
-    /// without a credential is turned away here: that is for whoever answers to do.
+    /// without a credential is turned away here: that is left to the code that answers.
     ///
     /// # Errors
     /// [`NotFresh`]: nothing was decided or counted.

@@ -64,7 +64,7 @@ pub(crate) struct Shared {
     pub(crate) reconciling: tokio::sync::Mutex<()>,
     /// The day, since 1970, on which the journal was last compacted.
     pub(crate) compacted_on: AtomicI64,
-    /// What is carried on without whoever asked for it.
+    /// What is carried on without the client that asked for it.
     pub(crate) tasks: TaskTracker,
     node: String,
 }

@@ -343,7 +343,7 @@ impl Authority {
         self.shared.tasks.spawn(task)
     }
 
-    /// Carries a use case of several steps on to its end, also if whoever asked for it goes away.
+    /// Carries a use case of several steps on to its end, also if its caller goes away.
     pub(crate) async fn to_the_end<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,

@@ -257,7 +257,7 @@ impl Authority {
             if role.is_none() && before.is_none() {
                 return Err(Error::not_found());
             }
-            // Before it is looked at whether there is such an account: whoever may not give this role learns nothing.
+            // Before it is looked at whether there is such an account: a caller that may not give this role learns nothing.
             deciding.role(id.role_change(before, role))?;
             known_member(deciding, action, account)?;
             if before == role {

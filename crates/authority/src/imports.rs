@@ -141,7 +141,7 @@ struct Session {
     /// The rights of the rows that were handed to the store, each once: at the commit they are decided again, with whatever was
     /// taken away meanwhile. None for operators, whose keys include everybody's rights.
     granted: HashSet<Rights>,
-    /// Held by whoever stages, commits or abandons: one step after the other.
+    /// Held by the request that stages, commits or abandons: one step after the other.
     turn: Arc<tokio::sync::Mutex<()>>,
     operator: bool,
     options: ImportOptions,
@@ -395,7 +395,7 @@ impl Authority {
         let since = self.now();
         self.may_commit(&mut deciding, import)?;
         // It stays in the list until it is committed, so that nobody hears that it is closed before its keys are
-        // valid; whoever else would go on with it waits for its turn.
+        // valid; any other request that goes on with it waits for its turn.
         let (mut progress, rows) = self.with_import(deciding.caller(), import, |session| {
             let rest = Some(("operator".to_owned(), session.rest));
             // What is not listed, and an import of nothing, stands with the operators.
