@@ -423,7 +423,7 @@ impl Authority {
     /// Whether the rights that the rows were judged by are still there.
     fn may_commit(&self, deciding: &mut Deciding<'_>, import: ImportId) -> Result<()> {
         let changed = || {
-            let detail = "The rights of whoever began this import have changed; abandon it and begin anew.";
+            let detail = "The rights of the caller that began this import have changed. Abandon it and begin a new one.";
             Error::Conflict { code: "import_rights_changed", detail: detail.to_owned() }
         };
         let (began_with, granted) = self.with_import(deciding.caller(), import, |session| {

@@ -212,7 +212,7 @@ impl Authority {
         Ok(stored)
     }
 
-    /// Keys, the newest first. Whoever is not an operator names a subject that it manages; a key that
+    /// Keys, the newest first. A caller that is not an operator names a subject that it manages; a key that
     /// names none means its own.
     ///
     /// # Errors

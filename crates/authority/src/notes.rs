@@ -48,7 +48,7 @@ impl Default for Notes {
 }
 
 impl Notes {
-    /// What the rows of whoever made this one have waiting.
+    /// How many rows of the same caller wait.
     fn share(&self, entry: &HistoryEntry) -> &AtomicU32 {
         let caller =
             self.hasher.hash_one((entry.actor, entry.key, entry.key.is_none().then_some(entry.address)));

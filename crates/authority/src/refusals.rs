@@ -157,7 +157,7 @@ impl Authority {
             return;
         }
         let own = format!("key:{}", key.id);
-        // Under whoever asked: what it asked for need not exist.
+        // Under the caller: what it asked for need not exist.
         let listed = Listed {
             actor: Actor::Key(key.id),
             key: Some(key.id),
@@ -210,7 +210,7 @@ fn entry(
     }
 }
 
-/// Under whom an allowed request is listed: the owner of the resource, the container, or whoever asked.
+/// Under whom an allowed request is listed: the owner of the resource, the container, or the caller.
 fn listed_under(permit: &Permit<'_>, target: Option<&str>, credential: Credential<'_>) -> String {
     let container =
         target.filter(|target| matches!(target.split_once(':'), Some(("account" | "team" | "project", _))));

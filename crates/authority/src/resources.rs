@@ -81,7 +81,7 @@ fn target_of(owner: Owner) -> Target<'static> {
 
 impl Authority {
     /// Makes a resource known, or tells what it is like by now. Only operators make one known; handing one
-    /// over needs the right to administer both who holds it and who shall. Only a resource that meets the condition
+    /// over needs the right to administer both the owner and the new one. Only a resource that meets the condition
     /// is changed.
     ///
     /// # Errors
@@ -202,7 +202,7 @@ impl Authority {
         Ok((record, administers))
     }
 
-    /// Resources by name: all for operators, those of an owner for whoever reads it.
+    /// Resources by name: all for operators, those of an owner for callers that read it.
     ///
     /// # Errors
     /// Refused to everyone else.

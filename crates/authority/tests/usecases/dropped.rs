@@ -1,4 +1,4 @@
-//! Whoever asked goes away in the middle: a use case whose future is dropped after any number of polls is carried
+//! The caller goes away in the middle: a use case whose future is dropped after any number of polls is carried
 //! out whole, or not at all.
 
 use std::pin::pin;

@@ -34,7 +34,7 @@ async fn what_was_named_by_an_external_id_has_it_when_the_change_is_made() {
     assert_eq!(create(&caller).await, "contended", "the name went away");
     house.rename(house.bob, "ada").await;
     assert_eq!(create(&caller).await, "contended", "the name means another");
-    assert_eq!(create(&house.operator()).await, "ok", "whoever names it by its identifier means it");
+    assert_eq!(create(&house.operator()).await, "ok", "named by its identifier, it is meant");
     let fresh = house.operator();
     let named = house.authority.named_by(&fresh, Container::Account, external("ada")).unwrap();
     assert_eq!(named, ContainerId::Account(house.bob));
